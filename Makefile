@@ -1,0 +1,45 @@
+# One environment in .venv, made once and reused until pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install augment smoke test lint viz ui clean
+
+help:  ## list these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "satsynth needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (PyTorch is large: several minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: $(READY)  ## make the environment in .venv
+
+augment: $(READY)  ## the whole pipeline on NASA Blue Marble (about 10 minutes on 2 cores)
+	@$(BIN)/kedro run --pipeline=augment
+
+smoke: $(READY)  ## the whole pipeline, tiny (about a minute)
+	@$(BIN)/kedro run --pipeline=augment --env=smoke
+
+test: $(READY)  ## all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## style, types and the import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+viz: $(READY)  ## lineage and previews in the browser (Kedro-Viz)
+	@$(BIN)/kedro viz run
+
+ui: $(READY)  ## runs compared in the browser (MLflow)
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+clean:  ## remove all that runs produced (raw data and the environment stay)
+	@rm -rf data/.work data/0[2-8]_* mlflow.db mlartifacts mlruns .viz build info.log
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

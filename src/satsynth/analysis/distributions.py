@@ -1,0 +1,70 @@
+"""Class distributions of sets of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+import pandas as pd
+
+
+def regions_of(mask: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return number and total size of the connected regions (8 neighbours) of each class in a mask, each ``(K,)``."""
+    count, size = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    for k in np.unique(mask):
+        if k < classes:
+            labels, _, stats, _ = cv2.connectedComponentsWithStats((mask == k).astype(np.uint8), connectivity=8)
+            count[k] = labels - 1
+            size[k] = stats[1:, cv2.CC_STAT_AREA].sum()
+    return count, size
+
+
+def class_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str]) -> pd.DataFrame:
+    """Return the class distribution of one set of masks.
+
+    Args:
+        name: Name of the set.
+        masks: Masks ``(H, W)`` uint8 of class indices, 255 = ignore.
+        class_names: Names in order of the class index.
+
+    Returns:
+        A row a class: ``split, class, pixel_share`` (of pixels not ignored), ``image_share`` (of masks that hold it),
+        ``regions`` (connected, for each mask), ``region_pixels`` (mean size).
+    """
+    classes = len(class_names)
+    pixels, images, regions, sizes, total = (np.zeros(classes, np.int64) for _ in range(5))
+    number = 0
+    for mask in masks:
+        counts = np.bincount(mask.ravel(), minlength=256)[:classes]
+        found, size = regions_of(mask, classes)
+        pixels, images, regions, sizes = pixels + counts, images + (counts > 0), regions + found, sizes + size
+        number += 1
+    return pd.DataFrame(
+        {
+            "split": name,
+            "class": list(class_names),
+            "pixel_share": pixels / max(1, pixels.sum()),
+            "image_share": images / max(1, number),
+            "regions": regions / max(1, number),
+            "region_pixels": sizes / np.maximum(regions, 1),
+        }
+    )
+
+
+def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
+    """Return the Jensen-Shannon divergence of two distributions ``(K,)`` in bits, in [0, 1]."""
+    p, q = p / p.sum(), q / q.sum()
+    middle = (p + q) / 2
+
+    def part(a: np.ndarray) -> float:
+        some = a > 0
+        return float((a[some] * np.log2(a[some] / middle[some])).sum())
+
+    return max(0.0, (part(p) + part(q)) / 2)
+
+
+def divergences(table: pd.DataFrame, reference: str = "train") -> dict[str, float]:
+    """Return the Jensen-Shannon divergence (bits) of each set's pixel shares to the reference's, from rows of `class_rows`."""
+    shares = {str(name): part["pixel_share"].to_numpy() for name, part in table.groupby("split", sort=False)}
+    return {name: jensen_shannon(share, shares[reference]) for name, share in shares.items() if name != reference}

@@ -1,0 +1,97 @@
+"""Versioned finished folders: a version without a manifest is not there, also not as the newest."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+from kedro.io.core import AbstractVersionedDataset, Version
+from kedro_datasets._typing import ImagePreview, JSONPreview
+
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.pairs.store import PairStore
+from satsynth.segmentation.saved import SavedNetwork
+from satsynth.work.files import MANIFEST, canonical_json, place_folder
+from satsynth.work.finished import Finished
+
+
+def _is_finished(path: str) -> bool:
+    return (Path(path) / MANIFEST).exists()
+
+
+class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
+    """A versioned folder; loading gives a small handle, saving links a finished folder into a new version.
+
+    Args:
+        filepath: The folder of all versions.
+        version: Which version to load and save.
+        metadata: For plug-ins, as Kedro-Viz.
+    """
+
+    handle: type[Finished] = Finished
+
+    def __init__(self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None) -> None:
+        super().__init__(PurePosixPath(filepath), version, exists_function=_is_finished)
+        self.metadata = metadata
+
+    def load(self) -> Finished:
+        """Return the handle of the chosen version."""
+        return self.handle(Path(self._get_load_path()))
+
+    def save(self, data: Finished) -> None:
+        """Give the finished folder of a handle a place among the versions, without copying where links work."""
+        place_folder(data.path, Path(self._get_save_path()))
+
+    def _exists(self) -> bool:
+        return _is_finished(str(self._get_load_path()))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "version": self._version}
+
+
+class PairStoreDataset(FinishedFolderDataset):
+    """A pair store; previews as a contact sheet."""
+
+    handle = PairStore
+
+    def preview(self, pairs: int = 12) -> ImagePreview:
+        """Return some pairs as a picture, for Kedro-Viz."""
+        from satsynth.analysis.gallery import contact_sheet
+
+        store = self.load()
+        assert isinstance(store, PairStore)
+        step = max(1, store.count() // pairs)
+        shown = [pair for i, pair in enumerate(store.arrays()) if i % step == 0][:pairs]
+        return picture_preview(cv2.cvtColor(contact_sheet(shown, store.colors, 3), cv2.COLOR_RGB2BGR))
+
+
+class GeneratorDataset(FinishedFolderDataset):
+    """A generator; previews as its configuration."""
+
+    handle = SavedGenerator
+
+    def preview(self) -> JSONPreview:
+        """Return the configuration, for Kedro-Viz."""
+        return _manifest_preview(self.load())
+
+
+class JudgeDataset(FinishedFolderDataset):
+    """A segmentation network; previews as its scores."""
+
+    handle = SavedNetwork
+
+    def preview(self) -> JSONPreview:
+        """Return configuration and scores, for Kedro-Viz."""
+        return _manifest_preview(self.load())
+
+
+def _manifest_preview(handle: Finished) -> JSONPreview:
+    shown = {key: value for key, value in handle.manifest.items() if key not in ("confusion", "scenes")}
+    return JSONPreview(canonical_json(shown))
+
+
+def picture_preview(bgr: Any) -> ImagePreview:
+    """Return a picture ``(H, W, 3)`` uint8 BGR as Kedro-Viz wants it, base64 of a PNG."""
+    return ImagePreview(base64.b64encode(cv2.imencode(".png", bgr)[1].tobytes()).decode())

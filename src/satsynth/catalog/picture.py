@@ -1,0 +1,53 @@
+"""Pictures as PNG files."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+from kedro.io.core import AbstractVersionedDataset, Version
+from kedro_datasets._typing import ImagePreview
+
+from satsynth.pairs.pair import decode_image, encode_image
+from satsynth.work.files import atomic
+
+
+class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
+    """A picture ``(H, W, 3)`` uint8 RGB as PNG, with a preview.
+
+    Args:
+        filepath: The file.
+        version: Which version to load and save.
+        metadata: For plug-ins, as Kedro-Viz.
+    """
+
+    def __init__(self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None) -> None:
+        super().__init__(PurePosixPath(filepath), version)
+        self.metadata = metadata
+
+    def load(self) -> np.ndarray:
+        """Return the picture."""
+        return decode_image(Path(self._get_load_path()).read_bytes())
+
+    def save(self, data: np.ndarray) -> None:
+        """Write the picture atomically."""
+        with atomic(Path(self._get_save_path())) as temporary:
+            temporary.write_bytes(encode_image(data))
+
+    def _exists(self) -> bool:
+        return Path(self._get_load_path()).exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "version": self._version}
+
+    def preview(self, width: int = 1400) -> ImagePreview:
+        """Return the picture, reduced to ``width`` pixels if wider, for Kedro-Viz."""
+        data = Path(self._get_load_path()).read_bytes()
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if picture.shape[1] > width:
+            height = round(picture.shape[0] * width / picture.shape[1])
+            data = cv2.imencode(".png", cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))[1].tobytes()
+        return ImagePreview(base64.b64encode(data).decode())

@@ -1,0 +1,61 @@
+"""The project's commands: `kedro run` with errors that a person can read."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import CONTEXT_SETTINGS
+from kedro.validation import ParameterValidationError
+
+from satsynth.work.errors import SatSynthError
+
+_AGAIN = "Everything finished so far is kept: type the same command again to go on."
+
+
+@click.group(context_settings=CONTEXT_SETTINGS, name="satsynth")
+def cli() -> None:
+    """The commands of satsynth."""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def readable(error: BaseException) -> str | None:
+    """Return the message for an error that a user can do something about; None for all others."""
+    for cause in _causes(error):
+        if isinstance(cause, SatSynthError):
+            return str(cause)
+        if isinstance(cause, ParameterValidationError):
+            return f"{cause}\n  What to do: Correct the parameter in conf/ or in --params."
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            return f"No space is left on the disk ({cause.filename or 'unknown file'}).\n  What to do: Free some space. {_AGAIN}"
+    return None
+
+
+def _run(**arguments: Any) -> Any:
+    with warnings.catch_warnings():
+        # `--pipeline` is our documented form.
+        warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
+        try:
+            return kedro_run.callback(**arguments)
+        except KeyboardInterrupt:
+            raise click.ClickException(f"Stopped. {_AGAIN}") from None
+        except Exception as error:
+            message = readable(error)
+            if message is None:
+                raise
+            raise click.ClickException(message) from None
+
+
+run = copy.copy(kedro_run)
+run.callback = _run
+cli.add_command(run)

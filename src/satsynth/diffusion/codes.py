@@ -1,0 +1,51 @@
+"""Label codes: class indices as channels and back.
+
+Decided here once: a pixel to be ignored is encoded as zeros, which lies between all codewords and says nothing, and takes no part in the loss
+of the label channels; its image channels do. Decoding takes the nearest codeword, so neither "ignore" nor an unused code can come out.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from satsynth.scenes.description import IGNORE_INDEX
+
+
+class LabelCode:
+    """A ``K x C`` codebook of entries -scale and +scale.
+
+    Args:
+        kind: ``bits`` (binary digits of the index, most significant first) or ``one_hot``.
+        classes: Number of classes K >= 2.
+        scale: Amplitude of the channels.
+
+    Source: analog bits, Chen et al., arXiv 2208.04202; one-hot for comparison.
+    """
+
+    def __init__(self, kind: str, classes: int, scale: float) -> None:
+        if kind == "bits":
+            channels = (classes - 1).bit_length()
+            shifts = torch.arange(channels - 1, -1, -1)
+            signs = (torch.arange(classes)[:, None] >> shifts) & 1
+        elif kind == "one_hot":
+            signs = torch.eye(classes, dtype=torch.int64)
+        else:
+            raise ValueError(f"no label code '{kind}'; there are 'bits' and 'one_hot'")
+        self.codebook = (signs.float() * 2 - 1) * scale
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return self.codebook.shape[1]
+
+    def encode(self, mask: torch.Tensor) -> torch.Tensor:
+        """Return ``(B, C, H, W)`` float32 for a mask ``(B, H, W)`` int64 of 0..K-1 or 255 = ignore."""
+        table = torch.cat([self.codebook, torch.zeros(1, self.channels)]).to(mask.device)
+        rows = torch.where(mask == IGNORE_INDEX, len(self.codebook), mask)
+        return table[rows].movedim(-1, 1)
+
+    def decode(self, channels: torch.Tensor) -> torch.Tensor:
+        """Return the nearest codeword's index, ``(B, H, W)`` int64, for channels ``(B, C, H, W)``."""
+        codebook = self.codebook.to(channels.device, channels.dtype)
+        # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |c| is the same for all codewords of a code of +-scale.
+        return torch.einsum("bchw,kc->bkhw", channels, codebook).argmax(1)

@@ -1,0 +1,43 @@
+"""A generator: denoiser and label code together."""
+
+from __future__ import annotations
+
+import torch
+from safetensors.torch import load_file
+
+from satsynth.diffusion.codes import LabelCode
+from satsynth.diffusion.denoiser import PRECONDITIONINGS, Denoiser
+from satsynth.diffusion.network import StemUNet
+from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
+from satsynth.diffusion.settings import GeneratorSettings
+
+
+class Generator:
+    """Denoises joint pairs.
+
+    Args:
+        settings: What it is.
+        classes: Number of classes.
+    """
+
+    def __init__(self, settings: GeneratorSettings, classes: int) -> None:
+        self.code = LabelCode(settings.label_code, classes, settings.label_scale)
+        self.channels = 3 + self.code.channels
+        network = StemUNet(self.channels, settings.network)
+        self.denoiser = Denoiser(network, PRECONDITIONINGS[settings.preconditioning]())
+
+    def join(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Return joint pairs ``(B, 3 + C, H, W)`` of images ``(B, 3, H, W)`` and masks ``(B, H, W)``."""
+        return torch.cat([images, self.code.encode(masks)], 1)
+
+    def split(self, joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images ``(B, 3, H, W)`` and masks ``(B, H, W)`` int64 of joint pairs."""
+        return joint[:, :3], self.code.decode(joint[:, 3:])
+
+
+def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool = True) -> Generator:
+    """Build a saved generator on a device, with averaged weights unless told otherwise."""
+    generator = Generator(GeneratorSettings(**saved.manifest["model"]), len(saved.manifest["classes"]))
+    generator.denoiser.load_state_dict(load_file(saved.path / (AVERAGED if averaged else WEIGHTS)))
+    generator.denoiser.eval().to(device, memory_format=torch.channels_last)
+    return generator

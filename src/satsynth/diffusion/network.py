@@ -1,0 +1,62 @@
+"""The network: diffusers' U-Net blocks behind a space-to-depth stem."""
+
+from __future__ import annotations
+
+import torch
+from diffusers.models.unets.unet_2d import UNet2DModel
+from torch import nn
+from torch.nn import functional as F
+
+from satsynth.diffusion.settings import NetworkSettings
+from satsynth.work.errors import SatSynthError
+
+GROUPS = 8
+
+
+class StemUNet(nn.Module):
+    """A U-Net that works on patches of ``stem`` x ``stem`` pixels as single positions.
+
+    Args:
+        channels: Channels of a pair, 3 + those of the label code.
+        settings: Its size.
+    """
+
+    def __init__(self, channels: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.stem = settings.stem
+        levels = len(settings.widths)
+        lowest = "Attn" if settings.attention else ""
+        self.unet = UNet2DModel(
+            in_channels=channels * settings.stem**2,
+            out_channels=channels * settings.stem**2,
+            block_out_channels=settings.widths,
+            layers_per_block=settings.layers,
+            norm_num_groups=GROUPS,
+            attention_head_dim=32 if settings.widths[-1] % 32 == 0 else 8,
+            add_attention=settings.attention,
+            down_block_types=["DownBlock2D"] * (levels - 1) + [f"{lowest}DownBlock2D"],
+            up_block_types=[f"{lowest}UpBlock2D"] + ["UpBlock2D"] * (levels - 1),
+        )
+        # The first estimate is zero, the mean of the data.
+        nn.init.zeros_(self.unet.conv_out.weight)
+        nn.init.zeros_(self.unet.conv_out.bias)
+
+    def forward(self, pairs: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Map ``(B, C, H, W)`` and the noise condition ``(B,)`` to ``(B, C, H, W)``."""
+        patches = F.pixel_unshuffle(pairs, self.stem)
+        return F.pixel_shuffle(self.unet(patches, noise, return_dict=False)[0], self.stem)
+
+
+def check_size(settings: NetworkSettings, tile_size: int) -> None:
+    """Refuse a tile size that the network cannot halve as often as it must.
+
+    Raises:
+        SatSynthError: The tile size is not a multiple of the stem times a power of two.
+    """
+    factor = settings.stem * 2 ** (len(settings.widths) - 1)
+    if tile_size % factor:
+        raise SatSynthError(
+            f"The tile size {tile_size} is not a multiple of {factor}, which `diffusion.model.network` (stem {settings.stem}, "
+            f"{len(settings.widths)} widths) asks for.",
+            f"Set `tiling.tile_size` to {max(factor, tile_size // factor * factor)}, or choose a smaller stem or fewer widths.",
+        )

@@ -1,0 +1,93 @@
+"""Drawing synthetic pairs from a generator, shard by shard."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from satsynth.diffusion.generator import Generator, load_generator
+from satsynth.diffusion.samplers import dpm_solver_2m, noise_levels
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.diffusion.settings import SamplingSettings
+from satsynth.pairs.pair import Pair
+from satsynth.pairs.store import PairStore, finish_store, write_shard
+from satsynth.pairs.stream import to_image
+from satsynth.training.device import autocast, choose_device
+from satsynth.training.seeds import noise_for
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import WorkFolder
+from satsynth.work.progress import Progress
+
+log = logging.getLogger(__name__)
+RESULT_VERSION = 1
+
+
+def pair_total(real: int, settings: SamplingSettings) -> int:
+    """Return the number of synthetic pairs for a number of real training pairs."""
+    wanted = max(1, round(real * settings.ratio))
+    return min(wanted, settings.max_pairs) if settings.max_pairs else wanted
+
+
+@torch.inference_mode()
+def draw(generator: Generator, numbers: range, side: int, settings: SamplingSettings, device: torch.device, compute: ComputeSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the pairs of some numbers.
+
+    Args:
+        generator: The generator, on its device.
+        numbers: Pair numbers; pair i depends on (seed, i) alone.
+        side: Side of a pair in pixels.
+        settings: How to draw.
+        device: Device of the generator.
+        compute: How to compute.
+
+    Returns:
+        Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` uint8.
+    """
+    sigmas = noise_levels(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
+    noise = noise_for(settings.seed, numbers, (generator.channels, side, side)) * settings.sigma_max
+    start = noise.to(device, non_blocking=True, memory_format=torch.channels_last)
+    with autocast(device, compute):
+        joint = dpm_solver_2m(generator.denoiser, start, sigmas)
+    images, masks = generator.split(joint.float())
+    return to_image(images), masks.to(torch.uint8).cpu().numpy()
+
+
+def draw_shard(path: Path, numbers: range, generator: Generator, saved: SavedGenerator, settings: SamplingSettings, device: torch.device, compute: ComputeSettings, progress: Progress | None = None) -> None:
+    """Draw one shard and write it: a unit of work that stands alone."""
+    pairs = []
+    for first in range(numbers.start, numbers.stop, settings.batch_size):
+        part = range(first, min(first + settings.batch_size, numbers.stop))
+        images, masks = draw(generator, part, saved.tile_size, settings, device, compute)
+        pairs += [
+            Pair(f"synthetic-{number:06d}", image, mask, "synthetic", row=number)
+            for number, image, mask in zip(part, images, masks, strict=True)
+        ]
+        if progress is not None:
+            progress.update(len(part))
+    write_shard(path, pairs, [c["name"] for c in saved.manifest["classes"]])
+
+
+def sample_pairs(folder: WorkFolder, saved: SavedGenerator, total: int, settings: SamplingSettings, compute: ComputeSettings) -> PairStore:
+    """Draw ``total`` pairs into a store; shards that exist are kept.
+
+    Args:
+        folder: Work folder.
+        saved: The generator.
+        total: Number of pairs.
+        settings: How to draw.
+        compute: Where.
+    """
+    size = settings.shard_pairs
+    shards = [(folder.result / f"synthetic-{i // size:05d}.parquet", range(i, min(i + size, total))) for i in range(0, total, size)]
+    missing = [(path, numbers) for path, numbers in shards if not path.exists()]
+    if missing:
+        device = choose_device(compute)
+        generator = load_generator(saved, device)
+        done = total - sum(len(numbers) for _, numbers in missing)
+        with Progress(total, "Sampling", "pairs", done) as progress:
+            for path, numbers in missing:
+                draw_shard(path, numbers, generator, saved, settings, device, compute, progress)
+    return finish_store(folder, saved.manifest["classes"], saved.tile_size)

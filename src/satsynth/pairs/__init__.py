@@ -1,0 +1,1 @@
+"""Image-mask pairs: the contract, the Parquet store, tiling, and streams of augmented training pairs."""

@@ -1,0 +1,69 @@
+"""The contract of a pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from satsynth.scenes.description import IGNORE_INDEX
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask.
+
+    Args:
+        pair_id: Unique name within a store.
+        image: ``(H, W, 3)`` uint8 RGB.
+        mask: ``(H, W)`` uint8 of class indices 0..K-1, 255 = ignore.
+        split: ``train``, ``val``, ``test`` or ``synthetic``.
+        scene_id: The scene that it was cut from; empty if synthetic.
+        row: First row in the scene (scaled pixels), or the pair number if synthetic.
+        col: First column in the scene (scaled pixels).
+        crs: Coordinate reference system, if known.
+        bounds: (left, bottom, right, top) in that system.
+    """
+
+    pair_id: str
+    image: np.ndarray
+    mask: np.ndarray
+    split: str
+    scene_id: str = ""
+    row: int = 0
+    col: int = 0
+    crs: str | None = None
+    bounds: tuple[float, float, float, float] | None = None
+
+
+def encode_image(image: np.ndarray) -> bytes:
+    """Encode ``(H, W, 3)`` uint8 RGB as PNG, without loss."""
+    return _encode(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Encode ``(H, W)`` uint8 as a grey PNG, without loss."""
+    return _encode(mask)
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """Decode a PNG to ``(H, W, 3)`` uint8 RGB."""
+    return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def decode_mask(data: bytes) -> np.ndarray:
+    """Decode a grey PNG to ``(H, W)`` uint8."""
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+
+
+def _encode(array: np.ndarray) -> bytes:
+    done, data = cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, 2])
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode an array of shape {array.shape} as PNG")
+    return data.tobytes()
+
+
+def class_counts(mask: np.ndarray, classes: int) -> np.ndarray:
+    """Return the number of pixels of each class, ``(K,)`` int64; ignored pixels are not counted."""
+    return np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)[:classes]

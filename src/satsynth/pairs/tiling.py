@@ -1,0 +1,183 @@
+"""Cutting scenes into tiles.
+
+Training tiles lie on a regular grid of their stride, whole tiles only. Val and test scenes are covered completely and each pixel counts
+once: the last tile of a row or column is shifted inwards, and what its neighbour has covered already is set to ignore.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from satsynth.pairs.pair import Pair, class_counts
+from satsynth.pairs.settings import TilingSettings
+from satsynth.pairs.store import PairStore, finish_store, write_shard
+from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription, KeepSettings
+from satsynth.scenes.scene import Scene, SceneReader
+from satsynth.work.errors import DataError
+from satsynth.work.folder import WorkFolder
+from satsynth.work.progress import Progress
+
+log = logging.getLogger(__name__)
+RESULT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One tile to be cut from a scene, in scaled pixels.
+
+    Args:
+        scene: The scene.
+        top: First row.
+        left: First column.
+        skip_rows: Rows at the top that a neighbour covers.
+        skip_cols: Columns at the left that a neighbour covers.
+    """
+
+    scene: Scene
+    top: int
+    left: int
+    skip_rows: int = 0
+    skip_cols: int = 0
+
+
+def grid_starts(length: int, tile: int, stride: int) -> list[int]:
+    """Return the starts of all whole tiles along one side: none if the side is shorter than a tile."""
+    return list(range(0, length - tile + 1, stride))
+
+
+def cover_starts(length: int, tile: int) -> list[tuple[int, int]]:
+    """Return (start, pixels covered already) of tiles that cover one side completely.
+
+    A side shorter than a tile gets one tile, which the caller pads.
+    """
+    if length <= tile:
+        return [(0, 0)]
+    starts = [(start, 0) for start in range(0, length - tile + 1, tile)]
+    covered = starts[-1][0] + tile
+    if covered < length:
+        starts.append((length - tile, covered - (length - tile)))
+    return starts
+
+
+def plan(scenes: Sequence[Scene], settings: TilingSettings) -> list[Cut]:
+    """Plan all tiles, in order of scene, row and column.
+
+    Raises:
+        DataError: No training scene holds a whole tile.
+    """
+    tile, cuts = settings.tile_size, []
+    for scene in scenes:
+        if scene.split == "train":
+            rows = grid_starts(scene.height, tile, settings.stride)
+            cols = grid_starts(scene.width, tile, settings.stride)
+            cuts += [Cut(scene, top, left) for top in rows for left in cols]
+        else:
+            cuts += [
+                Cut(scene, top, left, skip_rows, skip_cols)
+                for top, skip_rows in cover_starts(scene.height, tile)
+                for left, skip_cols in cover_starts(scene.width, tile)
+            ]
+    if not any(cut.scene.split == "train" for cut in cuts):
+        largest = max((s for s in scenes if s.split == "train"), key=lambda s: min(s.height, s.width))
+        raise DataError(
+            f"`tiling.tile_size` is {tile}, but no training scene is that large: the largest, {largest.scene_id}, "
+            f"is {largest.width} x {largest.height} pixels after scaling.",
+            "Choose a smaller `tiling.tile_size` or a larger `scale` in the data set's description.",
+        )
+    return cuts
+
+
+def cut_tile(cut: Cut, reader: SceneReader, tile: int) -> Pair:
+    """Read one tile; what lies outside of a small scene is mirrored in the image and ignored in the mask."""
+    scene = cut.scene
+    height, width = min(tile, scene.height - cut.top), min(tile, scene.width - cut.left)
+    image, mask = reader.read(scene, cut.top, cut.left, height, width)
+    mask = mask.copy()
+    mask[: cut.skip_rows] = IGNORE_INDEX
+    mask[:, : cut.skip_cols] = IGNORE_INDEX
+    if (height, width) != (tile, tile):
+        margins = ((0, tile - height), (0, tile - width))
+        image = np.pad(image, (*margins, (0, 0)), mode="symmetric")
+        mask = np.pad(mask, margins, constant_values=IGNORE_INDEX)
+    pair_id = f"{scene.scene_id}/{cut.top:05d}-{cut.left:05d}"
+    return Pair(pair_id, image, mask, scene.split, scene.scene_id, cut.top, cut.left, scene.crs, _bounds(scene, cut, height, width))
+
+
+def _bounds(scene: Scene, cut: Cut, height: int, width: int) -> tuple[float, float, float, float] | None:
+    if scene.transform is None:
+        return None
+    a, b, c, d, e, f = scene.transform
+    fx, fy = scene.window[2] / scene.width, scene.window[3] / scene.height
+    xs = [scene.window[0] + cut.left * fx, scene.window[0] + (cut.left + width) * fx]
+    ys = [scene.window[1] + cut.top * fy, scene.window[1] + (cut.top + height) * fy]
+    east = [a * x + b * y + c for x in xs for y in ys]
+    north = [d * x + e * y + f for x in xs for y in ys]
+    return min(east), min(north), max(east), max(north)
+
+
+def is_kept(mask: np.ndarray, keep: KeepSettings, class_names: Sequence[str]) -> bool:
+    """Whether a training tile has few enough ignored pixels and enough of the wanted classes."""
+    counts = class_counts(mask, len(class_names))
+    if 1 - counts.sum() / mask.size > keep.max_ignore:
+        return False
+    if keep.least is None:
+        return True
+    wanted = sum(counts[class_names.index(name)] for name in keep.least.classes)
+    return bool(wanted / mask.size >= keep.least.share)
+
+
+def cut_shard(path: Path, cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings) -> None:
+    """Cut one shard and write it: a unit of work that stands alone."""
+    names = reader.description.class_names
+    pairs = (cut_tile(cut, reader, settings.tile_size) for cut in cuts)
+    kept = (pair for pair in pairs if pair.split != "train" or is_kept(pair.mask, settings.keep, names))
+    write_shard(path, kept, names)
+
+
+def check_keep(settings: TilingSettings, class_names: Sequence[str]) -> None:
+    """Refuse a `tiling.keep` that names a class which the data set does not have."""
+    unknown = sorted(set(settings.keep.least.classes) - set(class_names)) if settings.keep.least else []
+    if unknown:
+        raise DataError(f"`tiling.keep.least.classes` names {unknown}; the classes are {list(class_names)}.", "Correct the name.")
+
+
+def cut_scenes(folder: WorkFolder, scenes: Sequence[Scene], reader: SceneReader, settings: TilingSettings, workers: int) -> PairStore:
+    """Cut all scenes into a pair store, shard by shard; shards that exist are kept.
+
+    Args:
+        folder: Where the shards go.
+        scenes: The scenes.
+        reader: Reads their windows.
+        settings: How to cut.
+        workers: Threads.
+
+    Raises:
+        DataError: No tile fits, or `keep` leaves no training tile.
+    """
+    cuts = plan(scenes, settings)
+    size = settings.shard_tiles
+    shards = [(folder.result / f"tiles-{i // size:05d}.parquet", cuts[i : i + size]) for i in range(0, len(cuts), size)]
+    missing = [(path, part) for path, part in shards if not path.exists()]
+    done = sum(len(part) for path, part in shards if path.exists())
+    with Progress(len(cuts), "Tiling", "tiles", done) as progress, ThreadPoolExecutor(workers) as pool:
+
+        def one(job: tuple[Path, Sequence[Cut]]) -> int:
+            cut_shard(job[0], job[1], reader, settings)
+            return len(job[1])
+
+        for count in pool.map(one, missing):
+            progress.update(count)
+    description: DatasetDescription = reader.description
+    classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
+    store = finish_store(folder, classes, settings.tile_size, {"dataset": description.name})
+    for split in ("train", "val", "test"):
+        if not store.count(split):
+            (folder.result / "manifest.json").unlink()
+            raise DataError(f"`tiling.keep` left no tile in the split '{split}' out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
+    return store

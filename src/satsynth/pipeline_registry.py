@@ -1,0 +1,19 @@
+"""The pipelines by name."""
+
+from kedro.pipeline import Pipeline
+
+from satsynth.pipelines import comparison, diffusion, ingestion, sampling, segmentation, tiling
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Return the six pipelines, and all of them as `augment`, the default."""
+    parts = {
+        "ingestion": ingestion.create_pipeline(),
+        "tiling": tiling.create_pipeline(),
+        "diffusion": diffusion.create_pipeline(),
+        "sampling": sampling.create_pipeline(),
+        "comparison": comparison.create_pipeline(),
+        "segmentation": segmentation.create_pipeline(),
+    }
+    augment = sum(parts.values(), Pipeline([]))
+    return {**parts, "augment": augment, "__default__": augment}

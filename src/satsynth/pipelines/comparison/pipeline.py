@@ -1,0 +1,26 @@
+"""Wiring of `comparison`."""
+
+from kedro.pipeline import Pipeline, node
+
+from satsynth.pipelines.comparison import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Real and synthetic pairs to distributions, fidelity, copies and gallery."""
+    stores = ["tiles", "synthetic_pairs"]
+    return Pipeline(
+        [
+            node(nodes.train_judge, ["tiles", "params:segmentation", "params:compute", "params:run"], "judge", name="train_judge", tags=["comparison", "gpu"]),
+            node(nodes.compare_classes, [*stores, "params:run"], "class_distribution", name="compare_classes", tags=["comparison", "cpu"]),
+            node(nodes.plot_classes, "class_distribution", "class_distribution_plot", name="plot_classes", tags=["comparison", "cpu"]),
+            node(
+                nodes.measure_fidelity,
+                [*stores, "judge", "class_distribution", "params:compute", "params:run"],
+                ["fidelity", "spectrum_plot"],
+                name="measure_fidelity",
+                tags=["comparison", "gpu"],
+            ),
+            node(nodes.find_copies, [*stores, "params:run"], ["nearest_neighbours", "memorisation"], name="find_copies", tags=["comparison", "cpu"]),
+            node(nodes.draw_gallery, [*stores, "params:comparison.gallery_pairs"], "pair_gallery", name="draw_gallery", tags=["comparison", "cpu"]),
+        ]
+    )

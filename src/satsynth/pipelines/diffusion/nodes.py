@@ -1,0 +1,57 @@
+"""Training the generator."""
+
+from __future__ import annotations
+
+import logging
+
+from satsynth import tracking
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.pairs.cache import decoded
+from satsynth.pairs.store import PairStore
+from satsynth.pipelines.steps import RunSettings, digests, remembered, scenes_of
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import Step, WorkFolder
+
+log = logging.getLogger(__name__)
+
+
+def train_joint_diffusion(tiles: PairStore, diffusion: DiffusionSettings, compute: ComputeSettings, run: RunSettings) -> SavedGenerator:
+    """Train one diffusion model on the joint distribution of real training images and masks.
+
+    Args:
+        tiles: Real pairs; the split `train` is used.
+        diffusion: What to train and how.
+        compute: Where.
+        run: Where work is kept.
+
+    Returns:
+        The `generator`.
+    """
+    from satsynth.diffusion.training import RESULT_VERSION, train_generator
+    from satsynth.training.device import choose_device, describe_device
+
+    settings = {**diffusion.model_dump(mode="json"), "precision": compute.precision}
+    params = tracking.flat(settings)
+
+    def train(folder: WorkFolder) -> None:
+        log.info("Diffusion: %d images, %d real pairs, on %s", diffusion.images, tiles.count("train"), describe_device(choose_device(compute)))
+        counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()].sum(0)
+        origin = {"classes": tiles.manifest["classes"], "tile_size": tiles.tile_size, "scenes": sorted(set(scenes_of(tiles, ["train"])))}
+        with tracking.current().child("diffusion", params, folder) as child:
+            pairs = decoded(tiles, "train", run.work)
+            train_generator(folder, pairs, (counts / counts.sum()).tolist(), origin, diffusion, compute, child.metrics)
+
+    done_before = False
+    step = Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings)
+
+    def note(folder: WorkFolder) -> None:
+        nonlocal done_before
+        done_before = True
+        train(folder)
+
+    folder = remembered(run, step, note)
+    if not done_before:
+        log.info("Diffusion: reused, trained before with the same settings on the same tiles")
+        tracking.current().reused("diffusion", params, folder, {})
+    return SavedGenerator(folder.result)

@@ -1,0 +1,43 @@
+"""Drawing synthetic pairs."""
+
+from __future__ import annotations
+
+import logging
+
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.diffusion.settings import SamplingSettings
+from satsynth.pairs.store import PairStore
+from satsynth.pipelines.steps import RunSettings, digests, remembered, require_parent, require_unseen
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import Step
+
+log = logging.getLogger(__name__)
+
+
+def draw_pairs(generator: SavedGenerator, tiles: PairStore, sampling: SamplingSettings, compute: ComputeSettings, run: RunSettings) -> PairStore:
+    """Draw synthetic pairs, some for each real training pair.
+
+    Args:
+        generator: The generator.
+        tiles: The real pairs that it was trained on.
+        sampling: How many and how.
+        compute: Where.
+        run: Where work is kept.
+
+    Returns:
+        The store `synthetic_pairs`.
+
+    Raises:
+        AncestryError: The generator was trained on other tiles, or on a scene of val or test.
+    """
+    from satsynth.diffusion.sampling import RESULT_VERSION, pair_total, sample_pairs
+
+    require_unseen(generator, tiles)
+    require_parent(generator, "generator", tiles, "tiles", "kedro run --pipeline=diffusion")
+    total = pair_total(tiles.count("train"), sampling)
+    # The number of pairs counts, not how it was asked for; the batch may change a grey level, so it counts too.
+    settings = {**sampling.model_dump(mode="json", exclude={"ratio", "max_pairs"}), "pairs": total, "precision": compute.precision}
+    step = Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=generator), settings)
+    log.info("Sampling: %d pairs in %d steps", total, sampling.steps)
+    folder = remembered(run, step, lambda work: sample_pairs(work, generator, total, sampling, compute))
+    return PairStore(folder.result)

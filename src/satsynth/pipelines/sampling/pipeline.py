@@ -1,0 +1,11 @@
+"""Wiring of `sampling`."""
+
+from kedro.pipeline import Pipeline, node
+
+from satsynth.pipelines.sampling.nodes import draw_pairs
+
+
+def create_pipeline() -> Pipeline:
+    """Generator to the store of synthetic pairs."""
+    inputs = ["generator", "tiles", "params:sampling", "params:compute", "params:run"]
+    return Pipeline([node(draw_pairs, inputs, "synthetic_pairs", name="draw_pairs", tags=["sampling", "gpu"])])

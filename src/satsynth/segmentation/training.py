@@ -1,0 +1,179 @@
+"""Training one segmentation network and evaluating it on real held-out scenes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.stream import PairStream, to_tensors
+from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.segmentation.metrics import confusion_matrix, scores
+from satsynth.segmentation.networks import build_network
+from satsynth.segmentation.saved import TIMING, WEIGHTS, run_row
+from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
+from satsynth.training.device import autocast, choose_device
+from satsynth.training.loop import MetricLog, Training, train, warm_cosine
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.files import atomic, write_json
+from satsynth.work.folder import WorkFolder
+
+RESULT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Pairs of a held-out split with the scene of each.
+
+    Args:
+        pairs: The pairs.
+        scenes: Scene of each pair.
+    """
+
+    pairs: DecodedPairs
+    scenes: Sequence[str]
+
+
+class _BestWeights:
+    """Keeps the weights with the best val mIoU; part of the checkpoint."""
+
+    def __init__(self) -> None:
+        self.miou = -1.0
+        self.step = 0
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def offer(self, miou: float, step: int, network: nn.Module) -> None:
+        if miou > self.miou:
+            self.miou, self.step = miou, step
+            self.weights = copy.deepcopy({key: value.cpu() for key, value in network.state_dict().items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+def look_points(steps: int, evaluations: int) -> set[int]:
+    """Return the steps after which the val split is looked at: evenly over the second half, the last step among them."""
+    return {round(steps / 2 + steps / 2 * (i + 1) / evaluations) for i in range(evaluations)}
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, held_out: HeldOut, classes: int, device: torch.device, compute: ComputeSettings, batch_size: int = 32) -> dict[str, np.ndarray]:
+    """Return the confusion matrix ``(K, K)`` of each scene, by name."""
+    network.eval()
+    matrices: dict[str, np.ndarray] = {}
+    for first in range(0, len(held_out.pairs), batch_size):
+        part = range(first, min(first + batch_size, len(held_out.pairs)))
+        tensors = [to_tensors(*held_out.pairs[i]) for i in part]
+        images = torch.stack([image for image, _ in tensors]).to(device, non_blocking=True, memory_format=torch.channels_last)
+        with autocast(device, compute):
+            predicted = network(images).argmax(1).cpu()
+        for i, guess, (_, mask) in zip(part, predicted, tensors, strict=True):
+            scene = held_out.scenes[i]
+            matrices[scene] = matrices.get(scene, 0) + confusion_matrix(guess, mask, classes)
+    network.train()
+    return matrices
+
+
+def train_network(
+    folder: WorkFolder,
+    network_settings: SegmentationNetwork,
+    sources: Sequence[DecodedPairs],
+    val: HeldOut,
+    test: HeldOut,
+    class_names: Sequence[str],
+    seed: int,
+    settings: TrainingSettings,
+    compute: ComputeSettings,
+    on_metrics: MetricLog,
+    facts: Mapping[str, Any],
+    title: str,
+    keep_weights: bool,
+) -> dict[str, Any]:
+    """Train one network to the end of its budget, choose by val, evaluate once on test, and store the outcome.
+
+    Args:
+        folder: Work folder.
+        network_settings: Which network.
+        sources: Training pairs, as one union.
+        val: Pairs of the val split, for choosing among steps.
+        test: Pairs of the test split.
+        class_names: Names in order of the class index.
+        seed: Seed of initialisation, order and augmentation.
+        settings: How to train.
+        compute: Where.
+        on_metrics: Called with step and metrics as training goes on.
+        facts: What identifies the run, for its row.
+        title: What is shown beside the progress.
+        keep_weights: Whether to store the chosen weights.
+
+    Returns:
+        The row of the run: facts, scores on test, seconds.
+    """
+    device = choose_device(compute)
+    torch.manual_seed(seed)
+    classes = len(class_names)
+    network = build_network(network_settings, classes).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    best = _BestWeights()
+    steps = max(1, settings.images // settings.batch_size)
+    looks = look_points(steps, settings.evaluations)
+
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        with autocast(device, compute):
+            logits = network(images)
+        errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="sum")
+        return errors / (masks != IGNORE_INDEX).sum().clamp(min=1), {}
+
+    def after_step(done: int) -> None:
+        if done in looks:
+            found = scores(sum(evaluate(network, val, classes, device, compute).values()))  # type: ignore[arg-type]
+            best.offer(found.miou, done, network)
+            on_metrics(done, {"val_miou": found.miou})
+
+    training = Training(
+        title=title,
+        network=network,
+        optimizer=optimizer,
+        step_loss=step_loss,
+        steps=steps,
+        batch_size=settings.batch_size,
+        rate_at=warm_cosine(settings.learning_rate, steps, max(1, steps // 20)),
+        clip=settings.clip,
+        parts={"network": network, "optimizer": optimizer, "best": best},
+        after_step=after_step,
+    )
+    seconds = train(training, PairStream(sources, seed), folder.path / "checkpoint.pt", device, compute, on_metrics)
+    network.load_state_dict(best.weights)
+    matrices = evaluate(network, test, classes, device, compute)
+    total = scores(np.sum(list(matrices.values()), axis=0))
+    row: dict[str, Any] = {
+        **facts,
+        "steps": steps,
+        "best_step": best.step,
+        "val_miou": best.miou,
+        "miou": total.miou,
+        "mf1": total.mf1,
+        "accuracy": total.accuracy,
+        **{f"iou_{name}": None if np.isnan(value) else float(value) for name, value in zip(class_names, total.iou, strict=True)},
+    }
+    on_metrics(steps, {"test_miou": total.miou, "test_mf1": total.mf1, "test_accuracy": total.accuracy})
+    if keep_weights:
+        with atomic(folder.result / WEIGHTS) as temporary:
+            save_file({key: value.contiguous() for key, value in best.weights.items()}, temporary)
+    # Beside the manifest: the time taken is no part of what the result is.
+    write_json(folder.result / TIMING, {"seconds": seconds})
+    confusion = {scene: matrix.tolist() for scene, matrix in sorted(matrices.items())}
+    folder.finish({"kind": "segmentation", "network": network_settings.model_dump(mode="json"), "classes": list(class_names), "row": row, "confusion": confusion})
+    folder.forget_helpers()
+    return run_row(folder)

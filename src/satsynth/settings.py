@@ -1,0 +1,14 @@
+"""Kedro's settings of this project."""
+
+from kedro.config import OmegaConfigLoader
+
+from satsynth.hooks import ProjectHooks, TrackingHooks
+
+HOOKS = (ProjectHooks(), TrackingHooks())
+CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # An environment names only the leaves that differ.
+    "merge_strategy": {"parameters": "soft", "globals": "soft"},
+}

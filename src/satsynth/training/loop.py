@@ -1,0 +1,171 @@
+"""The training loop: budgets in images, checkpoints in between, the same result whether interrupted or not."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from satsynth.pairs.stream import PairStream, batches
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+from satsynth.work.files import atomic
+from satsynth.work.progress import Progress
+
+log = logging.getLogger(__name__)
+MOST_BAD_STEPS = 10
+
+
+class Saved(Protocol):
+    """Anything with a state that a checkpoint holds."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Take the state back."""
+        ...
+
+
+MetricLog = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass
+class Training:
+    """A training under way.
+
+    Args:
+        title: What is shown beside the progress.
+        network: The trained network, on its device.
+        optimizer: Its optimizer.
+        step_loss: Loss of one batch: (images, masks, number of images seen before it) to (loss, further scalar tensors by name).
+        steps: Optimizer steps in all.
+        batch_size: Pairs a step.
+        rate_at: Learning rate at a step, counted from 0.
+        clip: Largest norm of the gradient.
+        parts: All that a checkpoint holds, by name.
+        after_step: Called after each optimizer step with the number of steps done.
+        log_every: Steps between log points.
+    """
+
+    title: str
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    step_loss: Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
+    steps: int
+    batch_size: int
+    rate_at: Callable[[int], float]
+    clip: float
+    parts: Mapping[str, Saved]
+    after_step: Callable[[int], None] = lambda done: None
+    log_every: int = 20
+    history: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def warm_cosine(rate: float, steps: int, warmup: int) -> Callable[[int], float]:
+    """Return a learning rate that rises linearly over ``warmup`` steps and falls to zero on a half cosine."""
+
+    def at(step: int) -> float:
+        if step < warmup:
+            return rate * (step + 1) / warmup
+        return rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+    return at
+
+
+def train(training: Training, stream: PairStream, checkpoint: Path, device: torch.device, compute: ComputeSettings, on_metrics: MetricLog) -> float:
+    """Run a training to its end, continuing from its checkpoint if there is one.
+
+    Args:
+        training: What to train.
+        stream: Where the pairs come from.
+        checkpoint: File of the checkpoint.
+        device: Device of the network.
+        compute: How to compute.
+        on_metrics: Called with step and metrics at each log point.
+
+    Returns:
+        Seconds of training in all, those before an interruption included.
+
+    Raises:
+        SatSynthError: The loss is not finite several times in a row.
+    """
+    done, spent = _restore(training, checkpoint)
+    loader = batches(
+        stream, done * training.batch_size, training.steps * training.batch_size, training.batch_size, compute.loader_workers, device.type == "cuda"
+    )
+    began = saved = time.monotonic()
+    bad = torch.zeros((), dtype=torch.int64, device=device)
+    training.network.train()
+    with Progress(training.steps * training.batch_size, training.title, "images", done * training.batch_size) as progress:
+        for images, masks in loader:
+            rate = training.rate_at(done)
+            for group in training.optimizer.param_groups:
+                group["lr"] = rate
+            images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
+            loss, details = training.step_loss(images, masks.to(device, non_blocking=True), done * training.batch_size)
+            training.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(training.network.parameters(), training.clip)
+            finite = torch.isfinite(norm)
+            # Without a look at the value, which would make a GPU wait: a bad gradient becomes zero.
+            for parameter in training.network.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.nan_to_num_(0, 0, 0).mul_(finite)
+            bad = torch.where(finite, torch.zeros_like(bad), bad + 1)
+            training.optimizer.step()
+            done += 1
+            training.after_step(done)
+            for name, value in {"loss": loss.detach(), "gradient_norm": norm, **details}.items():
+                training.sums[name] = training.sums.get(name, torch.zeros((), device=device)) + value
+            if done % training.log_every == 0 or done == training.steps:
+                since = (done - 1) % training.log_every + 1
+                means = {name: float(value) / since for name, value in training.sums.items()}
+                training.sums.clear()
+                _check_finite(int(bad), training.title, done)
+                metrics = {**means, "learning_rate": rate, "images_per_second": progress.rate}
+                training.history.append({"step": done, **means})
+                on_metrics(done, metrics)
+            progress.update(len(images), f"loss {training.history[-1]['loss']:.4f}" if training.history else "")
+            if time.monotonic() - saved > compute.checkpoint_seconds and done < training.steps:
+                _save(training, checkpoint, done, spent + time.monotonic() - began)
+                saved = time.monotonic()
+    return spent + time.monotonic() - began
+
+
+def _check_finite(bad: int, title: str, step: int) -> None:
+    if bad >= MOST_BAD_STEPS:
+        raise SatSynthError(
+            f"{title}: the gradient was not finite in {bad} steps in a row, up to step {step}.",
+            "Lower the learning rate, or set `compute.precision: fp32`. The last checkpoint is kept.",
+        )
+    if bad:
+        log.warning("%s: skipped a step with a gradient that was not finite (step %d).", title, step)
+
+
+def _save(training: Training, path: Path, done: int, seconds: float) -> None:
+    state = {name: part.state_dict() for name, part in training.parts.items()}
+    with atomic(path) as temporary:
+        torch.save({"done": done, "seconds": seconds, "history": training.history, "sums": training.sums, "parts": state}, temporary)
+
+
+def _restore(training: Training, path: Path) -> tuple[int, float]:
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for name, part in training.parts.items():
+        part.load_state_dict(state["parts"][name])
+    training.history.extend(state["history"])
+    device = next(training.network.parameters()).device
+    training.sums.update({name: value.to(device) for name, value in state["sums"].items()})
+    log.info("%s: continues after %d of %d steps.", training.title, state["done"], training.steps)
+    return int(state["done"]), float(state["seconds"])

@@ -1,0 +1,1 @@
+"""What every long step shares: errors that help, atomic files, fingerprinted work folders, progress."""

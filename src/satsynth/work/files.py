@@ -1,0 +1,144 @@
+"""Files that are either whole or not there, and digests of their content."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from satsynth.work.errors import ResourceError
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(_existing(path)).free / 2**20
+            raise ResourceError(
+                f"No space is left on the disk that holds {path} ({free:.0f} MiB free).",
+                "Free some space, then type the same command again: everything finished so far is kept.",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise ResourceError(f"{path} cannot be written: {error.strerror}.", "Give this user write access.") from error
+        raise
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in [path, *path.parents] if folder.exists())
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; sync and rename it into place when the block succeeds.
+
+    Raises:
+        ResourceError: The disk is full or not writable.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with disk_errors(path):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON in which equal values give equal text (keys sorted)."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` atomically as canonical JSON."""
+    with atomic(path) as temporary:
+        temporary.write_text(canonical_json(value) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of a JSON-able value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def place_folder(source: Path, target: Path) -> None:
+    """Give the finished folder ``source`` a second name, ``target``, without copying where the file system allows.
+
+    The files are hard-linked (copied where links fail) into a temporary folder that is then renamed, so ``target``
+    is either whole or not there. An unfinished ``target`` is replaced.
+
+    Raises:
+        ResourceError: The disk is full or not writable.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with disk_errors(target):
+            shutil.copytree(source, temporary, copy_function=_link_or_copy)
+            if target.exists():
+                shutil.rmtree(target)
+            temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        shutil.copyfile(source, target)
+
+
+class DigestCache:
+    """Digests of files by content, remembered by (path, size, modification time).
+
+    Args:
+        path: The JSON file that keeps them; may be absent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, list[Any]] = read_json(path) if path.exists() else {}
+        self._changed = False
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of the file's content, read only if size or time changed."""
+        stat = path.stat()
+        key, state = str(path.resolve()), [stat.st_size, stat.st_mtime_ns]
+        known = self._known.get(key)
+        if known is None or known[:2] != state:
+            self._known[key] = [*state, file_digest(path)]
+            self._changed = True
+        return str(self._known[key][2])
+
+    def save(self) -> None:
+        """Write the cache if it learned something."""
+        if self._changed:
+            write_json(self._path, self._known)
+            self._changed = False

@@ -1,0 +1,123 @@
+"""Work folders: where a step keeps what it has done, so that the same command goes on after any interruption."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from satsynth.work.errors import ResourceError
+from satsynth.work.files import MANIFEST, canonical_json, digest_of, read_json, write_json
+
+log = logging.getLogger(__name__)
+_PROCESS_START = time.time()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What identifies a piece of work: equal steps have equal results.
+
+    Args:
+        name: The step's name and its folder.
+        version: The step's result version, raised by a change of code that changes results.
+        parents: Digest of each input, by name.
+        settings: Every parameter that changes the result (not: workers, device, logging).
+    """
+
+    name: str
+    version: int
+    parents: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 that names the work folder."""
+        return digest_of(
+            {
+                "step": self.name,
+                "version": self.version,
+                "parents": dict(self.parents),
+                "settings": dict(self.settings),
+            }
+        )
+
+
+class WorkFolder:
+    """The folder of one step: ``result/`` becomes the outcome, all beside it helps to get there.
+
+    Args:
+        root: Folder of all work.
+        step: The step.
+    """
+
+    def __init__(self, root: Path, step: Step) -> None:
+        self.step = step
+        self.path = root / step.name / step.fingerprint[:24]
+        self.result = self.path / "result"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result is complete, which its manifest says."""
+        return (self.result / MANIFEST).exists()
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest of the finished result."""
+        return dict(read_json(self.result / MANIFEST))
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest that makes the result complete, with fingerprint, parents and its own digest."""
+        content = {**manifest, "fingerprint": self.step.fingerprint, "parents": dict(self.step.parents)}
+        write_json(self.result / MANIFEST, {**content, "digest": digest_of(content)})
+
+    def forget_helpers(self) -> None:
+        """Remove all but the result: checkpoints are of no use once it is there."""
+        for entry in self.path.iterdir():
+            if entry != self.result and entry.name not in ("step.json", "run.json"):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+@contextmanager
+def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFolder]:
+    """Open a step's folder, held by this process alone until the block ends.
+
+    Args:
+        root: Folder of all work.
+        step: The step.
+        fresh: Forget what was done before this process started.
+
+    Raises:
+        ResourceError: Another process holds the folder, or it cannot be written.
+    """
+    folder = WorkFolder(root, step)
+    folder.path.parent.mkdir(parents=True, exist_ok=True)
+    holder = folder.path.with_suffix(".holder")
+    lock = FileLock(folder.path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
+        raise ResourceError(
+            f"{who} is at work on the step '{step.name}' in {folder.path}.", "Wait for it to end, or stop it."
+        ) from None
+    try:
+        holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        note = folder.path / "step.json"
+        if fresh and note.exists() and note.stat().st_mtime < _PROCESS_START:
+            shutil.rmtree(folder.path)
+        folder.result.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            write_json(note, {"name": step.name, "version": step.version, "parents": dict(step.parents), "settings": dict(step.settings)})
+        log.debug("%s works in %s: %s", step.name, folder.path, canonical_json(dict(step.settings)))
+        yield folder
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

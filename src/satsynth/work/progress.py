@@ -1,0 +1,57 @@
+"""Progress of long work: a bar on a terminal, a log line every so often elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """Counts done units of work and shows rate and time left.
+
+    Args:
+        total: Units in all.
+        title: What is being done.
+        unit: Name of one unit, in the plural.
+        done: Units that were done before.
+        every: Seconds between log lines where there is no terminal.
+    """
+
+    def __init__(self, total: int, title: str, unit: str, done: int = 0, every: float = 30.0) -> None:
+        self.total, self.title, self.unit, self.done = total, title, unit, done
+        self._first, self._start, self._every = done, time.monotonic(), every
+        self._said = self._start
+        terminal = sys.stderr.isatty() and not os.environ.get("CI")
+        self._bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True, leave=False) if terminal else None
+
+    def update(self, units: int = 1, note: str = "") -> None:
+        """Count ``units`` more as done."""
+        self.done += units
+        if self._bar is not None:
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(units)
+        elif time.monotonic() - self._said >= self._every:
+            self._said = time.monotonic()
+            left = (self.total - self.done) / self.rate if self.rate else float("nan")
+            log.info("%s: %d of %d %s, %.3g/s, about %.0f s left%s", self.title, self.done, self.total, self.unit, self.rate, left, f", {note}" if note else "")
+
+    @property
+    def rate(self) -> float:
+        """Units a second since the start of this process's part."""
+        seconds = time.monotonic() - self._start
+        return (self.done - self._first) / seconds if seconds > 0 else 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
