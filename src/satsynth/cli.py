@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import errno
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -37,8 +37,12 @@ def readable(error: BaseException) -> str | None:
         if isinstance(cause, ParameterValidationError):
             return f"{cause}\n  What to do: Correct the parameter in conf/ or in --params."
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-            return f"No space is left on the disk ({cause.filename or 'unknown file'}).\n  What to do: Free some space. {_AGAIN}"
+            where = cause.filename or "unknown file"
+            return f"No space is left on the disk ({where}).\n  What to do: Free some space. {_AGAIN}"
     return None
+
+
+_kedro_run_callback: Callable[..., Any] = kedro_run.callback  # type: ignore[assignment]  # click's stubs allow a command without one
 
 
 def _run(**arguments: Any) -> Any:
@@ -46,7 +50,7 @@ def _run(**arguments: Any) -> Any:
         # `--pipeline` is our documented form.
         warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
         try:
-            return kedro_run.callback(**arguments)
+            return _kedro_run_callback(**arguments)
         except KeyboardInterrupt:
             raise click.ClickException(f"Stopped. {_AGAIN}") from None
         except Exception as error:

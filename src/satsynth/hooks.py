@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +15,12 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from satsynth import tracking
-from satsynth.work.errors import SatSynthError
+from satsynth.pipelines.parameters import did_you_mean, problems_of
+from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.finished import Finished
 
 log = logging.getLogger(__name__)
 _FILES = "parameters_dataset_"
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 class ProjectHooks:
@@ -40,20 +35,34 @@ class ProjectHooks:
         """
         loader: Any = context.config_loader
         given: dict[str, Any] = loader.runtime_params or {}
-        names = sorted(path.stem.removeprefix(_FILES) for path in (Path(loader.conf_source) / loader.base_env).glob(f"{_FILES}*.yml"))
+        names = sorted(
+            path.stem.removeprefix(_FILES)
+            for path in (Path(loader.conf_source) / loader.base_env).glob(f"{_FILES}*.yml")
+        )
         dataset = given.get("dataset", loader["globals"].get("dataset"))
         if dataset not in names:
             raise SatSynthError(
-                f"There is no data set '{dataset}'.{_did_you_mean(str(dataset), names)} There are: {', '.join(names)}.",
-                f"Choose one of them with --params=dataset=<name>, or describe your own in conf/base/{_FILES}<name>.yml.",
+                f"There is no data set '{dataset}'.{did_you_mean(str(dataset), names)} There are: {', '.join(names)}.",
+                "Choose one of them with --params=dataset=<name>, or describe your own in "
+                f"conf/base/{_FILES}<name>.yml.",
             )
-        loader.runtime_params = {**given, "project": str(context.project_path)}
+        # Kedro merges runtime parameters into the configured ones, so what is configured is asked for without them.
+        loader.runtime_params = {"dataset": dataset}
         known = sorted(set(loader["parameters"]) - {"project"})
+        loader.runtime_params = {**given, "project": str(context.project_path)}
         for name in given:
             if name not in known:
                 raise SatSynthError(
-                    f"There is no parameter '{name}' (given by --params).{_did_you_mean(name, known)}", f"Parameters at the top: {', '.join(known)}."
+                    f"There is no parameter '{name}' (given by --params).{did_you_mean(name, known)}",
+                    f"Parameters at the top: {', '.join(known)}.",
                 )
+        # All of them, also those of pipelines that do not run now.
+        problems = problems_of(loader["parameters"])
+        if problems:
+            raise SatSynthError(
+                f"{len(problems)} parameter(s) cannot be used:\n{listing(problems)}",
+                "Correct them in conf/ or in --params.",
+            )
 
 
 class TrackingHooks:
@@ -80,9 +89,17 @@ class TrackingHooks:
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self._project / 'mlflow.db').resolve()}"
         self._tracker = tracking.Tracker(uri, settings["experiment"], (self._project / "mlartifacts").resolve())
         tracking.use(self._tracker)
-        shown = {key: _plain(value) for key, value in parameters.items() if key not in ("datasets", "project", "run", "tracking")}
+        shown = {
+            key: _plain(value)
+            for key, value in parameters.items()
+            if key not in ("datasets", "project", "run", "tracking")
+        }
         pipelines = ", ".join(run_params.get("pipeline_names") or ["augment"])
-        tags = {"pipelines": pipelines, "environment": str(run_params.get("env") or "base"), "dataset": parameters["dataset"]}
+        tags = {
+            "pipelines": pipelines,
+            "environment": str(run_params.get("env") or "base"),
+            "dataset": parameters["dataset"],
+        }
         name = f"{pipelines} {parameters['dataset']} {datetime.now():%Y-%m-%d %H:%M}"
         self._tracker.start(name, tracking.flat(shown), {**tags, **tracking.git_tags(self._project)})
 
@@ -130,7 +147,11 @@ class TrackingHooks:
             click.echo(printed(summary))
             for sentence in in_words(summary):
                 click.echo(f"\n{sentence}")
-        shown = [name for name in ("pair_gallery", "class_distribution_plot", "ratio_curve", "segmentation_summary") if name in outputs]
+        shown = [
+            name
+            for name in ("pair_gallery", "class_distribution_plot", "ratio_curve", "segmentation_summary")
+            if name in outputs
+        ]
         if shown:
             click.echo("")
         for name in shown:

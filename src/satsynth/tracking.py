@@ -188,7 +188,9 @@ class Tracker:
         self._runs[name] = run
 
     def _create_child(self, name: str, tags: Mapping[str, str]) -> str:
-        run = self._client.create_run(self._experiment_id, run_name=name, tags={"mlflow.parentRunId": self._parent, **tags})
+        run = self._client.create_run(
+            self._experiment_id, run_name=name, tags={"mlflow.parentRunId": self._parent, **tags}
+        )
         return str(run.info.run_id)
 
     def _reuse(self, name: str, params: Mapping[str, str], file: Path, values: Mapping[str, float]) -> None:
@@ -251,9 +253,14 @@ def git_tags(project: Path) -> dict[str, str]:
     """Return commit and dirty flag as tags, if the project is a git checkout."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", str(project), *arguments], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(project), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
 
     try:
-        return {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": str(bool(git("status", "--porcelain"))).lower()}
+        return {
+            "mlflow.source.git.commit": git("rev-parse", "HEAD"),
+            "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+        }
     except (OSError, subprocess.SubprocessError):
         return {}

@@ -1,1 +1,1 @@
-"""What synthetic pairs are like and what they are worth: distributions, fidelity, copies, statistics of runs, figures."""
+"""What synthetic pairs are like and what they are worth: distributions, fidelity, copies, statistics, figures."""

@@ -33,7 +33,7 @@ def class_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str
         ``regions`` (connected, for each mask), ``region_pixels`` (mean size).
     """
     classes = len(class_names)
-    pixels, images, regions, sizes, total = (np.zeros(classes, np.int64) for _ in range(5))
+    pixels, images, regions, sizes = (np.zeros(classes, np.int64) for _ in range(4))
     number = 0
     for mask in masks:
         counts = np.bincount(mask.ravel(), minlength=256)[:classes]
@@ -53,7 +53,9 @@ def class_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
-    """Return the Jensen-Shannon divergence of two distributions ``(K,)`` in bits, in [0, 1]."""
+    """Return the Jensen-Shannon divergence of two distributions ``(K,)`` in bits, in [0, 1]; NaN if one is all zero."""
+    if not p.any() or not q.any():
+        return float("nan")
     p, q = p / p.sum(), q / q.sum()
     middle = (p + q) / 2
 
@@ -65,6 +67,6 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def divergences(table: pd.DataFrame, reference: str = "train") -> dict[str, float]:
-    """Return the Jensen-Shannon divergence (bits) of each set's pixel shares to the reference's, from rows of `class_rows`."""
+    """Return the Jensen-Shannon divergence (bits) of each set's pixel shares to the reference's, from `class_rows`."""
     shares = {str(name): part["pixel_share"].to_numpy() for name, part in table.groupby("split", sort=False)}
     return {name: jensen_shannon(share, shares[reference]) for name, share in shares.items() if name != reference}

@@ -13,10 +13,12 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
         b: ``(M, F)`` features.
 
     Returns:
-        The distance; around zero, possibly below, for sets of one distribution.
+        The distance; around zero, possibly below, for sets of one distribution; NaN if a set has fewer than two rows.
 
     Source: Binkowski et al., arXiv 1801.01401, section 4 (kernel inception distance, here in other features).
     """
+    if min(len(a), len(b)) < 2:
+        return float("nan")
     a, b = a.astype(np.float64), b.astype(np.float64)
     scale = a.shape[1]
     aa, bb, ab = ((x @ y.T / scale + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))

@@ -13,19 +13,37 @@ _SPLIT_COLORS = {"train": "#4C78A8", "val": "#9ECAE9", "test": "#BAB0AC", "synth
 
 def _style(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     figure.update_layout(
-        title=title, xaxis_title=x, yaxis_title=y, template="plotly_white", legend={"orientation": "h", "y": -0.2}, margin={"t": 60, "l": 60, "r": 20}
+        title=title,
+        xaxis_title=x,
+        yaxis_title=y,
+        template="plotly_white",
+        legend={"orientation": "h", "y": -0.2},
+        margin={"t": 60, "l": 60, "r": 20},
     )
     return figure
 
 
 def class_distribution_figure(table: pd.DataFrame, divergence: Mapping[str, float]) -> go.Figure:
-    """Return pixel shares by class and split (the paper's Figure 2c), from rows of `class_rows`, with the divergences to train."""
+    """Return pixel shares by class and split (the paper's Figure 2c), with the divergences to train.
+
+    Args:
+        table: Rows of `class_rows`.
+        divergence: Jensen-Shannon divergence to train in bits, by split.
+    """
     figure = go.Figure()
     for split, part in table.groupby("split", sort=False):
         name = str(split) if split == "train" else f"{split} (JSD {divergence[str(split)]:.3f} bit)"
         shares = part["pixel_share"] * 100
-        figure.add_bar(x=part["class"], y=shares, name=name, marker_color=_SPLIT_COLORS.get(str(split)), hovertemplate="%{x}: %{y:.2f} %")
-    return _style(figure, "Class distribution; Jensen-Shannon divergence (JSD) to train", "class", "share of pixels in %")
+        figure.add_bar(
+            x=part["class"],
+            y=shares,
+            name=name,
+            marker_color=_SPLIT_COLORS.get(str(split)),
+            hovertemplate="%{x}: %{y:.2f} %",
+        )
+    return _style(
+        figure, "Class distribution; Jensen-Shannon divergence (JSD) to train", "class", "share of pixels in %"
+    )
 
 
 def ratio_figure(summary: pd.DataFrame) -> go.Figure:
@@ -33,25 +51,42 @@ def ratio_figure(summary: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     for network, part in summary.groupby("network"):
         figure.add_scatter(
-            x=part["ratio"], y=part["miou"] * 100, error_y={"array": part["miou_se"].fillna(0) * 100}, name=str(network), mode="lines+markers"
+            x=part["ratio"],
+            y=part["miou"] * 100,
+            error_y={"array": part["miou_se"].fillna(0) * 100},
+            name=str(network),
+            mode="lines+markers",
         )
     figure.update_xaxes(tickvals=sorted(summary["ratio"].unique()))
-    return _style(figure, "mIoU on real test scenes (bars: standard error over seeds)", "synthetic pairs for each real pair, R", "mIoU in %")
+    return _style(
+        figure,
+        "mIoU on real test scenes (bars: standard error over seeds)",
+        "synthetic pairs for each real pair, R",
+        "mIoU in %",
+    )
 
 
 def class_gain_figure(summary: pd.DataFrame, shares: Mapping[str, float]) -> go.Figure:
-    """Return the gain in IoU of each class at the largest R against its share of real training pixels (the paper's Figure 7).
+    """Return the gain in IoU of each class at the largest R against its share of real pixels (the paper's Figure 7).
 
     The title names Pearson's correlation with the logarithm of the share where it is defined.
     """
     figure = go.Figure()
     correlations = []
     for network, part in summary.groupby("network"):
-        base, most = part[part["ratio"] == 0].iloc[0], part.loc[part["ratio"].idxmax()]
+        base, most = part[part["ratio"] == 0].iloc[0], part.iloc[int(part["ratio"].argmax())]
         names = [name for name in shares if f"iou_{name}" in part and shares[name] > 0]
         x = np.array([shares[name] * 100 for name in names])
         y = np.array([(most[f"iou_{name}"] - base[f"iou_{name}"]) * 100 for name in names], dtype=float)
-        figure.add_scatter(x=x, y=y, text=names, mode="markers+text", textposition="top center", name=f"{network}, R = {most['ratio']:g}", cliponaxis=False)
+        figure.add_scatter(
+            x=x,
+            y=y,
+            text=names,
+            mode="markers+text",
+            textposition="top center",
+            name=f"{network}, R = {most['ratio']:g}",
+            cliponaxis=False,
+        )
         known = np.isfinite(y)
         if known.sum() > 2 and np.std(y[known]) > 0:
             correlations.append(f"{network}: r = {np.corrcoef(np.log(x[known]), y[known])[0, 1]:.2f}")

@@ -32,7 +32,13 @@ def contact_sheet(pairs: Sequence[tuple[np.ndarray, np.ndarray]], colors: np.nda
     return sheet
 
 
-def gallery(real: Sequence[tuple[np.ndarray, np.ndarray]], synthetic: Sequence[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], colors: np.ndarray, columns: int = 3) -> np.ndarray:
+def gallery(
+    real: Sequence[tuple[np.ndarray, np.ndarray]],
+    synthetic: Sequence[tuple[np.ndarray, np.ndarray]],
+    class_names: Sequence[str],
+    colors: np.ndarray,
+    columns: int = 3,
+) -> np.ndarray:
     """Return the picture: real pairs on the left, synthetic ones on the right, the classes' colours below.
 
     Args:
@@ -45,11 +51,16 @@ def gallery(real: Sequence[tuple[np.ndarray, np.ndarray]], synthetic: Sequence[t
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    sides = [_titled(contact_sheet(pairs, colors, columns), title) for pairs, title in ((real, "real"), (synthetic, "synthetic"))]
+    sides = [
+        _titled(contact_sheet(pairs, colors, columns), title)
+        for pairs, title in ((real, "real"), (synthetic, "synthetic"))
+    ]
     height = max(side.shape[0] for side in sides)
     sides = [np.pad(side, ((0, height - side.shape[0]), (0, 0), (0, 0)), constant_values=255) for side in sides]
     body = np.concatenate([sides[0], np.full((height, 6 * GAP, 3), 255, np.uint8), sides[1]], axis=1)
-    framed = np.concatenate([body, _legend(class_names, colors, body.shape[1])], axis=0)
+    legend = _legend(class_names, colors, body.shape[1])
+    body = np.pad(body, ((0, 0), (0, legend.shape[1] - body.shape[1]), (0, 0)), constant_values=255)
+    framed = np.concatenate([body, legend], axis=0)
     return np.pad(framed, ((8, 8), (8, 8), (0, 0)), constant_values=255)
 
 
@@ -65,10 +76,13 @@ def _titled(sheet: np.ndarray, title: str) -> np.ndarray:
 
 
 def _legend(class_names: Sequence[str], colors: np.ndarray, width: int) -> np.ndarray:
-    entries = [(name, tuple(int(v) for v in color)) for name, color in zip(class_names, colors, strict=True)] + [("ignored", IGNORED)]
+    entries = [(name, tuple(int(v) for v in color)) for name, color in zip(class_names, colors, strict=True)] + [
+        ("ignored", IGNORED)
+    ]
+    widths = [cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0] + 42 for name, _ in entries]
+    width = max(width, *widths)
     lines, x = [np.full((LEGEND, width, 3), 255, np.uint8)], 0
-    for name, color in entries:
-        wide = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0] + 42
+    for (name, color), wide in zip(entries, widths, strict=True):
         if x and x + wide > width:
             lines.append(np.full((LEGEND, width, 3), 255, np.uint8))
             x = 0

@@ -12,13 +12,14 @@ THUMBNAIL = 16
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Return images ``(N, H, W, 3)`` uint8 reduced to 16 x 16 by area, as ``(N, 8, 768)`` float32: the 8 symmetries of each.
+    """Return images ``(N, H, W, 3)`` uint8 at 16 x 16 by area, as ``(N, 8, 768)`` float32: the 8 symmetries of each.
 
     Training flips and rotates, so a copy may be flipped or rotated.
     """
     found = []
     for image in images:
-        small = cv2.resize(np.ascontiguousarray(image), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        reduced = cv2.resize(np.ascontiguousarray(image), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+        small = reduced.astype(np.float32) / 255
         turned = [np.rot90(side, k) for side in (small, small[:, ::-1]) for k in range(4)]
         found.append([view.ravel() for view in turned])
     return np.asarray(found, np.float32)
@@ -41,14 +42,21 @@ def nearest(queries: np.ndarray, references: np.ndarray, chunk: int = 64) -> tup
     for first in range(0, len(queries), chunk):
         views = queries[first : first + chunk]
         squares = (views**2).sum(2)[:, :, None] + norms - 2 * np.einsum("nvf,mf->nvm", views, base, optimize=True)
-        best = squares.min(1)
-        index.append(best.argmin(1))
-        distance.append(np.sqrt(np.maximum(best.min(1), 0) / base.shape[1]))
+        winner = squares.min(1).argmin(1)
+        index.append(winner)
+        # Taken again as a difference: the expanded square rounds away small distances, and a copy has exactly zero.
+        distance.append(np.sqrt(((views - base[winner][:, None]) ** 2).mean(2).min(1)))
     return np.concatenate(index), np.concatenate(distance)
 
 
-def neighbours(synthetic: np.ndarray, train: np.ndarray, held_out: np.ndarray, synthetic_ids: Sequence[str], train_ids: Sequence[str]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Return the nearest training image of each synthetic one, and a summary with real held-out images as the yardstick.
+def neighbours(
+    synthetic: np.ndarray,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    synthetic_ids: Sequence[str],
+    train_ids: Sequence[str],
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the nearest training image of each synthetic one, and a summary with held-out images as the yardstick.
 
     A synthetic image counts as suspicious when it is nearer to a training image than 99 % of the held-out images are.
 
@@ -64,7 +72,12 @@ def neighbours(synthetic: np.ndarray, train: np.ndarray, held_out: np.ndarray, s
     _, usual = nearest(yard, base)
     limit = float(np.quantile(usual, 0.01))
     table = pd.DataFrame(
-        {"pair_id": list(synthetic_ids), "nearest": [train_ids[i] for i in index], "distance": distance, "suspicious": distance < limit}
+        {
+            "pair_id": list(synthetic_ids),
+            "nearest": [train_ids[i] for i in index],
+            "distance": distance,
+            "suspicious": distance < limit,
+        }
     ).sort_values("distance", ignore_index=True)
     summary = {
         "median_distance": float(np.median(distance)),

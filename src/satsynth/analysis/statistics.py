@@ -10,15 +10,17 @@ from scipy import stats
 def summarise(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """Return one row for each network and ratio.
 
-    The difference to R = 0 is paired by seed; its interval is Student's t over seeds, so it speaks of the training's randomness under
-    this one generator and this one test area. With one seed there is neither standard error nor interval (NaN).
+    The difference to R = 0 is paired by seed; its interval is Student's t over seeds, so it speaks of the training's
+    randomness under this one generator and this one test area. With one seed there is neither standard error nor
+    interval (NaN).
 
     Args:
         runs: Table with ``network, ratio, seed, miou, mf1`` and ``iou_<class>``, a row a training.
         confidence: Coverage of the interval.
 
     Returns:
-        ``network, ratio, seeds, miou, miou_se, mf1, mf1_se, difference, difference_low, difference_high`` and the mean ``iou_<class>``.
+        ``network, ratio, seeds, miou, miou_se, mf1, mf1_se, difference, difference_low, difference_high`` and the mean
+        ``iou_<class>``.
     """
     classes = [column for column in runs.columns if column.startswith("iou_")]
     rows = []
@@ -65,7 +67,8 @@ def printed(summary: pd.DataFrame) -> str:
         if change and not np.isnan(row["difference_low"]):
             change += f" [{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
         scores = (_with_error(row[name], row[f"{name}_se"]) for name in ("miou", "mf1"))
-        lines.append(f"{row['network']:<24} {row['ratio']:>4g} {row['seeds']:>5} {next(scores):>15} {next(scores):>15}  {change:<28}".rstrip())
+        facts = f"{row['network']:<24} {row['ratio']:>4g} {row['seeds']:>5}"
+        lines.append(f"{facts} {next(scores):>15} {next(scores):>15}  {change}".rstrip())
     return "\n".join(lines)
 
 
@@ -83,8 +86,8 @@ def in_words(summary: pd.DataFrame) -> list[str]:
             continue
         inside = row["difference_low"] <= 0 <= row["difference_high"]
         verdict = "zero lies inside, so this is no evidence of a change" if inside else "zero lies outside"
+        interval = f"[{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]"
         sentences.append(
-            f"{change}, 95 % interval over seeds [{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]: {verdict}; "
-            "it holds for this generator and this test area."
+            f"{change}, 95 % interval over seeds {interval}: {verdict}; it holds for this generator and this test area."
         )
     return sentences

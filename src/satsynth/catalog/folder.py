@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import cv2
 from kedro.io.core import AbstractVersionedDataset, Version
 from kedro_datasets._typing import ImagePreview, JSONPreview
 
+from satsynth.catalog.picture import picture_preview
 from satsynth.diffusion.saved import SavedGenerator
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
@@ -32,7 +31,9 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
 
     handle: type[Finished] = Finished
 
-    def __init__(self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(PurePosixPath(filepath), version, exists_function=_is_finished)
         self.metadata = metadata
 
@@ -64,7 +65,7 @@ class PairStoreDataset(FinishedFolderDataset):
         assert isinstance(store, PairStore)
         step = max(1, store.count() // pairs)
         shown = [pair for i, pair in enumerate(store.arrays()) if i % step == 0][:pairs]
-        return picture_preview(cv2.cvtColor(contact_sheet(shown, store.colors, 3), cv2.COLOR_RGB2BGR))
+        return picture_preview(contact_sheet(shown, store.colors, 3))
 
 
 class GeneratorDataset(FinishedFolderDataset):
@@ -90,8 +91,3 @@ class JudgeDataset(FinishedFolderDataset):
 def _manifest_preview(handle: Finished) -> JSONPreview:
     shown = {key: value for key, value in handle.manifest.items() if key not in ("confusion", "scenes")}
     return JSONPreview(canonical_json(shown))
-
-
-def picture_preview(bgr: Any) -> ImagePreview:
-    """Return a picture ``(H, W, 3)`` uint8 BGR as Kedro-Viz wants it, base64 of a PNG."""
-    return ImagePreview(base64.b64encode(cv2.imencode(".png", bgr)[1].tobytes()).decode())

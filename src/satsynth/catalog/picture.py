@@ -24,7 +24,9 @@ class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
         metadata: For plug-ins, as Kedro-Viz.
     """
 
-    def __init__(self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(PurePosixPath(filepath), version)
         self.metadata = metadata
 
@@ -45,9 +47,13 @@ class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
 
     def preview(self, width: int = 1400) -> ImagePreview:
         """Return the picture, reduced to ``width`` pixels if wider, for Kedro-Viz."""
-        data = Path(self._get_load_path()).read_bytes()
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        picture = self.load()
         if picture.shape[1] > width:
             height = round(picture.shape[0] * width / picture.shape[1])
-            data = cv2.imencode(".png", cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))[1].tobytes()
-        return ImagePreview(base64.b64encode(data).decode())
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        return picture_preview(picture)
+
+
+def picture_preview(picture: np.ndarray) -> ImagePreview:
+    """Return a picture ``(H, W, 3)`` uint8 RGB as Kedro-Viz wants it, base64 of a PNG."""
+    return ImagePreview(base64.b64encode(encode_image(picture)).decode())

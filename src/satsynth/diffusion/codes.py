@@ -1,7 +1,8 @@
 """Label codes: class indices as channels and back.
 
-Decided here once: a pixel to be ignored is encoded as zeros, which lies between all codewords and says nothing, and takes no part in the loss
-of the label channels; its image channels do. Decoding takes the nearest codeword, so neither "ignore" nor an unused code can come out.
+Decided here once: a pixel to be ignored is encoded as zeros, which lies between all codewords and says nothing, and
+takes no part in the loss of the label channels; its image channels do. Decoding takes the nearest codeword, so neither
+"ignore" nor an unused code can come out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class LabelCode:
     """
 
     def __init__(self, kind: str, classes: int, scale: float) -> None:
+        """Make the codebook."""
         if kind == "bits":
             channels = (classes - 1).bit_length()
             shifts = torch.arange(channels - 1, -1, -1)

@@ -25,8 +25,8 @@ class Preconditioning(Protocol):
 class CleanPreconditioning:
     """The network predicts the clean pair itself.
 
-    Its output need not carry the noise, so a stem of large patches with few channels suffices (JiT, arXiv 2511.13720). The loss weight is
-    bounded at low noise, where the clean pair is almost known.
+    Its output need not carry the noise, so a stem of large patches with few channels suffices (JiT, arXiv 2511.13720).
+    The loss weight is bounded at low noise, where the clean pair is almost known.
     """
 
     def coefficients(self, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -66,6 +66,7 @@ class Denoiser(nn.Module):
     """
 
     def __init__(self, network: nn.Module, preconditioning: Preconditioning) -> None:
+        """Hold both parts."""
         super().__init__()
         self.network = network
         self.preconditioning = preconditioning

@@ -21,6 +21,7 @@ class Generator:
     """
 
     def __init__(self, settings: GeneratorSettings, classes: int) -> None:
+        """Build it with new weights."""
         self.code = LabelCode(settings.label_code, classes, settings.label_scale)
         self.channels = 3 + self.code.channels
         network = StemUNet(self.channels, settings.network)
@@ -39,5 +40,5 @@ def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool =
     """Build a saved generator on a device, with averaged weights unless told otherwise."""
     generator = Generator(GeneratorSettings(**saved.manifest["model"]), len(saved.manifest["classes"]))
     generator.denoiser.load_state_dict(load_file(saved.path / (AVERAGED if averaged else WEIGHTS)))
-    generator.denoiser.eval().to(device, memory_format=torch.channels_last)
+    generator.denoiser.eval().to(device).to(memory_format=torch.channels_last)
     return generator

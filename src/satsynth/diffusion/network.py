@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import nn
@@ -22,6 +24,7 @@ class StemUNet(nn.Module):
     """
 
     def __init__(self, channels: int, settings: NetworkSettings) -> None:
+        """Build it with new weights."""
         super().__init__()
         self.stem = settings.stem
         levels = len(settings.widths)
@@ -55,8 +58,11 @@ def check_size(settings: NetworkSettings, tile_size: int) -> None:
     """
     factor = settings.stem * 2 ** (len(settings.widths) - 1)
     if tile_size % factor:
+        # Tile sizes are multiples of 8.
+        unit = math.lcm(factor, 8)
+        fitting = max(unit, tile_size // unit * unit)
         raise SatSynthError(
-            f"The tile size {tile_size} is not a multiple of {factor}, which `diffusion.model.network` (stem {settings.stem}, "
-            f"{len(settings.widths)} widths) asks for.",
-            f"Set `tiling.tile_size` to {max(factor, tile_size // factor * factor)}, or choose a smaller stem or fewer widths.",
+            f"The tile size {tile_size} is not a multiple of {factor}, which `diffusion.model.network` "
+            f"(stem {settings.stem}, {len(settings.widths)} widths) asks for.",
+            f"Set `tiling.tile_size` to {fitting}, or choose a smaller stem or fewer widths.",
         )

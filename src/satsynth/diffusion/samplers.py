@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 
@@ -34,7 +35,7 @@ def dpm_solver_2m(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tensor) -
     """
     x, before, last = noisy, None, 0.0
     levels = [float(sigma) for sigma in sigmas]
-    for sigma, after in zip(levels[:-1], levels[1:], strict=True):
+    for sigma, after in pairwise(levels):
         clean = denoise(x, torch.full((len(x),), sigma, dtype=x.dtype, device=x.device))
         if after == 0:
             return clean

@@ -32,7 +32,14 @@ def pair_total(real: int, settings: SamplingSettings) -> int:
 
 
 @torch.inference_mode()
-def draw(generator: Generator, numbers: range, side: int, settings: SamplingSettings, device: torch.device, compute: ComputeSettings) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    generator: Generator,
+    numbers: range,
+    side: int,
+    settings: SamplingSettings,
+    device: torch.device,
+    compute: ComputeSettings,
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw the pairs of some numbers.
 
     Args:
@@ -55,7 +62,16 @@ def draw(generator: Generator, numbers: range, side: int, settings: SamplingSett
     return to_image(images), masks.to(torch.uint8).cpu().numpy()
 
 
-def draw_shard(path: Path, numbers: range, generator: Generator, saved: SavedGenerator, settings: SamplingSettings, device: torch.device, compute: ComputeSettings, progress: Progress | None = None) -> None:
+def draw_shard(
+    path: Path,
+    numbers: range,
+    generator: Generator,
+    saved: SavedGenerator,
+    settings: SamplingSettings,
+    device: torch.device,
+    compute: ComputeSettings,
+    progress: Progress | None = None,
+) -> None:
     """Draw one shard and write it: a unit of work that stands alone."""
     pairs = []
     for first in range(numbers.start, numbers.stop, settings.batch_size):
@@ -70,7 +86,9 @@ def draw_shard(path: Path, numbers: range, generator: Generator, saved: SavedGen
     write_shard(path, pairs, [c["name"] for c in saved.manifest["classes"]])
 
 
-def sample_pairs(folder: WorkFolder, saved: SavedGenerator, total: int, settings: SamplingSettings, compute: ComputeSettings) -> PairStore:
+def sample_pairs(
+    folder: WorkFolder, saved: SavedGenerator, total: int, settings: SamplingSettings, compute: ComputeSettings
+) -> PairStore:
     """Draw ``total`` pairs into a store; shards that exist are kept.
 
     Args:
@@ -81,7 +99,10 @@ def sample_pairs(folder: WorkFolder, saved: SavedGenerator, total: int, settings
         compute: Where.
     """
     size = settings.shard_pairs
-    shards = [(folder.result / f"synthetic-{i // size:05d}.parquet", range(i, min(i + size, total))) for i in range(0, total, size)]
+    shards = [
+        (folder.result / f"synthetic-{i // size:05d}.parquet", range(i, min(i + size, total)))
+        for i in range(0, total, size)
+    ]
     missing = [(path, numbers) for path, numbers in shards if not path.exists()]
     if missing:
         device = choose_device(compute)

@@ -12,15 +12,24 @@ from satsynth.scenes.description import Frozen
 class NetworkSettings(Frozen):
     """The U-Net behind a space-to-depth stem."""
 
-    stem: int = Field(default=4, description="Side in pixels of the patch that becomes one position; 1 is full resolution.", ge=1, le=16)
-    widths: tuple[int, ...] = Field(default=(64, 128, 192), description="Channels at each resolution, each a multiple of 8.", min_length=2)
+    stem: int = Field(
+        default=4,
+        description="Side in pixels of the patch that becomes one position; 1 is full resolution.",
+        ge=1,
+        le=16,
+    )
+    widths: tuple[int, ...] = Field(
+        default=(64, 128, 192), description="Channels at each resolution, each a multiple of 8.", min_length=2
+    )
     layers: int = Field(default=1, description="Residual blocks at each resolution.", ge=1)
     attention: bool = Field(default=True, description="Self-attention at the lowest resolution.")
 
     @model_validator(mode="after")
     def _groups(self) -> NetworkSettings:
         if any(width % 8 for width in self.widths):
-            raise ValueError(f"`widths` {list(self.widths)} must be multiples of 8, the number of groups in normalisation")
+            raise ValueError(
+                f"`widths` {list(self.widths)} must be multiples of 8, the number of groups in normalisation"
+            )
         return self
 
 
@@ -51,9 +60,6 @@ class DiffusionSettings(Frozen):
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     ema: float = Field(default=0.999, ge=0, lt=1, description="Decay of the moving average of weights.")
-    class_balance: float = Field(
-        default=0.0, ge=0, le=1, description="Exponent b: the label loss of a pixel counts as (share of its class)^-b, mean 1; 0 treats all alike."
-    )
     seed: int = Field(default=0, ge=0, description="Seed of initialisation, order, augmentation and noise.")
 
 
@@ -65,7 +71,9 @@ class SamplingSettings(Frozen):
     steps: int = Field(default=24, description="Evaluations of the denoiser for each pair.", ge=2)
     sigma_max: float = Field(default=80.0, gt=0, description="Largest noise level.")
     sigma_min: float = Field(default=0.02, gt=0, description="Smallest noise level before zero.")
-    rho: float = Field(default=7.0, gt=0, description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5.")
+    rho: float = Field(
+        default=7.0, gt=0, description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of the set; pair number i depends on (seed, i) alone.")
     batch_size: int = Field(default=16, ge=1, description="Pairs drawn at once.")
     shard_pairs: int = Field(default=64, ge=1, description="Pairs a shard.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
+from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.device import autocast, choose_device
 from satsynth.training.ema import ema_of
 from satsynth.training.loop import MetricLog, Training, train, warm_cosine
@@ -34,20 +35,8 @@ def draw_sigmas(noise: NoiseSettings, size: int, random: torch.Generator) -> tor
     return (noise.mean + noise.std * torch.special.ndtri(uniform)).exp()
 
 
-def class_weights(shares: Sequence[float], exponent: float) -> torch.Tensor:
-    """Return the weight of each class in the label loss, and zero for ignored pixels, as a table of 256 float32.
-
-    Weights are ``share ** -exponent``, scaled so that their mean over pixels is 1; a class without pixels has weight 1.
-    """
-    share = torch.tensor(shares, dtype=torch.float64)
-    weight = torch.where(share > 0, share.clamp(min=1e-12) ** -exponent, 1.0)
-    table = torch.zeros(256, dtype=torch.float64)
-    table[: len(share)] = weight / (weight * share).sum().clamp(min=1e-12)
-    return table.float()
-
-
 def joint_loss(
-    generator: Generator, images: torch.Tensor, masks: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor, weights: torch.Tensor
+    generator: Generator, images: torch.Tensor, masks: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return the weighted squared error of the denoiser, and its parts for images and labels.
 
@@ -57,13 +46,12 @@ def joint_loss(
         masks: ``(B, H, W)`` of class indices, 255 = ignore; ignored pixels take no part in the loss of label channels.
         sigma: ``(B,)`` noise levels.
         noise: ``(B, 3 + C, H, W)`` standard normal.
-        weights: ``(256,)`` weight of each mask value in the label loss, zero for 255.
     """
     clean = generator.join(images, masks)
     estimate = generator.denoiser(clean + sigma[:, None, None, None] * noise, sigma)
     weight = generator.denoiser.preconditioning.weight(sigma)[:, None, None, None]
     error = weight * (estimate - clean).square()
-    image_error, label_error = error[:, :3].mean(), (error[:, 3:] * weights[masks][:, None]).mean()
+    image_error, label_error = error[:, :3].mean(), (error[:, 3:] * (masks != IGNORE_INDEX)[:, None]).mean()
     share = 3 / generator.channels
     loss = share * image_error + (1 - share) * label_error
     return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
@@ -72,7 +60,6 @@ def joint_loss(
 def train_generator(
     folder: WorkFolder,
     pairs: DecodedPairs,
-    shares: Sequence[float],
     origin: Mapping[str, Any],
     settings: DiffusionSettings,
     compute: ComputeSettings,
@@ -83,7 +70,6 @@ def train_generator(
     Args:
         folder: Work folder.
         pairs: Real training pairs.
-        shares: Share of each class in their pixels.
         origin: ``classes``, ``tile_size`` and ``scenes`` for the manifest.
         settings: What to train and how.
         compute: Where.
@@ -96,21 +82,22 @@ def train_generator(
     device = choose_device(compute)
     torch.manual_seed(settings.seed)
     generator = Generator(settings.model, len(origin["classes"]))
-    network = generator.denoiser.to(device, memory_format=torch.channels_last)
+    network = generator.denoiser.to(device).to(memory_format=torch.channels_last)
     average = ema_of(network, settings.ema)
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay, fused=True
     )
 
-    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def step_loss(
+        images: torch.Tensor, masks: torch.Tensor, seen: int
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         random = seeded(settings.seed, LOSS, seen, device=device)
         sigma = draw_sigmas(settings.noise, len(images), random)
         shape = (len(images), generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=torch.channels_last)
         with autocast(device, compute):
-            return joint_loss(generator, images, masks, sigma, noise, weights)
+            return joint_loss(generator, images, masks, sigma, noise)
 
-    weights = class_weights(shares, settings.class_balance).to(device)
     steps = max(1, settings.images // settings.batch_size)
     training = Training(
         title="Diffusion",
@@ -130,6 +117,13 @@ def train_generator(
         with atomic(folder.result / name) as temporary:
             save_file({key: value.contiguous() for key, value in module.cpu().state_dict().items()}, temporary)
     write_json(folder.result / "history.json", training.history)
-    folder.finish({"kind": "generator", "model": settings.model.model_dump(mode="json"), "images": steps * settings.batch_size, **origin})
+    folder.finish(
+        {
+            "kind": "generator",
+            "model": settings.model.model_dump(mode="json"),
+            "images": steps * settings.batch_size,
+            **origin,
+        }
+    )
     folder.forget_helpers()
     return SavedGenerator(folder.result)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ def encode_mask(mask: np.ndarray) -> bytes:
 
 def decode_image(data: bytes) -> np.ndarray:
     """Decode a PNG to ``(H, W, 3)`` uint8 RGB."""
-    return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def decode_mask(data: bytes) -> np.ndarray:
     """Decode a grey PNG to ``(H, W)`` uint8."""
-    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+    return _decode(data, cv2.IMREAD_UNCHANGED)
 
 
 def _encode(array: np.ndarray) -> bytes:
@@ -62,6 +63,13 @@ def _encode(array: np.ndarray) -> bytes:
     if not done:
         raise RuntimeError(f"OpenCV could not encode an array of shape {array.shape} as PNG")
     return data.tobytes()
+
+
+def _decode(data: bytes, flags: int) -> np.ndarray:
+    array = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    if array is None:
+        raise DataError("A picture in a pair store is damaged: it is no PNG.", "Remove that version and run again.")
+    return np.asarray(array)
 
 
 def class_counts(mask: np.ndarray, classes: int) -> np.ndarray:

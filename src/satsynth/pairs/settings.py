@@ -11,6 +11,8 @@ class TilingSettings(Frozen):
     """How scenes are cut."""
 
     tile_size: int = Field(default=128, description="Side of a tile in pixels.", ge=16, multiple_of=8)
-    stride: int = Field(default=128, description="Step between training tiles in pixels; below the tile size they overlap.", ge=8)
+    stride: int = Field(
+        default=128, description="Step between training tiles in pixels; below the tile size they overlap.", ge=8
+    )
     keep: KeepSettings = KeepSettings()
     shard_tiles: int = Field(default=256, description="Candidate tiles a shard.", ge=1)

@@ -1,10 +1,11 @@
-"""The pair store: a folder of Parquet shards and a manifest, read by any Parquet reader and by Hugging Face `datasets`."""
+"""The pair store: Parquet shards and a manifest, read by any Parquet reader and by Hugging Face `datasets`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,14 @@ def store_schema(class_names: Sequence[str]) -> pa.Schema:
     ]
     features: dict[str, Any] = {
         name: {"dtype": kind, "_type": "Value"}
-        for name, kind in {"pair_id": "string", "split": "string", "scene_id": "string", "row": "int64", "col": "int64", "crs": "string"}.items()
+        for name, kind in {
+            "pair_id": "string",
+            "split": "string",
+            "scene_id": "string",
+            "row": "int64",
+            "col": "int64",
+            "crs": "string",
+        }.items()
     }
     features["image"] = features["mask"] = {"_type": "Image"}
     features["classes"] = {"feature": {"names": list(class_names), "_type": "ClassLabel"}, "_type": "List"}
@@ -83,7 +91,9 @@ def _row(pair: Pair, classes: int) -> dict[str, Any]:
     }
 
 
-def finish_store(folder: WorkFolder, classes: Sequence[dict[str, Any]], tile_size: int, extra: dict[str, Any] | None = None) -> PairStore:
+def finish_store(
+    folder: WorkFolder, classes: Sequence[dict[str, Any]], tile_size: int, extra: dict[str, Any] | None = None
+) -> PairStore:
     """Write the manifest that makes a folder of shards a store.
 
     Args:
@@ -138,11 +148,17 @@ class PairStore(Finished):
     def index(self) -> pd.DataFrame:
         """Return all columns but the pictures, a row a pair, in the store's order."""
         columns = ["pair_id", "split", "scene_id", "row", "col", "pixels"]
-        return pd.concat([pq.read_table(file, columns=columns).to_pandas() for file in self._shards()], ignore_index=True)
+        return pd.concat(
+            [pq.read_table(file, columns=columns).to_pandas() for file in self._shards()], ignore_index=True
+        )
 
     def pixel_counts(self) -> np.ndarray:
         """Return the pixels of each class in each pair, ``(N, K)`` int64, without decoding a picture."""
-        return np.stack(self.index()["pixels"].to_list()) if self.count() else np.zeros((0, len(self.class_names)), np.int64)
+        return (
+            np.stack(self.index()["pixels"].to_list())
+            if self.count()
+            else np.zeros((0, len(self.class_names)), np.int64)
+        )
 
     def pictures(self, split: str | None = None, limit: int | None = None) -> Iterator[tuple[str, bytes, bytes]]:
         """Yield identifier, image PNG and mask PNG of each pair, one row group in memory at a time."""
@@ -157,11 +173,13 @@ class PairStore(Finished):
                     left -= 1
                     yield row["pair_id"], row["image"]["bytes"], row["mask"]["bytes"]
 
-    def arrays(self, split: str | None = None, limit: int | None = None, workers: int = 2) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def arrays(
+        self, split: str | None = None, limit: int | None = None, workers: int = 2
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield decoded images ``(H, W, 3)`` and masks ``(H, W)``, both uint8, in the store's order."""
         pictures = self.pictures(split, limit)
         with ThreadPoolExecutor(workers) as pool:
-            while chunk := [row for row, _ in zip(pictures, range(256), strict=False)]:
+            while chunk := list(islice(pictures, 256)):
                 yield from pool.map(lambda row: (decode_image(row[1]), decode_mask(row[2])), chunk)
 
     def _shards(self) -> list[Path]:

@@ -17,8 +17,8 @@ from satsynth.pairs.cache import DecodedPairs
 class PairStream(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Maps a position in the training (images seen so far) to a pair; everything random derives from (seed, position).
 
-    Each epoch visits every pair once in an order of its own. Image and mask are flipped and rotated together, by one of the 8 symmetries of
-    the square.
+    Each epoch visits every pair once in an order of its own. Image and mask are flipped and rotated together, by one of
+    the 8 symmetries of the square.
 
     Args:
         sources: The pairs, as one union.
@@ -27,6 +27,7 @@ class PairStream(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """
 
     def __init__(self, sources: Sequence[DecodedPairs], seed: int, augment: bool = True) -> None:
+        """Lay the sources end to end."""
         self._sources = list(sources)
         self._starts = np.cumsum([0, *(len(source) for source in sources)])
         self._seed = seed

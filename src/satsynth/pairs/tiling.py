@@ -1,7 +1,8 @@
 """Cutting scenes into tiles.
 
-Training tiles lie on a regular grid of their stride, whole tiles only. Val and test scenes are covered completely and each pixel counts
-once: the last tile of a row or column is shifted inwards, and what its neighbour has covered already is set to ignore.
+Training tiles lie on a regular grid of their stride, whole tiles only. Val and test scenes are covered completely and
+each pixel counts once: the last tile of a row or column is shifted inwards, and what its neighbour has covered already
+is set to ignore.
 """
 
 from __future__ import annotations
@@ -106,7 +107,17 @@ def cut_tile(cut: Cut, reader: SceneReader, tile: int) -> Pair:
         image = np.pad(image, (*margins, (0, 0)), mode="symmetric")
         mask = np.pad(mask, margins, constant_values=IGNORE_INDEX)
     pair_id = f"{scene.scene_id}/{cut.top:05d}-{cut.left:05d}"
-    return Pair(pair_id, image, mask, scene.split, scene.scene_id, cut.top, cut.left, scene.crs, _bounds(scene, cut, height, width))
+    return Pair(
+        pair_id,
+        image,
+        mask,
+        scene.split,
+        scene.scene_id,
+        cut.top,
+        cut.left,
+        scene.crs,
+        _bounds(scene, cut, height, width),
+    )
 
 
 def _bounds(scene: Scene, cut: Cut, height: int, width: int) -> tuple[float, float, float, float] | None:
@@ -144,10 +155,14 @@ def check_keep(settings: TilingSettings, class_names: Sequence[str]) -> None:
     """Refuse a `tiling.keep` that names a class which the data set does not have."""
     unknown = sorted(set(settings.keep.least.classes) - set(class_names)) if settings.keep.least else []
     if unknown:
-        raise DataError(f"`tiling.keep.least.classes` names {unknown}; the classes are {list(class_names)}.", "Correct the name.")
+        raise DataError(
+            f"`tiling.keep.least.classes` names {unknown}; the classes are {list(class_names)}.", "Correct the name."
+        )
 
 
-def cut_scenes(folder: WorkFolder, scenes: Sequence[Scene], reader: SceneReader, settings: TilingSettings, workers: int) -> PairStore:
+def cut_scenes(
+    folder: WorkFolder, scenes: Sequence[Scene], reader: SceneReader, settings: TilingSettings, workers: int
+) -> PairStore:
     """Cut all scenes into a pair store, shard by shard; shards that exist are kept.
 
     Args:
@@ -179,5 +194,8 @@ def cut_scenes(folder: WorkFolder, scenes: Sequence[Scene], reader: SceneReader,
     for split in ("train", "val", "test"):
         if not store.count(split):
             (folder.result / "manifest.json").unlink()
-            raise DataError(f"`tiling.keep` left no tile in the split '{split}' out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
+            raise DataError(
+                f"`tiling.keep` left no tile in the split '{split}' out of {len(cuts)} candidates.",
+                "Loosen `tiling.keep`.",
+            )
     return store

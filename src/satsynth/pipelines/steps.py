@@ -44,7 +44,9 @@ def remembered(run: RunSettings, step: Step, make: Callable[[WorkFolder], object
     return folder
 
 
-def remembered_table(run: RunSettings, step: Step, make: Callable[[], tuple[pd.DataFrame, Mapping[str, Any]]]) -> tuple[pd.DataFrame, dict[str, Any]]:
+def remembered_table(
+    run: RunSettings, step: Step, make: Callable[[], tuple[pd.DataFrame, Mapping[str, Any]]]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return a table and facts beside it, computing them if they were not computed before."""
 
     def work(folder: WorkFolder) -> None:
@@ -70,8 +72,8 @@ def require_parent(child: Finished, child_name: str, parent: Finished, parent_na
     found = child.parents.get(parent_name, "none")
     if found != parent.digest:
         raise AncestryError(
-            f"`{child_name}` ({child.path}) was made from other `{parent_name}` (digest {found[:12]}) than the newest ones "
-            f"({parent.path}, digest {parent.digest[:12]}).",
+            f"`{child_name}` ({child.path}) was made from other `{parent_name}` (digest {found[:12]}) "
+            f"than the newest ones ({parent.path}, digest {parent.digest[:12]}).",
             f"Make it again: {repair}",
         )
 
@@ -86,7 +88,8 @@ def require_unseen(generator: SavedGenerator, tiles: PairStore) -> None:
     seen = sorted(generator.scenes & set(index.loc[index["split"].isin(["val", "test"]), "scene_id"]))
     if seen:
         raise AncestryError(
-            f"`generator` ({generator.path}) was trained on {len(seen)} scene(s) that are now val or test:\n{listing(seen, 5)}",
+            f"`generator` ({generator.path}) was trained on {len(seen)} scene(s) that are now val or test:\n"
+            f"{listing(seen, 5)}",
             "Train it again on the present splits: kedro run --pipeline=diffusion",
         )
 

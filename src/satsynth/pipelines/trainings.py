@@ -47,13 +47,21 @@ def synthetic_rows(cell: Cell, real: int, available: int) -> np.ndarray:
     wanted = round(cell.ratio * real)
     if wanted > available:
         raise SatSynthError(
-            f"R = {cell.ratio:g} asks for {wanted} synthetic pairs ({real} real ones), but `synthetic_pairs` holds {available}.",
+            f"R = {cell.ratio:g} asks for {wanted} synthetic pairs ({real} real ones), "
+            f"but `synthetic_pairs` holds {available}.",
             "Raise `sampling.ratio` or `sampling.max_pairs`, or lower `segmentation.ratios`.",
         )
     return np.sort(np.random.default_rng([cell.seed, wanted]).permutation(available)[:wanted])
 
 
-def segmentation_run(cell: Cell, tiles: PairStore, synthetic: PairStore | None, settings: SegmentationSettings, compute: ComputeSettings, run: RunSettings) -> tuple[WorkFolder, dict[str, Any]]:
+def segmentation_run(
+    cell: Cell,
+    tiles: PairStore,
+    synthetic: PairStore | None,
+    settings: SegmentationSettings,
+    compute: ComputeSettings,
+    run: RunSettings,
+) -> tuple[WorkFolder, dict[str, Any]]:
     """Do one training, or find it done.
 
     Args:
@@ -70,10 +78,22 @@ def segmentation_run(cell: Cell, tiles: PairStore, synthetic: PairStore | None, 
     from satsynth.segmentation.training import RESULT_VERSION, HeldOut, train_network
 
     if cell.network not in settings.networks:
-        raise SatSynthError(f"There is no network '{cell.network}' in `segmentation.networks`; there are {sorted(settings.networks)}.", "Correct the name.")
+        raise SatSynthError(
+            f"There is no network '{cell.network}' in `segmentation.networks`; there are {sorted(settings.networks)}.",
+            "Correct the name.",
+        )
     network = settings.networks[cell.network]
-    facts: dict[str, Any] = {"network": cell.network, "ratio": float(cell.ratio), "seed": cell.seed, "protocol": "step_matched"}
-    used = {"network": network.model_dump(mode="json"), "training": settings.training.model_dump(mode="json"), "precision": compute.precision}
+    facts: dict[str, Any] = {
+        "network": cell.network,
+        "ratio": float(cell.ratio),
+        "seed": cell.seed,
+        "protocol": "step_matched",
+    }
+    used = {
+        "network": network.model_dump(mode="json"),
+        "training": settings.training.model_dump(mode="json"),
+        "precision": compute.precision,
+    }
     parents = digests(tiles=tiles)
     real = tiles.count("train")
     rows = np.zeros(0, np.int64)
@@ -89,14 +109,15 @@ def segmentation_run(cell: Cell, tiles: PairStore, synthetic: PairStore | None, 
         sources = [decoded(tiles, "train", run.work)]
         if synthetic is not None and len(rows):
             sources.append(decoded(synthetic, "synthetic", run.work).take(rows))
-        held_out = [HeldOut(decoded(tiles, split, run.work), scenes_of(tiles, [split])) for split in ("val", "test")]
+        val, test = (HeldOut(decoded(tiles, split, run.work), scenes_of(tiles, [split])) for split in ("val", "test"))
         counted = {**facts, "real_pairs": real, "synthetic_pairs": len(rows)}
         with tracking.current().child(cell.title, params, folder) as child:
             train_network(
                 folder,
                 network,
                 sources,
-                *held_out,
+                val,
+                test,
                 class_names=tiles.class_names,
                 seed=cell.seed,
                 settings=settings.training,
@@ -110,5 +131,7 @@ def segmentation_run(cell: Cell, tiles: PairStore, synthetic: PairStore | None, 
     folder = remembered(run, Step("segmentation", RESULT_VERSION, parents, {**facts, **used}), train)
     row = run_row(folder)
     if not trained:
-        tracking.current().reused(cell.title, params, folder, {f"test_{name}": row[name] for name in ("miou", "mf1", "accuracy")})
+        tracking.current().reused(
+            cell.title, params, folder, {f"test_{name}": row[name] for name in ("miou", "mf1", "accuracy")}
+        )
     return folder, row

@@ -27,6 +27,7 @@ def parse_color(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+RawId = Annotated[int, Field(ge=0, le=65535)]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(parse_color)]
 
@@ -35,7 +36,7 @@ class ClassSpec(Frozen):
     """One class: its name, how raw masks write it, how it is shown."""
 
     name: str = Field(description="Name of the class, unique in the data set.", min_length=1)
-    raw: int | Color = Field(description="How raw masks write it: an id, or a colour as '#RRGGBB'.")
+    raw: RawId | Color = Field(description="How raw masks write it: an id, or a colour as '#RRGGBB'.")
     color: Color = Field(description="Display colour as '#RRGGBB'.")
 
 
@@ -44,7 +45,8 @@ class FilesLayout(Frozen):
 
     kind: Literal["files"]
     pattern: str = Field(
-        description="Regular expression on an image's path below the raw folder ('/' between folders), matched in whole; its named groups are used by `mask`, `scene` and `group`."
+        description="Regular expression on an image's path below the raw folder ('/' between folders), matched in "
+        "whole; its named groups are used by `mask`, `scene` and `group`."
     )
     mask: str = Field(description="Path of the mask, with the pattern's groups in braces.")
     scene: str = Field(description="Identifier of the scene, with the pattern's groups in braces.")
@@ -59,7 +61,9 @@ class FilesLayout(Frozen):
         for field in ("mask", "scene", "group"):
             unknown = set(re.findall(r"{(\w+)}", getattr(self, field))) - known
             if unknown:
-                raise ValueError(f"`{field}` uses {sorted(unknown)}, which `pattern` does not name; it names {sorted(known)}")
+                raise ValueError(
+                    f"`{field}` uses {sorted(unknown)}, which `pattern` does not name; it names {sorted(known)}"
+                )
         return self
 
 
@@ -110,7 +114,9 @@ class KeepSettings(Frozen):
 class TilingDefaults(Frozen):
     """What suits this data set in tiling; the parameters `tiling.stride` and `tiling.keep` start from it."""
 
-    stride: int = Field(default=128, description="Step between training tiles in pixels; below the tile size they overlap.", ge=8)
+    stride: int = Field(
+        default=128, description="Step between training tiles in pixels; below the tile size they overlap.", ge=8
+    )
     keep: KeepSettings = KeepSettings()
 
 
@@ -121,19 +127,28 @@ class DatasetDescription(Frozen):
     title: str = Field(description="Its full name.")
     licence: str = Field(description="Licence or terms of use.")
     obtain: str = Field(description="Where the raw data come from; shown when they are missing.")
-    raw: str = Field(description="Raw folder relative to the project, or `package:<module>` for files that a Python package ships.")
+    raw: str = Field(
+        description="Raw folder relative to the project, or `package:<module>` for files that a Python package ships."
+    )
     layout: FilesLayout | BlocksLayout = Field(discriminator="kind")
     masks: MaskFormat
-    ignore: tuple[int | Color, ...] = Field(default=(), description="Raw ids or colours that belong to no class.")
+    ignore: tuple[RawId | Color, ...] = Field(default=(), description="Raw ids or colours that belong to no class.")
     classes: tuple[ClassSpec, ...] = Field(max_length=MAX_CLASSES)
-    scale: float = Field(default=1.0, gt=0, le=1, description="Factor by which scenes are reduced: images by area, masks by nearest neighbour.")
+    scale: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Factor by which scenes are reduced: images by area, masks by nearest neighbour.",
+    )
     splits: SplitRule
     tiling: TilingDefaults = TilingDefaults()
 
     @model_validator(mode="after")
     def _classes_fit(self) -> DatasetDescription:
         if len(self.classes) < 2:
-            raise ValueError(f"`classes` has {len(self.classes)} class(es); at least 2 are needed to tell anything apart")
+            raise ValueError(
+                f"`classes` has {len(self.classes)} class(es); at least 2 are needed to tell anything apart"
+            )
         names = [c.name for c in self.classes]
         raws = [*(c.raw for c in self.classes), *self.ignore]
         for what, values in (("name", names), ("raw value", raws)):

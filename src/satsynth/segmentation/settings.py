@@ -12,9 +12,14 @@ from satsynth.scenes.description import Frozen
 class SegmentationNetwork(Frozen):
     """One network of segmentation-models-pytorch."""
 
-    architecture: Literal["fpn", "pspnet", "segformer", "upernet", "deeplabv3plus", "unet"] = Field(description="Decoder.")
+    architecture: Literal["fpn", "pspnet", "segformer", "upernet", "deeplabv3plus", "unet"] = Field(
+        description="Decoder."
+    )
     encoder: str = Field(description="Encoder by its name in segmentation-models-pytorch.")
-    weights: str | None = Field(default=None, description="Pre-trained weights of the encoder, such as `imagenet` (downloaded); none by default.")
+    weights: str | None = Field(
+        default=None,
+        description="Pre-trained weights of the encoder, such as `imagenet` (downloaded); none by default.",
+    )
     options: dict[str, Any] = Field(default={}, description="Further arguments of the architecture, such as widths.")
 
 
@@ -26,7 +31,9 @@ class TrainingSettings(Frozen):
     learning_rate: float = Field(default=2e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
     clip: float = Field(default=5.0, gt=0, description="Largest norm of the gradient.")
-    evaluations: int = Field(default=4, ge=1, description="Looks at the val split, at even distances in the second half; the best is kept.")
+    evaluations: int = Field(
+        default=4, ge=1, description="Looks at the val split, at even distances in the second half; the best is kept."
+    )
 
 
 class JudgeSettings(Frozen):
@@ -39,15 +46,30 @@ class JudgeSettings(Frozen):
 class SegmentationSettings(Frozen):
     """The grid of trainings."""
 
-    networks: dict[str, SegmentationNetwork] = Field(description="Networks by name.", min_length=1)
+    networks: dict[str, SegmentationNetwork] = Field(
+        description="Networks by name; null takes one away that another file names.", min_length=1
+    )
     judge: JudgeSettings
-    ratios: tuple[float, ...] = Field(description="Synthetic pairs for each real one, R; 0 is the baseline.", min_length=1)
+    ratios: tuple[float, ...] = Field(
+        description="Synthetic pairs for each real one, R; 0 is the baseline.", min_length=1
+    )
     seeds: tuple[int, ...] = Field(description="Seeds, one training each.", min_length=1)
     training: TrainingSettings
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _without_null(cls, networks: Any) -> Any:
+        return (
+            {name: network for name, network in networks.items() if network is not None}
+            if isinstance(networks, dict)
+            else networks
+        )
 
     @field_validator("ratios")
     @classmethod
     def _baseline(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
         if 0 not in ratios or min(ratios) < 0 or len(set(ratios)) < len(ratios):
-            raise ValueError(f"`ratios` {list(ratios)} must be distinct, not negative, and hold 0, which all others are compared with")
+            raise ValueError(
+                f"`ratios` {list(ratios)} must be distinct, not negative, and hold 0, the baseline of all others"
+            )
         return ratios

@@ -22,11 +22,15 @@ from satsynth.segmentation.saved import TIMING, WEIGHTS, run_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.device import autocast, choose_device
 from satsynth.training.loop import MetricLog, Training, train, warm_cosine
+from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import DataError
 from satsynth.work.files import atomic, write_json
 from satsynth.work.folder import WorkFolder
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
+# What a seed is used for; order and augmentation have 0 and 1.
+DROPOUT = 2
 
 
 @dataclass(frozen=True)
@@ -63,19 +67,28 @@ class _BestWeights:
 
 
 def look_points(steps: int, evaluations: int) -> set[int]:
-    """Return the steps after which the val split is looked at: evenly over the second half, the last step among them."""
+    """Return the steps after which the val split is looked at: evenly over the second half, the last step included."""
     return {round(steps / 2 + steps / 2 * (i + 1) / evaluations) for i in range(evaluations)}
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, held_out: HeldOut, classes: int, device: torch.device, compute: ComputeSettings, batch_size: int = 32) -> dict[str, np.ndarray]:
+def evaluate(
+    network: nn.Module,
+    held_out: HeldOut,
+    classes: int,
+    device: torch.device,
+    compute: ComputeSettings,
+    batch_size: int = 32,
+) -> dict[str, np.ndarray]:
     """Return the confusion matrix ``(K, K)`` of each scene, by name."""
     network.eval()
     matrices: dict[str, np.ndarray] = {}
     for first in range(0, len(held_out.pairs), batch_size):
         part = range(first, min(first + batch_size, len(held_out.pairs)))
         tensors = [to_tensors(*held_out.pairs[i]) for i in part]
-        images = torch.stack([image for image, _ in tensors]).to(device, non_blocking=True, memory_format=torch.channels_last)
+        images = torch.stack([image for image, _ in tensors]).to(
+            device, non_blocking=True, memory_format=torch.channels_last
+        )
         with autocast(device, compute):
             predicted = network(images).argmax(1).cpu()
         for i, guess, (_, mask) in zip(part, predicted, tensors, strict=True):
@@ -119,17 +132,32 @@ def train_network(
 
     Returns:
         The row of the run: facts, scores on test, seconds.
+
+    Raises:
+        DataError: The val or the test split has no labelled pixel.
     """
+    for split, held_out in (("val", val), ("test", test)):
+        if not any((held_out.pairs[i][1] != IGNORE_INDEX).any() for i in range(len(held_out.pairs))):
+            raise DataError(
+                f"No pixel of the {len(held_out.pairs)} pairs of the {split} split is labelled: it cannot be scored.",
+                f"Name other groups in `splits.{split}` of the data set's description.",
+            )
     device = choose_device(compute)
     torch.manual_seed(seed)
     classes = len(class_names)
-    network = build_network(network_settings, classes).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    network = build_network(network_settings, classes).to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     best = _BestWeights()
     steps = max(1, settings.images // settings.batch_size)
     looks = look_points(steps, settings.evaluations)
 
-    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def step_loss(
+        images: torch.Tensor, masks: torch.Tensor, seen: int
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        # Dropout draws from the global generator: without this a continued training would differ from an unbroken one.
+        torch.manual_seed(mixed_seed(seed, DROPOUT, seen))
         with autocast(device, compute):
             logits = network(images)
         errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="sum")
@@ -165,7 +193,10 @@ def train_network(
         "miou": total.miou,
         "mf1": total.mf1,
         "accuracy": total.accuracy,
-        **{f"iou_{name}": None if np.isnan(value) else float(value) for name, value in zip(class_names, total.iou, strict=True)},
+        **{
+            f"iou_{name}": None if np.isnan(value) else float(value)
+            for name, value in zip(class_names, total.iou, strict=True)
+        },
     }
     on_metrics(steps, {"test_miou": total.miou, "test_mf1": total.mf1, "test_accuracy": total.accuracy})
     if keep_weights:
@@ -174,6 +205,14 @@ def train_network(
     # Beside the manifest: the time taken is no part of what the result is.
     write_json(folder.result / TIMING, {"seconds": seconds})
     confusion = {scene: matrix.tolist() for scene, matrix in sorted(matrices.items())}
-    folder.finish({"kind": "segmentation", "network": network_settings.model_dump(mode="json"), "classes": list(class_names), "row": row, "confusion": confusion})
+    folder.finish(
+        {
+            "kind": "segmentation",
+            "network": network_settings.model_dump(mode="json"),
+            "classes": list(class_names),
+            "row": row,
+            "confusion": confusion,
+        }
+    )
     folder.forget_helpers()
     return run_row(folder)

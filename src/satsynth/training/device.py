@@ -19,7 +19,8 @@ def choose_device(compute: ComputeSettings) -> torch.device:
     if compute.device == "cuda" and not torch.cuda.is_available():
         raise ResourceError(
             "`compute.device` is 'cuda', but PyTorch finds no CUDA GPU here.",
-            "Check `nvidia-smi` and that PyTorch is a CUDA build, or run without --env=gpu, or set --params=compute.device=cpu.",
+            "Check `nvidia-smi` and that PyTorch is a CUDA build, or run without --env=gpu, "
+            "or set --params=compute.device=cpu.",
         )
     if compute.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

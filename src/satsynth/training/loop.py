@@ -46,7 +46,7 @@ class Training:
         title: What is shown beside the progress.
         network: The trained network, on its device.
         optimizer: Its optimizer.
-        step_loss: Loss of one batch: (images, masks, number of images seen before it) to (loss, further scalar tensors by name).
+        step_loss: Loss of one batch: (images, masks, number of images seen before it) to (loss, more scalars by name).
         steps: Optimizer steps in all.
         batch_size: Pairs a step.
         rate_at: Learning rate at a step, counted from 0.
@@ -82,7 +82,14 @@ def warm_cosine(rate: float, steps: int, warmup: int) -> Callable[[int], float]:
     return at
 
 
-def train(training: Training, stream: PairStream, checkpoint: Path, device: torch.device, compute: ComputeSettings, on_metrics: MetricLog) -> float:
+def train(
+    training: Training,
+    stream: PairStream,
+    checkpoint: Path,
+    device: torch.device,
+    compute: ComputeSettings,
+    on_metrics: MetricLog,
+) -> float:
     """Run a training to its end, continuing from its checkpoint if there is one.
 
     Args:
@@ -101,12 +108,19 @@ def train(training: Training, stream: PairStream, checkpoint: Path, device: torc
     """
     done, spent = _restore(training, checkpoint)
     loader = batches(
-        stream, done * training.batch_size, training.steps * training.batch_size, training.batch_size, compute.loader_workers, device.type == "cuda"
+        stream,
+        done * training.batch_size,
+        training.steps * training.batch_size,
+        training.batch_size,
+        compute.loader_workers,
+        device.type == "cuda",
     )
     began = saved = time.monotonic()
     bad = torch.zeros((), dtype=torch.int64, device=device)
     training.network.train()
-    with Progress(training.steps * training.batch_size, training.title, "images", done * training.batch_size) as progress:
+    with Progress(
+        training.steps * training.batch_size, training.title, "images", done * training.batch_size
+    ) as progress:
         for images, masks in loader:
             rate = training.rate_at(done)
             for group in training.optimizer.param_groups:
@@ -131,7 +145,7 @@ def train(training: Training, stream: PairStream, checkpoint: Path, device: torc
                 since = (done - 1) % training.log_every + 1
                 means = {name: float(value) / since for name, value in training.sums.items()}
                 training.sums.clear()
-                _check_finite(int(bad), training.title, done)
+                _check_finite(int(bad), means["gradient_norm"], training.title, done)
                 metrics = {**means, "learning_rate": rate, "images_per_second": progress.rate}
                 training.history.append({"step": done, **means})
                 on_metrics(done, metrics)
@@ -142,20 +156,23 @@ def train(training: Training, stream: PairStream, checkpoint: Path, device: torc
     return spent + time.monotonic() - began
 
 
-def _check_finite(bad: int, title: str, step: int) -> None:
+def _check_finite(bad: int, mean_norm: float, title: str, step: int) -> None:
     if bad >= MOST_BAD_STEPS:
         raise SatSynthError(
             f"{title}: the gradient was not finite in {bad} steps in a row, up to step {step}.",
             "Lower the learning rate, or set `compute.precision: fp32`. The last checkpoint is kept.",
         )
-    if bad:
-        log.warning("%s: skipped a step with a gradient that was not finite (step %d).", title, step)
+    if not math.isfinite(mean_norm):
+        log.warning("%s: skipped a step or more with a gradient that was not finite, before step %d.", title, step + 1)
 
 
 def _save(training: Training, path: Path, done: int, seconds: float) -> None:
     state = {name: part.state_dict() for name, part in training.parts.items()}
     with atomic(path) as temporary:
-        torch.save({"done": done, "seconds": seconds, "history": training.history, "sums": training.sums, "parts": state}, temporary)
+        torch.save(
+            {"done": done, "seconds": seconds, "history": training.history, "sums": training.sums, "parts": state},
+            temporary,
+        )
 
 
 def _restore(training: Training, path: Path) -> tuple[int, float]:

@@ -12,8 +12,16 @@ from satsynth.scenes.description import Frozen
 class ComputeSettings(Frozen):
     """Device and workers."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a CUDA GPU where there is one.")
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="Arithmetic of the networks; `bf16` by autocast. Changes results.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="`auto` takes a CUDA GPU where there is one."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="Arithmetic of the networks; `bf16` by autocast. Changes results."
+    )
     workers: int = Field(default=2, description="Threads that read and write files.", ge=1)
-    loader_workers: int = Field(default=0, description="Processes that prepare training batches; 0 prepares them in the training process.", ge=0)
-    checkpoint_seconds: float = Field(default=30, description="Seconds between checkpoints, which is what a kill loses at most.", gt=0, le=60)
+    loader_workers: int = Field(
+        default=0, description="Processes that prepare training batches; 0 prepares them in the training process.", ge=0
+    )
+    checkpoint_seconds: float = Field(
+        default=30, description="Seconds between checkpoints, which is what a kill loses at most.", gt=0, le=60
+    )

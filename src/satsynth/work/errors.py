@@ -14,11 +14,13 @@ class SatSynthError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
+        """Keep both parts, so that errors survive pickling and can be listed together."""
         super().__init__(problem, remedy)
         self.problem = problem
         self.remedy = remedy
 
     def __str__(self) -> str:
+        """Return what the user reads."""
         return f"{self.problem}\n  What to do: {self.remedy}" if self.remedy else self.problem
 
 

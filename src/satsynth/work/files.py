@@ -31,7 +31,9 @@ def disk_errors(path: Path) -> Iterator[None]:
                 "Free some space, then type the same command again: everything finished so far is kept.",
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS):
-            raise ResourceError(f"{path} cannot be written: {error.strerror}.", "Give this user write access.") from error
+            raise ResourceError(
+                f"{path} cannot be written: {error.strerror}.", "Give this user write access."
+            ) from error
         raise
 
 
@@ -46,10 +48,10 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         ResourceError: The disk is full or not writable.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -94,11 +96,15 @@ def place_folder(source: Path, target: Path) -> None:
     Raises:
         ResourceError: The disk is full or not writable.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with disk_errors(target):
-            shutil.copytree(source, temporary, copy_function=_link_or_copy)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Not shutil.copytree: it gathers errors into one that no longer says that the disk is full.
+            temporary.mkdir()
+            for entry in sorted(source.rglob("*")):
+                placed = temporary / entry.relative_to(source)
+                placed.mkdir() if entry.is_dir() else _link_or_copy(entry, placed)
             if target.exists():
                 shutil.rmtree(target)
             temporary.rename(target)
@@ -106,7 +112,7 @@ def place_folder(source: Path, target: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError as error:
@@ -123,6 +129,7 @@ class DigestCache:
     """
 
     def __init__(self, path: Path) -> None:
+        """Read what is known already."""
         self._path = path
         self._known: dict[str, list[Any]] = read_json(path) if path.exists() else {}
         self._changed = False

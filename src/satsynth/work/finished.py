@@ -23,6 +23,7 @@ class Finished:
     remedy: ClassVar[str] = "Run the pipeline that makes it."
 
     def __init__(self, path: Path) -> None:
+        """Read the manifest."""
         if not (path / MANIFEST).exists():
             raise SatSynthError(f"{path} holds no finished {self.title}: {MANIFEST} is missing.", self.remedy)
         self.path = path

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from satsynth.work.errors import ResourceError
-from satsynth.work.files import MANIFEST, canonical_json, digest_of, read_json, write_json
+from satsynth.work.files import MANIFEST, canonical_json, digest_of, disk_errors, read_json, write_json
 
 log = logging.getLogger(__name__)
 _PROCESS_START = time.time()
@@ -60,6 +60,7 @@ class WorkFolder:
     """
 
     def __init__(self, root: Path, step: Step) -> None:
+        """Name the folder; nothing is made yet."""
         self.step = step
         self.path = root / step.name / step.fingerprint[:24]
         self.result = self.path / "result"
@@ -98,11 +99,12 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
         ResourceError: Another process holds the folder, or it cannot be written.
     """
     folder = WorkFolder(root, step)
-    folder.path.parent.mkdir(parents=True, exist_ok=True)
     holder = folder.path.with_suffix(".holder")
     lock = FileLock(folder.path.with_suffix(".lock"))
     try:
-        lock.acquire(timeout=0)
+        with disk_errors(folder.path):
+            folder.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
     except Timeout:
         who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
         raise ResourceError(
@@ -115,7 +117,15 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
             shutil.rmtree(folder.path)
         folder.result.mkdir(parents=True, exist_ok=True)
         if not note.exists():
-            write_json(note, {"name": step.name, "version": step.version, "parents": dict(step.parents), "settings": dict(step.settings)})
+            write_json(
+                note,
+                {
+                    "name": step.name,
+                    "version": step.version,
+                    "parents": dict(step.parents),
+                    "settings": dict(step.settings),
+                },
+            )
         log.debug("%s works in %s: %s", step.name, folder.path, canonical_json(dict(step.settings)))
         yield folder
     finally:

@@ -25,11 +25,16 @@ class Progress:
     """
 
     def __init__(self, total: int, title: str, unit: str, done: int = 0, every: float = 30.0) -> None:
+        """Start the clock."""
         self.total, self.title, self.unit, self.done = total, title, unit, done
         self._first, self._start, self._every = done, time.monotonic(), every
         self._said = self._start
         terminal = sys.stderr.isatty() and not os.environ.get("CI")
-        self._bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True, leave=False) if terminal else None
+        self._bar = (
+            tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True, leave=False)
+            if terminal
+            else None
+        )
 
     def update(self, units: int = 1, note: str = "") -> None:
         """Count ``units`` more as done."""
@@ -41,7 +46,16 @@ class Progress:
         elif time.monotonic() - self._said >= self._every:
             self._said = time.monotonic()
             left = (self.total - self.done) / self.rate if self.rate else float("nan")
-            log.info("%s: %d of %d %s, %.3g/s, about %.0f s left%s", self.title, self.done, self.total, self.unit, self.rate, left, f", {note}" if note else "")
+            log.info(
+                "%s: %d of %d %s, %.3g/s, about %.0f s left%s",
+                self.title,
+                self.done,
+                self.total,
+                self.unit,
+                self.rate,
+                left,
+                f", {note}" if note else "",
+            )
 
     @property
     def rate(self) -> float:
@@ -50,8 +64,12 @@ class Progress:
         return (self.done - self._first) / seconds if seconds > 0 else 0.0
 
     def __enter__(self) -> Progress:
+        """Return itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()

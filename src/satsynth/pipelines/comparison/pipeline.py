@@ -10,9 +10,27 @@ def create_pipeline() -> Pipeline:
     stores = ["tiles", "synthetic_pairs"]
     return Pipeline(
         [
-            node(nodes.train_judge, ["tiles", "params:segmentation", "params:compute", "params:run"], "judge", name="train_judge", tags=["comparison", "gpu"]),
-            node(nodes.compare_classes, [*stores, "params:run"], "class_distribution", name="compare_classes", tags=["comparison", "cpu"]),
-            node(nodes.plot_classes, "class_distribution", "class_distribution_plot", name="plot_classes", tags=["comparison", "cpu"]),
+            node(
+                nodes.train_judge,
+                ["tiles", "params:segmentation", "params:compute", "params:run"],
+                "judge",
+                name="train_judge",
+                tags=["comparison", "gpu"],
+            ),
+            node(
+                nodes.compare_classes,
+                [*stores, "params:run"],
+                "class_distribution",
+                name="compare_classes",
+                tags=["comparison", "cpu"],
+            ),
+            node(
+                nodes.plot_classes,
+                "class_distribution",
+                "class_distribution_plot",
+                name="plot_classes",
+                tags=["comparison", "cpu"],
+            ),
             node(
                 nodes.measure_fidelity,
                 [*stores, "judge", "class_distribution", "params:compute", "params:run"],
@@ -20,7 +38,19 @@ def create_pipeline() -> Pipeline:
                 name="measure_fidelity",
                 tags=["comparison", "gpu"],
             ),
-            node(nodes.find_copies, [*stores, "params:run"], ["nearest_neighbours", "memorisation"], name="find_copies", tags=["comparison", "cpu"]),
-            node(nodes.draw_gallery, [*stores, "params:comparison.gallery_pairs"], "pair_gallery", name="draw_gallery", tags=["comparison", "cpu"]),
+            node(
+                nodes.find_copies,
+                [*stores, "params:run"],
+                ["nearest_neighbours", "memorisation"],
+                name="find_copies",
+                tags=["comparison", "cpu"],
+            ),
+            node(
+                nodes.draw_gallery,
+                [*stores, "params:comparison"],
+                "pair_gallery",
+                name="draw_gallery",
+                tags=["comparison", "cpu"],
+            ),
         ]
     )

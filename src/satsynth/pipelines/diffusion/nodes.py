@@ -16,7 +16,9 @@ from satsynth.work.folder import Step, WorkFolder
 log = logging.getLogger(__name__)
 
 
-def train_joint_diffusion(tiles: PairStore, diffusion: DiffusionSettings, compute: ComputeSettings, run: RunSettings) -> SavedGenerator:
+def train_joint_diffusion(
+    tiles: PairStore, diffusion: DiffusionSettings, compute: ComputeSettings, run: RunSettings
+) -> SavedGenerator:
     """Train one diffusion model on the joint distribution of real training images and masks.
 
     Args:
@@ -35,12 +37,20 @@ def train_joint_diffusion(tiles: PairStore, diffusion: DiffusionSettings, comput
     params = tracking.flat(settings)
 
     def train(folder: WorkFolder) -> None:
-        log.info("Diffusion: %d images, %d real pairs, on %s", diffusion.images, tiles.count("train"), describe_device(choose_device(compute)))
-        counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()].sum(0)
-        origin = {"classes": tiles.manifest["classes"], "tile_size": tiles.tile_size, "scenes": sorted(set(scenes_of(tiles, ["train"])))}
+        log.info(
+            "Diffusion: %d images, %d real pairs, on %s",
+            diffusion.images,
+            tiles.count("train"),
+            describe_device(choose_device(compute)),
+        )
+        origin = {
+            "classes": tiles.manifest["classes"],
+            "tile_size": tiles.tile_size,
+            "scenes": sorted(set(scenes_of(tiles, ["train"]))),
+        }
         with tracking.current().child("diffusion", params, folder) as child:
             pairs = decoded(tiles, "train", run.work)
-            train_generator(folder, pairs, (counts / counts.sum()).tolist(), origin, diffusion, compute, child.metrics)
+            train_generator(folder, pairs, origin, diffusion, compute, child.metrics)
 
     done_before = False
     step = Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings)

@@ -7,4 +7,14 @@ from satsynth.pipelines.ingestion.nodes import find_and_check
 
 def create_pipeline() -> Pipeline:
     """Raw data to the table of scenes."""
-    return Pipeline([node(find_and_check, ["params:description", "params:compute", "params:run"], "scenes", name="find_scenes", tags=["ingestion", "cpu"])])
+    return Pipeline(
+        [
+            node(
+                find_and_check,
+                ["params:description", "params:compute", "params:run"],
+                "scenes",
+                name="find_scenes",
+                tags=["ingestion", "cpu"],
+            )
+        ]
+    )

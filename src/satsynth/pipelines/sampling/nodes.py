@@ -14,7 +14,9 @@ from satsynth.work.folder import Step
 log = logging.getLogger(__name__)
 
 
-def draw_pairs(generator: SavedGenerator, tiles: PairStore, sampling: SamplingSettings, compute: ComputeSettings, run: RunSettings) -> PairStore:
+def draw_pairs(
+    generator: SavedGenerator, tiles: PairStore, sampling: SamplingSettings, compute: ComputeSettings, run: RunSettings
+) -> PairStore:
     """Draw synthetic pairs, some for each real training pair.
 
     Args:
@@ -36,7 +38,11 @@ def draw_pairs(generator: SavedGenerator, tiles: PairStore, sampling: SamplingSe
     require_parent(generator, "generator", tiles, "tiles", "kedro run --pipeline=diffusion")
     total = pair_total(tiles.count("train"), sampling)
     # The number of pairs counts, not how it was asked for; the batch may change a grey level, so it counts too.
-    settings = {**sampling.model_dump(mode="json", exclude={"ratio", "max_pairs"}), "pairs": total, "precision": compute.precision}
+    settings = {
+        **sampling.model_dump(mode="json", exclude={"ratio", "max_pairs"}),
+        "pairs": total,
+        "precision": compute.precision,
+    }
     step = Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=generator), settings)
     log.info("Sampling: %d pairs in %d steps", total, sampling.steps)
     folder = remembered(run, step, lambda work: sample_pairs(work, generator, total, sampling, compute))

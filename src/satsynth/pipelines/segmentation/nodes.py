@@ -27,7 +27,13 @@ def grid(settings: SegmentationSettings) -> Iterable[Cell]:
                 yield Cell(network, ratio, seed)
 
 
-def run_grid(tiles: PairStore, synthetic_pairs: PairStore, segmentation: SegmentationSettings, compute: ComputeSettings, run: RunSettings) -> pd.DataFrame:
+def run_grid(
+    tiles: PairStore,
+    synthetic_pairs: PairStore,
+    segmentation: SegmentationSettings,
+    compute: ComputeSettings,
+    run: RunSettings,
+) -> pd.DataFrame:
     """Train every network at every ratio with every seed, each for the same number of steps.
 
     Args:
@@ -82,4 +88,6 @@ def plot_class_gains(segmentation_summary: pd.DataFrame, tiles: PairStore) -> go
         tiles: Real pairs.
     """
     counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()].sum(0)
-    return class_gain_figure(segmentation_summary, dict(zip(tiles.class_names, (counts / counts.sum()).tolist(), strict=True)))
+    return class_gain_figure(
+        segmentation_summary, dict(zip(tiles.class_names, (counts / counts.sum()).tolist(), strict=True))
+    )

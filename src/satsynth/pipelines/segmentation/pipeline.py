@@ -11,8 +11,26 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(nodes.run_grid, inputs, "segmentation_runs", name="train_networks", tags=["segmentation", "gpu"]),
-            node(nodes.summarise_runs, "segmentation_runs", "segmentation_summary", name="summarise_runs", tags=["segmentation", "cpu"]),
-            node(nodes.plot_ratios, "segmentation_summary", "ratio_curve", name="plot_ratios", tags=["segmentation", "cpu"]),
-            node(nodes.plot_class_gains, ["segmentation_summary", "tiles"], "class_gain_plot", name="plot_class_gains", tags=["segmentation", "cpu"]),
+            node(
+                nodes.summarise_runs,
+                "segmentation_runs",
+                "segmentation_summary",
+                name="summarise_runs",
+                tags=["segmentation", "cpu"],
+            ),
+            node(
+                nodes.plot_ratios,
+                "segmentation_summary",
+                "ratio_curve",
+                name="plot_ratios",
+                tags=["segmentation", "cpu"],
+            ),
+            node(
+                nodes.plot_class_gains,
+                ["segmentation_summary", "tiles"],
+                "class_gain_plot",
+                name="plot_class_gains",
+                tags=["segmentation", "cpu"],
+            ),
         ]
     )

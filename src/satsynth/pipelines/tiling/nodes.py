@@ -19,7 +19,13 @@ from satsynth.work.folder import Step
 log = logging.getLogger(__name__)
 
 
-def cut_tiles(scenes: pd.DataFrame, description: DatasetDescription, tiling: TilingSettings, compute: ComputeSettings, run: RunSettings) -> PairStore:
+def cut_tiles(
+    scenes: pd.DataFrame,
+    description: DatasetDescription,
+    tiling: TilingSettings,
+    compute: ComputeSettings,
+    run: RunSettings,
+) -> PairStore:
     """Cut all scenes into image-mask pairs.
 
     Args:
@@ -34,9 +40,19 @@ def cut_tiles(scenes: pd.DataFrame, description: DatasetDescription, tiling: Til
     """
     check_keep(tiling, description.class_names)
     reader = SceneReader(description, raw_folder(description, run.raw, run.folder))
-    settings = {"tiling": tiling.model_dump(mode="json"), "description": description.model_dump(mode="json", exclude={"tiling"})}
+    settings = {
+        "tiling": tiling.model_dump(mode="json"),
+        "description": description.model_dump(mode="json", exclude={"tiling"}),
+    }
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
-    folder = remembered(run, step, lambda work: cut_scenes(work, list(scenes_from_frame(scenes)), reader, tiling, compute.workers))
+    folder = remembered(
+        run, step, lambda work: cut_scenes(work, list(scenes_from_frame(scenes)), reader, tiling, compute.workers)
+    )
     tiles = PairStore(folder.result)
-    log.info("Tiles of %d x %d: %s", tiles.tile_size, tiles.tile_size, ", ".join(f"{tiles.count(s)} {s}" for s in ("train", "val", "test")))
+    log.info(
+        "Tiles of %d x %d: %s",
+        tiles.tile_size,
+        tiles.tile_size,
+        ", ".join(f"{tiles.count(s)} {s}" for s in ("train", "val", "test")),
+    )
     return tiles

@@ -1,0 +1,69 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+from scipy.spatial import distance
+
+from satsynth.analysis.distributions import class_rows, divergences, jensen_shannon
+from satsynth.scenes.description import IGNORE_INDEX
+
+NAMES = ("one", "two", "three")
+masks_of = arrays(
+    np.uint8, st.tuples(st.integers(1, 4), st.just(9), st.just(7)), elements=st.sampled_from([0, 1, 2, IGNORE_INDEX])
+)
+shares = arrays(np.float64, 4, elements=st.floats(0, 1)).filter(lambda p: p.sum() > 1e-3)
+
+
+@given(masks_of)
+def test_class_rows_against_scipy(masks):
+    table = class_rows("train", masks, NAMES)
+    labelled = max(1, (masks != IGNORE_INDEX).sum())
+    assert table["class"].tolist() == list(NAMES)
+    assert set(table["split"]) == {"train"}
+    for k, row in enumerate(table.to_dict("records")):
+        regions = [ndimage.label(mask == k, np.ones((3, 3)))[1] for mask in masks]
+        pixels = int((masks == k).sum())
+        assert row["pixel_share"] == pytest.approx(pixels / labelled)
+        assert row["image_share"] == pytest.approx(np.mean([(mask == k).any() for mask in masks]))
+        assert row["regions"] == pytest.approx(np.mean(regions))
+        assert row["region_pixels"] == pytest.approx(pixels / max(1, sum(regions)))
+    assert table["pixel_share"].sum() == pytest.approx(1 if (masks != IGNORE_INDEX).any() else 0)
+
+
+def test_diagonal_neighbours_are_one_region():
+    assert class_rows("a", [np.array([[0, 1], [1, 0]], np.uint8)], NAMES)["regions"].tolist() == [1, 1, 0]
+
+
+def test_masks_may_come_one_by_one():
+    masks = np.random.default_rng(0).integers(0, 3, (5, 8, 8), np.uint8)
+    pd.testing.assert_frame_equal(class_rows("a", iter(masks), NAMES), class_rows("a", masks, NAMES))
+
+
+@given(shares, shares)
+def test_divergence_equals_scipy(p, q):
+    expected = distance.jensenshannon(p, q, base=2) ** 2
+    assert jensen_shannon(p, q) == pytest.approx(np.nan_to_num(expected), abs=1e-9)
+    assert jensen_shannon(p, q) == pytest.approx(jensen_shannon(q, p), abs=1e-12)
+    assert 0 <= jensen_shannon(p, q) <= 1 + 1e-12
+
+
+def test_ends_of_the_divergence():
+    p, q = np.array([1.0, 0, 0]), np.array([0, 0.5, 0.5])
+    assert jensen_shannon(p, q) == pytest.approx(1)
+    assert jensen_shannon(q, q) == 0
+
+
+def test_a_set_without_pixels_is_not_equal_to_the_others():
+    assert np.isnan(jensen_shannon(np.zeros(3), np.array([0.2, 0.3, 0.5])))
+
+
+def test_divergences_to_the_reference():
+    sets = {"val": [0.5, 0.5], "train": [0.2, 0.8], "synthetic": [0.2, 0.8]}
+    parts = [pd.DataFrame({"split": name, "class": ["a", "b"], "pixel_share": p}) for name, p in sets.items()]
+    found = divergences(pd.concat(parts))
+    assert list(found) == ["val", "synthetic"]
+    assert found["val"] == jensen_shannon(np.array([0.5, 0.5]), np.array([0.2, 0.8])) > 0
+    assert found["synthetic"] == 0

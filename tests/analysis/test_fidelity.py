@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from satsynth.analysis.fidelity import (
+    color_histogram,
+    histogram_distance,
+    kernel_distance,
+    radial_spectrum,
+    spectrum_distance,
+    standardise,
+)
+
+pictures = arrays(np.uint8, st.tuples(st.integers(1, 3), st.just(4), st.just(4), st.just(3)))
+
+
+def features(number, seed, shift=0.0):
+    return np.random.default_rng(seed).normal(shift, 1, (number, 6))
+
+
+def test_kernel_distance_against_a_double_loop():
+    a, b = features(7, 0), features(5, 1, 0.5)
+
+    def kernel(x, y):
+        return (x @ y / 6 + 1) ** 3
+
+    within_a = np.mean([kernel(a[i], a[j]) for i in range(7) for j in range(7) if i != j])
+    within_b = np.mean([kernel(b[i], b[j]) for i in range(5) for j in range(5) if i != j])
+    between = np.mean([kernel(x, y) for x in a for y in b])
+    assert kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * between)
+    assert kernel_distance(b, a) == pytest.approx(kernel_distance(a, b))
+
+
+def test_kernel_distance_is_unbiased_and_sees_a_shift():
+    same = [kernel_distance(features(60, 2 * i), features(60, 2 * i + 1)) for i in range(60)]
+    assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(60)
+    assert min(same) < 0
+    assert kernel_distance(features(60, 0), features(60, 1, 0.5)) > max(same)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_kernel_distance_of_too_few_rows(number):
+    assert np.isnan(kernel_distance(features(5, 0), features(number, 1)))
+
+
+def test_standardise_by_the_reference():
+    reference, other = standardise(3 + 2 * features(5000, 0), 3 + 2 * features(4000, 1, 1.0))
+    np.testing.assert_allclose(reference.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(reference.std(0), 1, atol=1e-5)
+    np.testing.assert_allclose(other.mean(0), 1, atol=0.1)
+    constant = standardise(np.ones((4, 2)))[0]
+    assert not constant.any()
+
+
+@given(pictures)
+def test_histogram_against_numpy(images):
+    found = color_histogram(images)
+    for channel in range(3):
+        counts, _ = np.histogram(images[..., channel], bins=32, range=(0, 256))
+        np.testing.assert_allclose(found[channel], counts / images[..., channel].size)
+
+
+@given(pictures, pictures)
+def test_bounds_of_the_histogram_distance(a, b):
+    a, b = color_histogram(a), color_histogram(b)
+    assert 0 <= histogram_distance(a, b) <= 1 + 1e-12
+    assert histogram_distance(a, a) == 0
+    assert histogram_distance(a, b) == histogram_distance(b, a)
+
+
+def test_ends_of_the_histogram_distance():
+    black, white = (color_histogram(np.full((1, 4, 4, 3), value, np.uint8)) for value in (0, 255))
+    assert histogram_distance(black, white) == 1
+
+
+def waves(frequency_x, frequency_y, side=32):
+    y, x = np.mgrid[:side, :side] / side
+    grey = 127.5 + 100 * np.sin(2 * np.pi * (frequency_x * x + frequency_y * y))
+    return np.repeat(np.rint(grey)[None, ..., None], 3, -1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("x", "y"), [(5, 0), (0, 9), (3, 4), (6, 8)])
+def test_spectrum_finds_the_frequency_of_a_wave(x, y):
+    spectrum = radial_spectrum(waves(x, y))
+    assert spectrum.shape == (16,)
+    assert spectrum.argmax() == np.hypot(x, y)
+    assert np.delete(spectrum, spectrum.argmax()).max() < 1e-2 * spectrum.max()
+
+
+def test_power_adds_up_to_the_variance():
+    # Smooth pictures have no power beyond the circle that the spectrum covers.
+    images = np.concatenate([waves(3, 2, 16), waves(1, 4, 16)])
+    spectrum = radial_spectrum(images)
+    axis = np.fft.fftfreq(16) * 16
+    radius = np.rint(np.hypot(*np.meshgrid(axis, axis))).astype(int)
+    members = np.bincount(radius.ravel())[:8]
+    variance = np.mean([(image.mean(2) / 255).var() for image in images])
+    # Parseval: the sum of squared coefficients is N^2 times the sum of squares.
+    assert (spectrum * members).sum() / 16**4 == pytest.approx(variance, rel=1e-2)
+
+
+def test_white_noise_has_a_flat_spectrum():
+    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 1), np.uint8).repeat(3, 3)
+    spectrum = radial_spectrum(images)[2:]
+    assert spectrum.max() / spectrum.min() < 1.4
+
+
+def test_spectrum_distance_is_in_decades_and_leaves_the_mean_out():
+    a = np.array([5.0, 1.0, 2.0, 4.0])
+    b = np.array([9e9, 10.0, 20.0, 40.0])
+    assert spectrum_distance(a, b) == pytest.approx(1)
+    assert spectrum_distance(a, a) == 0

@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from satsynth.analysis.distributions import class_rows, divergences
+from satsynth.analysis.figures import class_distribution_figure, class_gain_figure, ratio_figure, spectrum_figure
+from satsynth.analysis.statistics import summarise
+
+NAMES = ("a", "b", "c", "d")
+
+
+@pytest.fixture
+def table():
+    random = np.random.default_rng(0)
+    sets = {name: random.integers(0, 4, (3, 8, 8), np.uint8) for name in ("train", "val", "test", "synthetic")}
+    return pd.concat([class_rows(name, masks, NAMES) for name, masks in sets.items()], ignore_index=True)
+
+
+@pytest.fixture
+def summary():
+    random = np.random.default_rng(1)
+    rows = []
+    for network in ("fpn", "unet"):
+        for ratio in (0.0, 0.5, 1.0):
+            for seed in (0, 1):
+                ious = {f"iou_{name}": random.uniform() for name in NAMES}
+                rows.append({"network": network, "ratio": ratio, "seed": seed, "miou": 0.4, "mf1": 0.5, **ious})
+    runs = pd.DataFrame(rows)
+    runs["miou"] = runs[[f"iou_{name}" for name in NAMES]].mean(axis=1)
+    return summarise(runs)
+
+
+def read_back(figure):
+    """Return a figure as a browser would read it: JSON without NaN."""
+    text = figure.to_json()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    return go.Figure(json.loads(text))
+
+
+def test_bars_equal_the_table(table):
+    divergence = divergences(table)
+    figure = class_distribution_figure(table, divergence)
+    assert len(read_back(figure).data) == 4
+    for bar, (split, part) in zip(figure.data, table.groupby("split", sort=False), strict=True):
+        assert list(bar.x) == list(NAMES)
+        assert list(bar.y) == pytest.approx(100 * part["pixel_share"].to_numpy())
+        assert sum(bar.y) == pytest.approx(100)
+        assert bar.name.startswith(str(split))
+        if split != "train":
+            assert f"{divergence[split]:.3f}" in bar.name
+    assert "Jensen-Shannon" in figure.layout.title.text
+
+
+def test_points_of_the_ratio_curve_equal_the_summary(summary):
+    figure = ratio_figure(summary)
+    read_back(figure)
+    for line, (network, part) in zip(figure.data, summary.groupby("network"), strict=True):
+        assert line.name == network
+        assert list(line.x) == [0, 0.5, 1]
+        assert list(line.y) == pytest.approx(100 * part["miou"].to_numpy())
+        assert list(line.error_y.array) == pytest.approx(100 * part["miou_se"].to_numpy())
+    assert list(figure.layout.xaxis.tickvals) == [0, 0.5, 1]
+
+
+def test_one_seed_has_bars_of_no_length(summary):
+    figure = ratio_figure(summary.assign(miou_se=np.nan))
+    assert [list(line.error_y.array) for line in figure.data] == [[0, 0, 0]] * 2
+
+
+def test_gains_against_frequency(summary):
+    shares = {"a": 0.6, "b": 0.3, "c": 0.1, "d": 0.0}
+    figure = class_gain_figure(summary, shares)
+    read_back(figure)
+    title = figure.layout.title.text
+    for points, (network, part) in zip(figure.data, summary.groupby("network"), strict=True):
+        base, most = part.iloc[0], part.iloc[-1]
+        # A class without training pixels has no place on a logarithmic axis.
+        assert list(points.text) == ["a", "b", "c"]
+        assert list(points.x) == pytest.approx([60, 30, 10])
+        gains = [100 * (most[f"iou_{name}"] - base[f"iou_{name}"]) for name in "abc"]
+        assert list(points.y) == pytest.approx(gains)
+        assert points.name == f"{network}, R = 1"
+        assert f"{network}: r = {np.corrcoef(np.log([60, 30, 10]), gains)[0, 1]:.2f}" in title
+    assert figure.layout.xaxis.type == "log"
+
+
+def test_gains_of_an_absent_class_and_of_too_few_classes(summary):
+    lost = summary.assign(iou_b=np.nan, iou_c=np.nan, iou_d=np.nan)
+    figure = class_gain_figure(lost, dict.fromkeys(NAMES, 0.25))
+    read_back(figure)
+    assert "r =" not in figure.layout.title.text
+
+
+def test_the_baseline_alone_gains_nothing(summary):
+    figure = class_gain_figure(summary[summary["ratio"] == 0], dict.fromkeys(NAMES, 0.25))
+    assert [list(points.y) for points in figure.data] == [[0] * 4] * 2
+    assert "r =" not in figure.layout.title.text
+
+
+def test_spectra_leave_the_mean_out():
+    figure = spectrum_figure({"train": [9.0, 1.0, 0.5], "synthetic": [8.0, 2.0, 0.25]})
+    read_back(figure)
+    assert [list(line.x) for line in figure.data] == [[1, 2], [1, 2]]
+    assert [list(line.y) for line in figure.data] == [[1.0, 0.5], [2.0, 0.25]]
+    assert figure.layout.yaxis.type == "log"

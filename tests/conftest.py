@@ -1,0 +1,33 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from made_data import MadeData, make_data
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of the repository."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real imagery: SATSYNTH_SHARED, or `shared` beside the repository."""
+    folder = Path(os.environ.get("SATSYNTH_SHARED", PROJECT.parent / "shared")).expanduser()
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no real imagery: {folder / 'data'} is not there; name its parent in SATSYNTH_SHARED")
+    return folder
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeData:
+    """A small data set of colour masks in groups."""
+    return make_data(tmp_path / "raw")

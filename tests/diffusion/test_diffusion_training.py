@@ -1,0 +1,197 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from scipy import stats
+
+import satsynth.training.loop as loop
+from satsynth.diffusion.generator import Generator, load_generator
+from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings, NoiseSettings
+from satsynth.diffusion.training import draw_sigmas, joint_loss, train_generator
+from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.training.seeds import generator as seeded
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+from satsynth.work.folder import Step, work_folder
+
+RESULTS = ("model.safetensors", "ema.safetensors", "history.json", "manifest.json")
+
+
+class Stop(Exception):
+    pass
+
+
+class Given:
+    """A denoiser that gives what it was told to give."""
+
+    def __init__(self, generator, estimate):
+        self.preconditioning = generator.denoiser.preconditioning
+        self.estimate = estimate
+
+    def __call__(self, noisy, sigma):
+        self.noisy, self.sigma = noisy, sigma
+        return self.estimate
+
+
+@pytest.fixture
+def loss_case():
+    """A generator and the arguments of its loss, with some ignored pixels."""
+    random = torch.Generator().manual_seed(0)
+    generator = Generator(GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32))), 5)
+    images = torch.rand(2, 3, 8, 8, generator=random) * 2 - 1
+    masks = torch.randint(0, 5, (2, 8, 8), generator=random)
+    masks[0, :3] = IGNORE_INDEX
+    sigma = torch.tensor([0.05, 2.0])
+    noise = torch.randn(2, generator.channels, 8, 8, generator=random)
+    estimate = torch.randn(2, generator.channels, 8, 8, generator=random)
+    return generator, images, masks, sigma, noise, estimate
+
+
+def loss_of(generator, images, masks, sigma, noise, estimate):
+    generator.denoiser = Given(generator, estimate)
+    total, parts = joint_loss(generator, images, masks, sigma, noise)
+    return total.item(), parts["loss_image"].item(), parts["loss_label"].item()
+
+
+def test_loss_against_loops(loss_case):
+    generator, images, masks, sigma, noise, estimate = loss_case
+    clean = generator.join(images, masks)
+    weights = generator.denoiser.preconditioning.weight(sigma)
+    channels = generator.channels
+    found = {True: [], False: []}
+    for b in range(2):
+        for c in range(channels):
+            for y in range(8):
+                for x in range(8):
+                    error = weights[b] * (estimate[b, c, y, x] - clean[b, c, y, x]) ** 2
+                    counts = c < 3 or masks[b, y, x] != IGNORE_INDEX
+                    found[c < 3].append(error.item() if counts else 0.0)
+    image, label = np.mean(found[True]), np.mean(found[False])
+    total = (3 * image + (channels - 3) * label) / channels
+    assert loss_of(*loss_case) == pytest.approx((total, image, label), rel=1e-5)
+    torch.testing.assert_close(generator.denoiser.noisy, clean + sigma[:, None, None, None] * noise)
+    assert torch.equal(generator.denoiser.sigma, sigma)
+
+
+def test_label_estimates_of_ignored_pixels_do_not_count(loss_case):
+    *case, estimate = loss_case
+    masks = case[2]
+    before = loss_of(*case, estimate)
+    ignored = (masks == IGNORE_INDEX)[:, None]
+    changed = estimate.clone()
+    changed[:, 3:] += 100 * ignored
+    assert loss_of(*case, changed) == before
+    changed[:, :3] += 100 * ignored
+    assert loss_of(*case, changed)[1] > before[1]
+    changed = estimate.clone()
+    changed[:, 3:] += 100 * ~ignored
+    assert loss_of(*case, changed)[2] > before[2]
+
+
+def test_no_loss_for_the_clean_pair_itself(loss_case):
+    generator, images, masks, sigma, noise, _ = loss_case
+    assert loss_of(generator, images, masks, sigma, noise, generator.join(images, masks)) == (0, 0, 0)
+
+
+def test_loss_of_masks_that_are_ignored_entirely(loss_case):
+    generator, images, masks, sigma, noise, estimate = loss_case
+    total, image, label = loss_of(generator, images, torch.full_like(masks, IGNORE_INDEX), sigma, noise, estimate)
+    assert label == 0
+    assert total == pytest.approx(3 / generator.channels * image)
+
+
+def test_logarithm_of_noise_levels_is_normal():
+    noise = NoiseSettings(mean=-0.4, std=1.2)
+    log = torch.cat([draw_sigmas(noise, 16, seeded(0, i)).log() for i in range(2000)]).numpy()
+    assert log.mean() == pytest.approx(-0.4, abs=0.01)
+    assert log.std() == pytest.approx(1.2, rel=0.01)
+    assert stats.kstest(log, "norm", (-0.4, 1.2)).statistic < 0.01
+
+
+@given(size=st.integers(1, 64), seed=st.integers(0, 1000))
+def test_every_batch_covers_all_noise_levels(size, seed):
+    noise = NoiseSettings(mean=0.5, std=0.8)
+    levels = draw_sigmas(noise, size, seeded(seed))
+    assert torch.isfinite(levels).all()
+    strata = stats.norm.cdf((levels.double().log().numpy() - 0.5) / 0.8) * size
+    assert np.all(strata > np.arange(size) - 1e-2)
+    assert np.all(strata < np.arange(size) + 1 + 1e-2)
+
+
+def contents(saved):
+    return {name: (saved.path / name).read_bytes() for name in RESULTS}
+
+
+@pytest.mark.parametrize("stop", [1, 13, 20])
+def test_continued_equals_uninterrupted_after_a_checkpoint(train_tiny, trained, tmp_path, monkeypatch, stop):
+    save = loop._save
+
+    def save_and_stop(training, path, done, seconds):
+        save(training, path, done, seconds)
+        if done == stop:
+            raise Stop
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_save", save_and_stop)
+        with pytest.raises(Stop):
+            train_tiny(tmp_path)
+    assert not list(tmp_path.rglob("manifest.json"))
+    assert contents(train_tiny(tmp_path)) == contents(trained)
+
+
+def test_continued_equals_uninterrupted_after_a_log_point(train_tiny, trained, tmp_path):
+    def stop(step, metrics):
+        raise Stop
+
+    with pytest.raises(Stop):
+        train_tiny(tmp_path, on_metrics=stop)
+    told = []
+    saved = train_tiny(tmp_path, on_metrics=lambda step, metrics: told.append(step))
+    assert contents(saved) == contents(trained)
+    assert told == [20, 24]
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_trained_generator_says_what_it_is(trained):
+    assert {path.name for path in trained.path.iterdir()} == set(RESULTS)
+    assert trained.scenes == {"a", "b"}
+    assert trained.tile_size == 32
+    assert trained.manifest["images"] == 48
+    assert trained.manifest["model"]["network"]["widths"] == [16, 32]
+    assert trained.parents == {"tiles": "0"}
+    history = json.loads((trained.path / "history.json").read_text())
+    assert [point["step"] for point in history] == [20, 24]
+    assert all(math.isfinite(value) for point in history for value in point.values())
+
+
+def test_another_seed_gives_another_generator(train_tiny, trained, tmp_path):
+    other = load_file(train_tiny(tmp_path, images=4, seed=1).path / "model.safetensors")
+    same = load_file(train_tiny(tmp_path, images=4, seed=0).path / "model.safetensors")
+    assert not torch.equal(other["network.unet.conv_in.weight"], same["network.unet.conv_in.weight"])
+
+
+def test_averaged_weights_differ_and_are_the_ones_that_are_loaded(trained):
+    last, averaged = (load_file(trained.path / name) for name in RESULTS[:2])
+    assert last.keys() == averaged.keys()
+    assert not torch.equal(last["network.unet.conv_out.weight"], averaged["network.unet.conv_out.weight"])
+    for flag, expected in ((True, averaged), (False, last)):
+        found = load_generator(trained, torch.device("cpu"), flag).denoiser.state_dict()
+        assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_loss_falls(train_tiny, tmp_path):
+    saved = train_tiny(tmp_path, images=240, checkpoint_seconds=60)
+    history = json.loads((saved.path / "history.json").read_text())
+    assert history[-1]["loss"] < 0.6 * history[0]["loss"]
+
+
+def test_a_tile_size_that_does_not_fit_is_refused_before_training(training_pairs, tmp_path):
+    settings = DiffusionSettings(model=GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32))), images=4)
+    origin = {"classes": [{"name": "a"}, {"name": "b"}], "tile_size": 40, "scenes": []}
+    with work_folder(tmp_path, Step("diffusion", 1, {}, {})) as folder, pytest.raises(SatSynthError, match="40"):
+        train_generator(folder, training_pairs, origin, settings, ComputeSettings(device="cpu"), lambda s, m: None)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+from projects import Project
+
+RAW = "data/01_raw/made"
+
+
+def _describe(project: Project, **changes: object) -> None:
+    file = project.path / "conf/base/parameters_dataset_made.yml"
+    content = yaml.safe_load(file.read_text())
+    content["datasets"]["made"] |= changes
+    file.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"dataset": "maed"}, ["no data set 'maed'", "Did you mean 'made'", "bluemarble"]),
+        ({"datset": "made"}, ["no parameter 'datset'", "Did you mean 'dataset'"]),
+        ({"diffusion.model.network.widht": "3"}, ["`diffusion.model.network.widht`", "Did you mean 'widths'"]),
+        ({"sampling.steps": "1"}, ["`sampling.steps`", "greater than or equal to 2"]),
+        ({"tiling.tile_size": "400"}, ["`tiling.tile_size` is 400", "96 x 96"]),
+        ({"raw": "nowhere"}, ["raw folder", "does not exist", "It is made by the tests"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_parameters_end_with_one_message(made_project: Project, params: dict[str, str], words: list[str]) -> None:
+    output = made_project.fail("augment", "micro", **params)
+    for word in words:
+        assert word in output
+    assert output.count("What to do:") == 1
+
+
+def test_all_bad_files_are_named_at_once(made_project: Project) -> None:
+    raw = made_project.path / RAW
+    (raw / "area 0/masks/0.png").unlink()
+    whole = (raw / "area 1/images/0.png").read_bytes()
+    Image.new("RGB", (50, 96)).save(raw / "area 2/masks/0.png")
+    output = made_project.fail("augment", "micro")
+    assert "area 0/images/0.png has no mask" in output
+    shutil.copy(raw / "area 0/masks/1.png", raw / "area 0/masks/0.png")
+    (raw / "area 1/images/0.png").write_bytes(whole[: len(whole) // 2])
+    output = made_project.fail("augment", "micro")
+    assert "96 x 96 pixels, but its mask area 2/masks/0.png is 50 x 96" in output
+    _paint(raw / "area 2/masks/0.png")
+    output = made_project.fail("augment", "micro")
+    assert "area 1/images/0.png cannot be read" in output
+    assert "colour #FF00FF in 12 pixel(s), first at x=5, y=7" in output
+
+
+def _paint(file: Path) -> None:
+    mask = Image.new("RGB", (96, 96), (150, 120, 70))
+    mask.paste((255, 0, 255), (5, 7, 9, 10))
+    mask.save(file)
+
+
+def test_a_class_list_of_one_and_an_empty_split_are_refused(made_project: Project) -> None:
+    _describe(made_project, splits={"val": ["area 9"], "test": ["area 4"]})
+    output = made_project.fail("ingestion", "micro")
+    assert "split 'val'" in output and "area 0" in output
+    _describe(made_project, classes=[{"name": "land", "raw": "#967846", "color": "#967846"}])
+    assert "has 1 class(es); at least 2" in made_project.fail("ingestion", "micro")
+
+
+def test_stale_inputs_are_refused_with_the_command_that_repairs(made_project: Project) -> None:
+    for pipeline in ("ingestion", "tiling", "diffusion"):
+        made_project.run(pipeline, "micro")
+    made_project.run("tiling", "micro", **{"tiling.stride": "16"})
+    output = made_project.fail("sampling", "micro")
+    assert "`generator`" in output and "other `tiles`" in output and "kedro run --pipeline=diffusion" in output
+    # Now area 4, once unseen, trains, and area 0 is the test.
+    _describe(made_project, splits={"val": ["area 3"], "test": ["area 0"]})
+    for pipeline in ("ingestion", "tiling"):
+        made_project.run(pipeline, "micro")
+    assert "trained on 2 scene(s) that are now val or test" in made_project.fail("sampling", "micro")

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from interruptions import newest
+from projects import Project
+
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.pairs.pair import decode_image
+from satsynth.pairs.store import PairStore
+
+
+def _report(project: Project, name: str) -> Path:
+    return project.path / "data/08_reporting/smoke/bluemarble" / name
+
+
+def test_smoke_run_fills_every_entry_and_prints_gallery_and_table(smoke: tuple[Project, str]) -> None:
+    project, output = smoke
+    assert str(_report(project, "pair_gallery.png")) in output
+    assert "fpn_mobilenetv3" in output and "mIoU" in output
+    assert "eprecat" not in output
+    for name in (
+        "class_distribution.csv",
+        "fidelity.json",
+        "memorisation.json",
+        "nearest_neighbours.csv",
+        "segmentation_summary.csv",
+    ):
+        assert _report(project, name).exists()
+    picture = decode_image(_report(project, "pair_gallery.png").read_bytes())
+    assert picture.shape[0] > 200 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+
+
+def test_no_scene_of_val_or_test_is_seen_in_training(smoke: tuple[Project, str]) -> None:
+    project, _ = smoke
+    tiles = PairStore(newest(project.path, "tiles"))
+    scenes = tiles.index().groupby("split")["scene_id"].agg(set)
+    assert (
+        not scenes["train"] & scenes["val"]
+        and not scenes["train"] & scenes["test"]
+        and not scenes["val"] & scenes["test"]
+    )
+    assert SavedGenerator(newest(project.path, "generator")).scenes <= scenes["train"]
+
+
+def test_class_distribution_agrees_with_the_stores_counts(smoke: tuple[Project, str]) -> None:
+    project, _ = smoke
+    tiles = PairStore(newest(project.path, "tiles"))
+    counts = tiles.pixel_counts()[(tiles.index()["split"] == "test").to_numpy()].sum(0)
+    table = pd.read_csv(_report(project, "class_distribution.csv")).query("split == 'test'")
+    np.testing.assert_allclose(table["pixel_share"], counts / counts.sum(), rtol=1e-9)
+
+
+def test_stored_bytes_name_no_place_of_this_machine(smoke: tuple[Project, str]) -> None:
+    project, _ = smoke
+    for entry in ("tiles", "generator", "synthetic_pairs"):
+        for file in newest(project.path, entry).iterdir():
+            assert str(project.path).encode() not in file.read_bytes()
+
+
+def test_runs_are_tracked_with_children(smoke: tuple[Project, str]) -> None:
+    project, _ = smoke
+    with sqlite3.connect(project.path / "mlflow.db") as database:
+        runs = dict(database.execute("select name, status from runs"))
+        parents = database.execute("select count(*) from tags where key = 'mlflow.parentRunId'").fetchone()[0]
+        keys = {row[0] for row in database.execute("select distinct key from metrics")}
+        digest = database.execute("select value from tags where key = 'digest.tiles'").fetchone()[0]
+    assert len(runs) == 1 + parents and parents <= 4
+    assert set(runs.values()) == {"FINISHED"}
+    assert {"loss", "images_per_second", "val_miou", "test_miou"} <= keys
+    assert digest == PairStore(newest(project.path, "tiles")).digest
+
+
+def test_an_unchanged_run_does_no_work_again_and_a_changed_sampling_does_not_train(smoke: tuple[Project, str]) -> None:
+    project, _ = smoke
+    work = project.path / "data" / ".work"
+    manifests = {path: path.stat().st_mtime_ns for path in work.glob("*/*/result/manifest.json")}
+    before = json.loads(newest(project.path, "synthetic_pairs").joinpath("manifest.json").read_text())
+    project.run("augment", "smoke")
+    assert {path: path.stat().st_mtime_ns for path in work.glob("*/*/result/manifest.json")} == manifests
+    assert json.loads(newest(project.path, "synthetic_pairs").joinpath("manifest.json").read_text()) == before
+    # Hard links: a second version costs no second copy.
+    assert newest(project.path, "tiles").joinpath("manifest.json").stat().st_nlink >= 3
+    project.run("sampling", "smoke", **{"sampling.seed": "9"})
+    assert len(list(work.glob("sampling/*/result/manifest.json"))) == 2
+    assert len(list(work.glob("diffusion/*/result/manifest.json"))) == 1

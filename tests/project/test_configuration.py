@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import pipelines
+from kedro.framework.startup import bootstrap_project
+from kedro.validation.type_extractor import TypeExtractor
+
+from satsynth.pipelines.parameters import MODELS, problems_of
+from satsynth.scenes.description import DatasetDescription
+from satsynth.settings import CONFIG_LOADER_ARGS
+
+ROOT = Path(__file__).parents[2]
+LAYERS = {"intermediate", "primary", "models", "model_output", "reporting"}
+ENVIRONMENTS = ("base", "smoke", "gpu")
+DATASETS = sorted(
+    path.stem.removeprefix("parameters_dataset_") for path in (ROOT / "conf/base").glob("parameters_dataset_*.yml")
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _project() -> None:
+    bootstrap_project(ROOT)
+
+
+def loader(env: str, **params: Any) -> OmegaConfigLoader:
+    return OmegaConfigLoader(str(ROOT / "conf"), env=env, runtime_params=params, **CONFIG_LOADER_ARGS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_parameters_are_valid_in_every_environment_for_every_data_set(env: str, dataset: str) -> None:
+    parameters = loader(env, dataset=dataset)["parameters"]
+    assert problems_of(parameters) == []
+    assert parameters["description"]["name"] == dataset
+
+
+def test_an_environment_overrides_leaves_only() -> None:
+    base, smoke = loader("base")["parameters"], loader("smoke")["parameters"]
+    assert smoke["diffusion"]["images"] < base["diffusion"]["images"]
+    assert smoke["diffusion"]["model"]["label_code"] == base["diffusion"]["model"]["label_code"]
+    assert smoke["tiling"]["keep"] == base["tiling"]["keep"]
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_neither_environments_nor_data_sets_share_a_file(env: str) -> None:
+    paths = {
+        dataset: {entry["filepath"] for entry in loader(env, dataset=dataset)["catalog"].values()}
+        for dataset in DATASETS
+    }
+    for dataset, found in paths.items():
+        assert all(f"/{env}/{dataset}/" in path for path in found)
+
+
+def test_every_catalog_entry_is_used_and_every_output_is_kept() -> None:
+    catalog = loader("base")["catalog"]
+    data = {name for name in pipelines["augment"].datasets() if not name.startswith("params:")}
+    assert data == set(catalog)
+    assert {entry["metadata"]["kedro-viz"]["layer"] for entry in catalog.values()} == LAYERS
+    assert {name for name, entry in catalog.items() if entry.get("versioned")} == {
+        "tiles",
+        "generator",
+        "judge",
+        "synthetic_pairs",
+        "segmentation_runs",
+    }
+
+
+def test_every_node_is_named_tagged_and_documented() -> None:
+    nodes = pipelines["augment"].nodes
+    assert len({node.name for node in nodes}) == len(nodes)
+    for node in nodes:
+        assert node._name and len(node.tags & {"cpu", "gpu"}) == 1 and len(node.tags) == 2
+        assert node.func.__doc__ and "Args:" in node.func.__doc__
+
+
+def test_augment_is_the_default_and_the_sum_of_the_six() -> None:
+    six = ("ingestion", "tiling", "diffusion", "sampling", "comparison", "segmentation")
+    assert {node.name for name in six for node in pipelines[name].nodes} == {
+        node.name for node in pipelines["augment"].nodes
+    }
+    assert pipelines["__default__"].nodes == pipelines["augment"].nodes
+
+
+def test_kedro_can_validate_every_parameter_of_the_nodes() -> None:
+    types = TypeExtractor(dict(pipelines)).extract_types_from_pipelines()
+    used = {name.removeprefix("params:") for name in pipelines["augment"].inputs() if name.startswith("params:")}
+    assert {name: types[name] for name in used} == {name: MODELS[name] for name in used}
+    assert len(used) == len(MODELS) - 1, "all but `tracking`, which belongs to no node"
+
+
+def test_description_files_are_named_after_their_data_set() -> None:
+    for dataset in DATASETS:
+        content = yaml.safe_load((ROOT / f"conf/base/parameters_dataset_{dataset}.yml").read_text())["datasets"]
+        assert list(content) == [dataset]
+        assert DatasetDescription(**content[dataset]).name == dataset
+
+
+def test_listing_pipelines_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from kedro.framework.startup import bootstrap_project; "
+        f"bootstrap_project({str(ROOT)!r}); from kedro.framework.project import pipelines; dict(pipelines); "
+        "heavy = ('torch', 'segmentation_models_pytorch', 'diffusers', 'mlflow', 'albumentations'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        ).stdout.strip()
+        == "[]"
+    )
+
+
+def test_readme_and_makefile_agree() -> None:
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    for target in ("augment", "test", "lint", "viz", "ui", "clean", "help"):
+        assert f"make {target}" in readme and f"\n{target}:" in makefile

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from made_data import COLORS, blobs, describe, paint
+from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
+from satsynth.scenes.labels import UNKNOWN, LabelMap, pack_colors
+
+
+def index_description(ids: list[int], ignore: list[int]) -> DatasetDescription:
+    classes = [{"name": f"c{i}", "raw": raw, "color": "#000000"} for i, raw in enumerate(ids)]
+    return describe(classes=classes, ignore=ignore, masks={"encoding": "index"})
+
+
+@given(st.lists(st.integers(0, 65535), min_size=3, max_size=254, unique=True), st.data())
+@hypothesis_settings(max_examples=30)
+def test_ids_become_indices_and_back_for_any_classes(ids: list[int], data: st.DataObject) -> None:
+    classes, ignore = ids[:-1], ids[-1:]
+    labels = LabelMap(index_description(classes, ignore))
+    seed = data.draw(st.integers(0, 1000))
+    wanted = np.random.default_rng(seed).integers(0, len(ids), (5, 7))
+    raw = np.array(ids)[wanted]
+    indices = labels.indices(raw)
+    assert indices.dtype == np.uint8
+    np.testing.assert_array_equal(indices, np.where(wanted == len(classes), IGNORE_INDEX, wanted))
+    assert labels.unknown_values(raw) == []
+    unknown = data.draw(st.integers(0, 65535))
+    assume(unknown not in ids)
+    assert labels.indices(np.array([[unknown]], np.uint16)) == [[UNKNOWN]]
+
+
+@given(st.integers(0, 1000))
+@hypothesis_settings(max_examples=10, deadline=None)
+def test_colours_become_indices_and_back(seed: int) -> None:
+    mask = blobs(np.random.default_rng(seed), 20, 30)
+    np.testing.assert_array_equal(LabelMap(describe()).indices(paint(mask)), mask)
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+def test_packed_colours_read_as_they_are_written(color: tuple[int, int, int]) -> None:
+    packed = int(pack_colors(np.array([[color]], np.uint8))[0, 0])
+    assert f"{packed:06X}" == bytes(color).hex().upper()
+
+
+def test_colours_in_reverse_channel_order_are_not_mistaken() -> None:
+    raw = paint(np.zeros((2, 2), np.uint8))[..., ::-1]
+    assert (LabelMap(describe()).indices(raw) == UNKNOWN).all()
+
+
+def test_unknown_colours_are_reported_with_count_place_and_nearest() -> None:
+    mask = np.zeros((6, 8), np.uint8)
+    raw = paint(mask)
+    raw[2, 5:8] = raw[4, 0] = (130, 41, 246)
+    raw[5, 7] = (155, 155, 150)
+    first, second = LabelMap(describe()).unknown_values(raw)
+    assert (first.value, first.pixels, first.x, first.y) == ("colour #8229F6", 4, 5, 2)
+    assert first.nearest == "colour #8429F6 (land)"
+    assert (second.value, second.pixels, second.x, second.y) == ("colour #9B9B96", 1, 7, 5)
+    assert second.nearest == "colour #9B9B9B (ignore)"
+    for said in ("#8229F6", "4 pixel", "x=5, y=2", "#8429F6 (land)"):
+        assert said in str(first)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(np.uint8, 9), (np.int16, -1), (np.int32, 65536), (np.uint32, 2**32 - 1), (np.int64, 65537)]
+)
+def test_unknown_ids_never_wrap_around_to_known_ones(dtype: type, value: int) -> None:
+    labels = LabelMap(index_description([0, 1, 65535], [255]))
+    raw: np.ndarray = np.array([[0, 1], [1, value]]).astype(dtype)
+    np.testing.assert_array_equal(labels.indices(raw), [[0, 1], [1, UNKNOWN]])
+    (found,) = labels.unknown_values(raw)
+    assert (found.value, found.pixels, found.x, found.y) == (f"id {value}", 1, 1, 1)
+
+
+def test_every_known_value_has_a_name_in_the_report() -> None:
+    labels = LabelMap(describe())
+    for index, name in ((0, "water"), (1, "land"), (2, "building"), (IGNORE_INDEX, "ignore")):
+        red, green, blue = COLORS[index]
+        near = np.array([[(red, green, blue ^ 1)]], np.uint8)
+        assert labels.unknown_values(near)[0].nearest.endswith(f"({name})")

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from made_data import COLORS, blobs, paint, picture, save
+from satsynth.scenes.rasters import (
+    raster_info,
+    read_image,
+    read_land_sea_lake,
+    read_raw_mask,
+    reduce_image,
+    reduce_mask,
+)
+from satsynth.work.errors import DataError
+
+RNG = np.random.default_rng(5)
+IMAGE = picture(RNG, 40, 60)
+MASK = blobs(RNG, 40, 60)
+shared_folder = hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def write_tiff(path: Path, bands: np.ndarray, **options: object) -> Path:
+    count, height, width = bands.shape
+    options.setdefault("transform", Affine(2, 0, 0, 0, -2, 0))
+    with rasterio.open(
+        path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype, **options
+    ) as file:
+        file.write(bands)
+    return path
+
+
+def palette_png(path: Path, indices: np.ndarray) -> Path:
+    image = Image.fromarray(indices).convert("P")
+    table = np.zeros((256, 3), np.uint8)
+    for index, color in COLORS.items():
+        table[index] = color
+    image.putdata(indices.ravel().tolist())
+    image.putpalette(table.ravel().tolist())
+    image.save(path)
+    return path
+
+
+def test_png_pixels_and_windows_are_exact(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", IMAGE)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), IMAGE)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", (7, 3, 20, 11)), IMAGE[3:14, 7:27])
+    info = raster_info(tmp_path / "a.png")
+    assert (info.height, info.width, info.crs, info.transform) == (40, 60, None, None)
+
+
+def test_grey_images_become_rgb(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", IMAGE[..., 0])
+    write_tiff(tmp_path / "a.tif", IMAGE[None, ..., 0])
+    for name in ("a.png", "a.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name), np.repeat(IMAGE[..., :1], 3, axis=2))
+
+
+def test_a_palette_mask_reads_as_colours_and_as_indices(tmp_path: Path) -> None:
+    path = palette_png(tmp_path / "mask.png", MASK)
+    with Image.open(path) as image:
+        assert image.mode == "P"
+    np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK))
+    np.testing.assert_array_equal(read_raw_mask(path, "index"), MASK)
+    np.testing.assert_array_equal(read_raw_mask(path, "index", (1, 2, 3, 4)), MASK[2:6, 1:4])
+
+
+def test_masks_of_16_bit_ids_are_exact(tmp_path: Path) -> None:
+    ids = (MASK.astype(np.uint16) * 257)[:8, :9]
+    save(tmp_path / "mask.png", ids)
+    np.testing.assert_array_equal(read_raw_mask(tmp_path / "mask.png", "index"), ids)
+
+
+def test_a_mask_of_another_encoding_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
+    save(tmp_path / "color.png", paint(MASK))
+    write_tiff(tmp_path / "index.tif", MASK[None])
+    with pytest.raises(DataError, match=r"3 channels.*\n.*`masks\.encoding: color"):
+        read_raw_mask(tmp_path / "color.png", "index")
+    with pytest.raises(DataError, match=r"1 band.*\n.*`masks\.encoding: index"):
+        read_raw_mask(tmp_path / "index.tif", "color")
+
+
+@pytest.mark.parametrize(("encoding", "dtype"), [("index", np.float32), ("color", np.uint16)])
+def test_masks_of_numbers_that_are_no_labels_are_refused(tmp_path: Path, encoding: str, dtype: type) -> None:
+    path = write_tiff(tmp_path / "mask.tif", np.repeat(MASK[None], 3, axis=0).astype(dtype))
+    with pytest.raises(DataError, match=f"holds {np.dtype(dtype)} values"):
+        read_raw_mask(path, encoding)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_images_of_16_bit_are_refused(tmp_path: Path, name: str) -> None:
+    deep = MASK.astype(np.uint16) * 200
+    if name.endswith("png"):
+        save(tmp_path / name, deep)
+    else:
+        write_tiff(tmp_path / name, deep[None])
+    with pytest.raises(DataError, match=r"8.bit"):
+        read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+def test_a_missing_an_empty_and_a_foreign_file_say_so(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for read in (raster_info, read_image, lambda p: read_raw_mask(p, "index")):
+        path.unlink(missing_ok=True)
+        with pytest.raises(DataError, match=f"{name} is missing"):
+            read(path)
+        path.write_bytes(b"")
+        with pytest.raises(DataError, match=rf"{name} is empty \(0 bytes\)"):
+            read(path)
+        path.write_text("This is no picture.")
+        with pytest.raises(DataError, match=f"{name} cannot be read"):
+            read(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+def test_a_half_file_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    save(path, IMAGE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=f"{name} cannot be read"):
+        read_image(path)
+
+
+@given(share=st.floats(0, 1, exclude_max=True), name=st.sampled_from(["a.png", "a.jpg"]))
+@shared_folder
+def test_a_truncated_file_never_gives_other_pixels(tmp_path: Path, share: float, name: str) -> None:
+    whole, part = tmp_path / name, tmp_path / f"part_{name}"
+    save(whole, IMAGE)
+    data = whole.read_bytes()
+    part.unlink(missing_ok=True)
+    part.write_bytes(data[: int(len(data) * share)])
+    try:
+        pixels = read_image(part)
+    except DataError as error:
+        assert str(part) in error.problem
+    else:
+        np.testing.assert_array_equal(pixels, read_image(whole))
+
+
+@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255), name=st.sampled_from(["a.png", "a.tif"]))
+@shared_folder
+def test_a_damaged_file_is_read_or_refused_by_name(tmp_path: Path, place: float, value: int, name: str) -> None:
+    whole = tmp_path / name
+    save(whole, IMAGE)
+    data = bytearray(whole.read_bytes())
+    data[int(len(data) * place)] ^= value
+    part = tmp_path / f"part_{name}"
+    part.unlink(missing_ok=True)
+    part.write_bytes(data)
+    for read in (raster_info, read_image):
+        try:
+            read(part)
+        except DataError as error:
+            assert part.name in error.problem
+
+
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", IMAGE)
+    first = read_image(tmp_path / "a.png")
+    save(tmp_path / "a.png", IMAGE[::-1])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), first[::-1])
+
+
+def test_a_geotiff_keeps_its_reference_and_gives_exact_windows(tmp_path: Path) -> None:
+    transform = Affine(0.5, 0, 500_000, 0, -0.5, 4_000_000)
+    bands = np.moveaxis(IMAGE, -1, 0)
+    path = write_tiff(tmp_path / "a.tif", bands, crs="EPSG:32640", transform=transform)
+    info = raster_info(path)
+    assert (info.height, info.width, info.crs) == (40, 60, "EPSG:32640")
+    assert info.transform == (0.5, 0, 500_000, 0, -0.5, 4_000_000)
+    np.testing.assert_array_equal(read_image(path), IMAGE)
+    np.testing.assert_array_equal(read_image(path, (7, 3, 20, 11)), IMAGE[3:14, 7:27])
+
+
+def test_geotiff_masks_give_exact_windows_in_both_encodings(tmp_path: Path) -> None:
+    ids = write_tiff(tmp_path / "ids.tif", MASK[None])
+    colors = write_tiff(tmp_path / "colors.tif", np.moveaxis(paint(MASK), -1, 0))
+    np.testing.assert_array_equal(read_raw_mask(ids, "index", (7, 3, 20, 11)), MASK[3:14, 7:27])
+    np.testing.assert_array_equal(read_raw_mask(colors, "color", (7, 3, 20, 11)), paint(MASK)[3:14, 7:27])
+
+
+def test_the_land_sea_lake_grid_is_turned_and_resampled(tmp_path: Path) -> None:
+    grid = np.random.default_rng(0).integers(0, 3, (6, 12)).astype(np.uint8)
+    path = tmp_path / "mask.bin"
+    path.write_bytes(gzip.compress(grid[::-1].tobytes()))
+    np.testing.assert_array_equal(read_land_sea_lake(path, 6, 12), grid)
+    np.testing.assert_array_equal(read_land_sea_lake(path, 12, 24), np.kron(grid, np.ones((2, 2), np.uint8)))
+
+
+def test_a_damaged_land_sea_lake_grid_is_refused(tmp_path: Path) -> None:
+    whole = gzip.compress(np.zeros((6, 12), np.uint8).tobytes() + bytes(range(200)))
+    damaged = bytearray(whole)
+    damaged[12] ^= 0xFF
+    for number, data in enumerate((b"", b"no gzip", whole[:-9], bytes(damaged), gzip.compress(bytes(70)))):
+        path = tmp_path / f"mask{number}.bin"
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=path.name):
+            read_land_sea_lake(path, 6, 12)
+    with pytest.raises(DataError, match="missing"):
+        read_land_sea_lake(tmp_path / "absent.bin", 6, 12)
+
+
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_images_are_reduced_by_area(factor: int, height: int, width: int, seed: int) -> None:
+    image = picture(np.random.default_rng(seed), height * factor, width * factor)
+    blocks = image.reshape(height, factor, width, factor, 3).astype(float).mean(axis=(1, 3))
+    assert np.abs(reduce_image(image, height, width) - blocks).max() <= 0.5 + 1e-6
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.data())
+def test_masks_are_never_interpolated(height: int, width: int, data: st.DataObject) -> None:
+    small = (data.draw(st.integers(1, height)), data.draw(st.integers(1, width)))
+    places = np.arange(height * width).reshape(height, width)
+    reduced = reduce_mask(places, *small)
+    assert reduced.shape == small
+    y, x = np.divmod(reduced, width)
+    assert np.abs((y + 0.5) / height - (np.arange(small[0])[:, None] + 0.5) / small[0]).max() <= 0.5 / height + 1e-9
+    assert np.abs((x + 0.5) / width - (np.arange(small[1]) + 0.5) / small[1]).max() <= 0.5 / width + 1e-9
+
+
+def test_full_size_changes_nothing() -> None:
+    np.testing.assert_array_equal(reduce_image(IMAGE, 40, 60), IMAGE)
+    np.testing.assert_array_equal(reduce_mask(MASK, 40, 60), MASK)

@@ -1,0 +1,88 @@
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+from satsynth.pairs.cache import DecodedPairs
+from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
+from satsynth.segmentation.training import HeldOut, train_network
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import Step, work_folder
+
+CLASSES = 3
+
+
+@contextmanager
+def single_thread():
+    """Tiny networks are faster without threads, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    with single_thread():
+        yield
+
+
+@pytest.fixture(scope="session")
+def striped_pairs():
+    """Return a function that makes pairs whose brightness tells the class, with some ignored pixels."""
+
+    def make(number, seed):
+        random = np.random.default_rng(seed)
+        masks = random.integers(0, CLASSES, (number, 4, 4), np.uint8).repeat(8, 1).repeat(8, 2)
+        images = (masks[..., None] * 80 + random.integers(0, 40, (number, 32, 32, 3))).astype(np.uint8)
+        masks[:, :5, :7] = IGNORE_INDEX
+        return DecodedPairs(images, masks)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_network():
+    """A network with dropout and drop path in a small encoder."""
+    return SegmentationNetwork(
+        architecture="fpn",
+        encoder="tu-mobilenetv3_small_050",
+        options={"decoder_pyramid_channels": 16, "decoder_segmentation_channels": 32, "decoder_dropout": 0.5},
+    )
+
+
+@pytest.fixture(scope="session")
+def train_small(striped_pairs, small_network):
+    """Return a function that trains a small network in a work folder under a root."""
+
+    def train(root, seed=0, on_metrics=lambda step, metrics: None, keep_weights=True, **changes):
+        settings = TrainingSettings(images=40, batch_size=4, evaluations=3, learning_rate=1e-2)
+        arguments = {
+            "network_settings": small_network,
+            "sources": [striped_pairs(6, 0), striped_pairs(5, 1)],
+            "val": HeldOut(striped_pairs(4, 2), ["v"] * 4),
+            "test": HeldOut(striped_pairs(5, 3), ["a", "b", "a", "c", "b"]),
+            "class_names": ("one", "two", "three"),
+            "seed": seed,
+            "settings": settings,
+            "compute": ComputeSettings(device="cpu", checkpoint_seconds=1e-9),
+            "on_metrics": on_metrics,
+            "facts": {"network": "small", "ratio": 0.5, "seed": seed},
+            "title": "small",
+            "keep_weights": keep_weights,
+        }
+        step = Step("segmentation", 1, {"tiles": "0"}, {"seed": seed})
+        with work_folder(root, step) as folder, single_thread():
+            return folder, train_network(folder, **{**arguments, **changes})
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained_small(train_small, tmp_path_factory):
+    """Folder and row of a small network, trained without interruption."""
+    return train_small(tmp_path_factory.mktemp("small"))

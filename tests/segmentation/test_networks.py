@@ -1,0 +1,83 @@
+from typing import get_args
+
+import pytest
+import torch
+
+import satsynth.segmentation.networks as networks
+from satsynth.segmentation.networks import build_network, encoder_features
+from satsynth.segmentation.settings import SegmentationNetwork
+from satsynth.work.errors import ResourceError, SatSynthError
+
+ARCHITECTURES = get_args(SegmentationNetwork.model_fields["architecture"].annotation)
+
+
+class Offline(OSError, ValueError):
+    """What some releases of huggingface_hub raise without a connection."""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_gives_logits(architecture):
+    network = build_network(SegmentationNetwork(architecture=architecture, encoder="resnet18"), 5).eval()
+    with torch.inference_mode():
+        logits = network(torch.zeros(2, 3, 64, 64))
+    assert logits.shape == (2, 5, 64, 64)
+    assert logits.dtype == torch.float32
+
+
+def test_there_are_six_architectures():
+    assert len(set(ARCHITECTURES)) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"encoder": "resnet1"}, "resnet1"),
+        ({"encoder": "tu-resnet1"}, "resnet1"),
+        ({"encoder": "tu-resnet1", "weights": "imagenet"}, "resnet1"),
+        ({"encoder": "tu-mobilenetv3_small_050", "options": {"decoder_wheels": 4}}, "decoder_wheels"),
+        ({"options": {"activation": "softmax"}}, "activation"),
+        ({"options": {"decoder_wheels": 4}}, "decoder_wheels"),
+        ({"options": {"encoder_depth": 4, "decoder_channels": (8, 8)}}, "depth"),
+        ({"weights": "imagine"}, "imagine"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:For 'tu-'")
+def test_what_cannot_be_built_is_named(change, told):
+    settings = SegmentationNetwork(**{"architecture": "unet", "encoder": "resnet18", **change})
+    with pytest.raises(SatSynthError, match=told) as caught:
+        build_network(settings, 3)
+    assert not isinstance(caught.value, ResourceError)
+    assert "segmentation.networks" in caught.value.remedy
+
+
+@pytest.mark.parametrize("error", [OSError, ConnectionError, Offline, RuntimeError])
+def test_weights_that_cannot_be_downloaded(monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error("no route to host")
+
+    monkeypatch.setattr(networks.smp, "create_model", fail)
+    settings = SegmentationNetwork(architecture="unet", encoder="resnet18", weights="imagenet")
+    with pytest.raises(ResourceError, match="'imagenet' of the encoder resnet18 .* no route to host") as caught:
+        build_network(settings, 3)
+    assert "weights: null" in caught.value.remedy
+
+
+def test_an_error_that_has_nothing_to_do_with_weights_is_not_dressed_up(monkeypatch):
+    def fail(*arguments, **options):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(networks.smp, "create_model", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        build_network(SegmentationNetwork(architecture="unet", encoder="resnet18"), 3)
+
+
+def test_encoder_features_are_means_over_space(small_network):
+    network = build_network(small_network, 3).eval()
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = encoder_features(network, images)
+    with torch.inference_mode():
+        deepest = network.encoder(images)[-2:]
+    expected = [[plane.mean().item() for level in deepest for plane in level[i]] for i in range(3)]
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-4, atol=1e-5)
+    assert not found.requires_grad
+    assert found.std(0).max() > 0

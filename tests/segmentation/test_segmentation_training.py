@@ -1,0 +1,172 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import satsynth.training.loop as loop
+from satsynth.pairs.cache import DecodedPairs
+from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.segmentation.features import load_network
+from satsynth.segmentation.metrics import scores
+from satsynth.segmentation.saved import SavedNetwork, run_row
+from satsynth.segmentation.settings import TrainingSettings
+from satsynth.segmentation.training import HeldOut, evaluate, look_points
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import DataError
+
+CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
+
+
+class Stop(Exception):
+    pass
+
+
+@given(steps=st.integers(1, 500), evaluations=st.integers(1, 20))
+def test_look_points(steps, evaluations):
+    looks = look_points(steps, evaluations)
+    assert max(looks) == steps
+    assert min(looks) >= steps / 2
+    assert len(looks) <= evaluations
+    if steps >= 2 * evaluations:
+        assert len(looks) == evaluations
+        assert np.ptp(np.diff(sorted(looks))) <= 1 if evaluations > 1 else True
+
+
+class Brightness(torch.nn.Module):
+    """Tells classes of `striped_pairs` by brightness, and the darkest wrongly."""
+
+    def forward(self, images):
+        self.mode = self.training
+        grey = ((images.mean(1) + 1) * 127.5 / 80).long().clamp(0, 2)
+        grey[grey == 0] = 1
+        return torch.nn.functional.one_hot(grey, 3).movedim(-1, 1).float()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_evaluate_against_loops(striped_pairs, batch_size):
+    pairs, scenes = striped_pairs(5, 3), ["a", "b", "a", "c", "b"]
+    network = Brightness().train()
+    found = evaluate(network, HeldOut(pairs, scenes), 3, CPU, COMPUTE, batch_size)
+    expected = {scene: np.zeros((3, 3), int) for scene in "abc"}
+    for scene, (image, mask) in zip(scenes, (pairs[i] for i in range(5)), strict=True):
+        guess = np.clip(image.mean(2) // 80, 1, 2).astype(int)
+        for y, x in np.argwhere(mask != IGNORE_INDEX):
+            expected[scene][mask[y, x], guess[y, x]] += 1
+    assert list(found) == ["a", "b", "c"]
+    for scene in "abc":
+        assert np.array_equal(found[scene], expected[scene])
+    assert network.mode is False
+    assert network.training is True
+
+
+def test_row_and_files(trained_small):
+    folder, row = trained_small
+    assert row == run_row(folder)
+    assert {path.name for path in folder.result.iterdir()} == {"manifest.json", "model.safetensors", "timing.json"}
+    assert (row["network"], row["ratio"], row["seed"], row["steps"]) == ("small", 0.5, 0, 10)
+    assert row["best_step"] in look_points(10, 3)
+    assert row["seconds"] > 0
+    manifest = folder.manifest()
+    assert sorted(manifest["confusion"]) == ["a", "b", "c"]
+    found = scores(np.sum(list(manifest["confusion"].values()), axis=0))
+    assert (row["miou"], row["mf1"], row["accuracy"]) == (found.miou, found.mf1, found.accuracy)
+    assert [row[f"iou_{name}"] for name in ("one", "two", "three")] == pytest.approx(found.iou)
+
+
+def test_stored_weights_are_the_chosen_ones(trained_small, striped_pairs):
+    folder, row = trained_small
+    network = load_network(SavedNetwork(folder.result), CPU)
+    for split, pairs, miou in (("val", striped_pairs(4, 2), "val_miou"), ("test", striped_pairs(5, 3), "miou")):
+        matrices = evaluate(network, HeldOut(pairs, [split] * len(pairs)), 3, CPU, COMPUTE)
+        assert scores(matrices[split]).miou == pytest.approx(row[miou], abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def looked(train_small, tmp_path_factory):
+    """Row and val scores of a run whose val scores rise and fall."""
+    told = {}
+    root = tmp_path_factory.mktemp("looked")
+    _, row = train_small(root, on_metrics=lambda step, m: told.update({(step, k): v for k, v in m.items()}))
+    return row, told
+
+
+def test_the_best_look_is_chosen(looked):
+    row, told = looked
+    looks = {step: value for (step, name), value in told.items() if name == "val_miou"}
+    assert set(looks) == look_points(10, 3)
+    assert row["val_miou"] == max(looks.values())
+    assert row["best_step"] == min(step for step, value in looks.items() if value == row["val_miou"])
+    assert told[10, "test_miou"] == row["miou"]
+
+
+def test_equal_runs_are_equal(looked, trained_small):
+    same = {key: value for key, value in looked[0].items() if key != "seconds"}
+    assert same == {key: value for key, value in trained_small[1].items() if key != "seconds"}
+
+
+@pytest.mark.parametrize("stop", [2, 8])
+def test_continued_equals_uninterrupted(train_small, trained_small, tmp_path, monkeypatch, stop):
+    save = loop._save
+
+    def save_and_stop(training, path, done, seconds):
+        save(training, path, done, seconds)
+        if done == stop:
+            raise Stop
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_save", save_and_stop)
+        with pytest.raises(Stop):
+            train_small(tmp_path)
+    # Whatever a process drew before must not matter.
+    torch.manual_seed(123)
+    folder, _ = train_small(tmp_path)
+    for name in ("manifest.json", "model.safetensors"):
+        assert (folder.result / name).read_bytes() == (trained_small[0].result / name).read_bytes()
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_an_absent_class_has_no_score(train_small, tmp_path, striped_pairs):
+    pairs = striped_pairs(4, 3)
+    masks = np.where(pairs.masks == 2, IGNORE_INDEX, pairs.masks)
+    folder, row = train_small(
+        tmp_path,
+        keep_weights=False,
+        settings=TrainingSettings(images=8, batch_size=4, evaluations=1),
+        test=HeldOut(DecodedPairs(pairs.images, masks), ["a"] * 4),
+    )
+    assert row["iou_three"] is None
+    assert row["miou"] == pytest.approx((row["iou_one"] + row["iou_two"]) / 2)
+    assert not (folder.result / "model.safetensors").exists()
+    assert json.loads((folder.result / "manifest.json").read_text())["row"]["iou_three"] is None
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_without_labels_is_refused_before_training(train_small, tmp_path, striped_pairs, split):
+    pairs = striped_pairs(3, 0)
+    empty = HeldOut(DecodedPairs(pairs.images, np.full_like(pairs.masks, IGNORE_INDEX)), ["a"] * 3)
+    told = []
+    with pytest.raises(DataError, match=f"3 pairs of the {split} split") as caught:
+        train_small(tmp_path, on_metrics=lambda *arguments: told.append(arguments), **{split: empty})
+    assert f"splits.{split}" in caught.value.remedy
+    assert not told
+
+
+def test_ignored_pixels_teach_nothing(train_small, tmp_path, striped_pairs):
+    """A training whose pairs are ignored entirely has no gradient, and does not fail."""
+    pairs = striped_pairs(4, 0)
+    empty = DecodedPairs(pairs.images, np.full_like(pairs.masks, IGNORE_INDEX))
+    told = []
+    settings = TrainingSettings(images=8, batch_size=4, evaluations=1)
+    train_small(
+        tmp_path,
+        keep_weights=False,
+        sources=[empty],
+        settings=settings,
+        on_metrics=lambda step, m: told.append(m),
+    )
+    losses = [m for m in told if "loss" in m]
+    assert [m["loss"] for m in losses] == [0]
+    assert [m["gradient_norm"] for m in losses] == [0]

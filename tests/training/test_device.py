@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from satsynth.training.device import autocast, choose_device, describe_device
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import ResourceError
+
+
+def test_cuda_asked_for_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ResourceError, match="no CUDA GPU") as caught:
+        choose_device(ComputeSettings(device="cuda"))
+    assert "compute.device=cpu" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("there", "expected"), [(False, "cpu"), (True, "cuda")])
+def test_auto_takes_cuda_where_there_is_one(monkeypatch, there, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert choose_device(ComputeSettings(device="auto")).type == expected
+    assert choose_device(ComputeSettings(device="cpu")).type == "cpu"
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_precision_of_networks(precision, expected):
+    device = torch.device("cpu")
+    layer = torch.nn.Linear(2, 2)
+    with autocast(device, ComputeSettings(device="cpu", precision=precision)):
+        assert layer(torch.ones(1, 2)).dtype == expected
+    assert layer(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_device_in_words(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    assert describe_device(torch.device("cpu")) == "CPU, 7 threads"

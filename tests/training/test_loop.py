@@ -1,0 +1,185 @@
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.stream import PairStream
+from satsynth.training.loop import MOST_BAD_STEPS, Training, train, warm_cosine
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+
+CPU = torch.device("cpu")
+OFTEN = ComputeSettings(device="cpu", checkpoint_seconds=1e-9)
+BATCH, STEPS = 3, 10
+BAD = (4, 5)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def stream():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (7, 16, 16, 3), np.uint8)
+    masks = random.integers(0, 2, (7, 16, 16), np.uint8)
+    return PairStream([DecodedPairs(images, masks)], seed=4)
+
+
+def plain_loss(network, images, masks):
+    return nn.functional.cross_entropy(network(images), masks)
+
+
+def made(optimizer=lambda p: torch.optim.SGD(p, 0.1), stop=None, loss_at=None, **settings):
+    """Return a training of a tiny network, which stops before step ``stop``."""
+    torch.manual_seed(1)
+    network = nn.Conv2d(3, 2, 3, padding=1)
+
+    def step_loss(images, masks, seen):
+        step = seen // BATCH
+        if stop is not None and step == stop:
+            raise Stop
+        loss = plain_loss(network, images, masks)
+        if loss_at is not None:
+            loss = loss_at(step, loss)
+        return loss, {"twice": 2 * loss.detach()}
+
+    built = optimizer(network.parameters())
+    defaults = {
+        "title": "Made",
+        "network": network,
+        "optimizer": built,
+        "step_loss": step_loss,
+        "steps": STEPS,
+        "batch_size": BATCH,
+        "rate_at": warm_cosine(0.2, STEPS, 2),
+        "clip": 1e9,
+        "parts": {"network": network, "optimizer": built},
+        "log_every": 4,
+    }
+    return Training(**{**defaults, **settings})
+
+
+def run(training, stream, path, on_metrics=lambda step, metrics: None, compute=OFTEN):
+    return train(training, stream, path, CPU, compute, on_metrics)
+
+
+def by_hand(stream, skip=()):
+    """The same training as a plain loop."""
+    torch.manual_seed(1)
+    network = nn.Conv2d(3, 2, 3, padding=1)
+    rate_at = warm_cosine(0.2, STEPS, 2)
+    for step in range(STEPS):
+        if step in skip:
+            continue
+        pairs = [stream[step * BATCH + i] for i in range(BATCH)]
+        loss = plain_loss(network, torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs]))
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+                parameter -= rate_at(step) * gradient
+    return network
+
+
+def test_equals_a_loop_by_hand(stream, tmp_path):
+    training = made()
+    run(training, stream, tmp_path / "c.pt")
+    for ours, theirs in zip(training.network.parameters(), by_hand(stream).parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 6, 9])
+def test_continued_equals_uninterrupted(stream, tmp_path, stop):
+    def adam(parameters):
+        return torch.optim.AdamW(parameters, 0.1)
+
+    whole, broken, continued = made(adam), made(adam, stop=stop), made(adam)
+    run(whole, stream, tmp_path / "whole.pt")
+    with pytest.raises(Stop):
+        run(broken, stream, tmp_path / "c.pt")
+    run(continued, stream, tmp_path / "c.pt")
+    for key, value in whole.network.state_dict().items():
+        assert torch.equal(value, continued.network.state_dict()[key])
+    assert whole.history == continued.history
+    assert [point["step"] for point in whole.history] == [4, 8, 10]
+
+
+def test_nothing_done_is_done_again(stream, tmp_path):
+    with pytest.raises(Stop):
+        run(made(stop=6), stream, tmp_path / "c.pt")
+    seen = []
+    continued = made(loss_at=lambda step, loss: seen.append(step) or loss)
+    run(continued, stream, tmp_path / "c.pt")
+    assert seen == [6, 7, 8, 9]
+
+
+def test_seconds_before_an_interruption_count(stream, tmp_path):
+    with pytest.raises(Stop):
+        run(made(stop=6), stream, tmp_path / "c.pt")
+    state = torch.load(tmp_path / "c.pt", weights_only=True)
+    torch.save({**state, "seconds": 1e6}, tmp_path / "c.pt")
+    assert 1e6 <= run(made(), stream, tmp_path / "c.pt") < 1e6 + 100
+
+
+def test_metrics_are_means_since_the_last_log_point(stream, tmp_path):
+    losses, told = [], []
+    training = made(loss_at=lambda step, loss: losses.append(loss.item()) or loss)
+    run(training, stream, tmp_path / "c.pt", lambda step, metrics: told.append((step, dict(metrics))))
+    assert [step for step, _ in told] == [4, 8, 10]
+    expected = [np.mean(losses[a:b]) for a, b in ((0, 4), (4, 8), (8, 10))]
+    assert [m["loss"] for _, m in told] == pytest.approx(expected, rel=1e-5)
+    assert [m["twice"] for _, m in told] == pytest.approx([2 * x for x in expected], rel=1e-5)
+    assert [m["learning_rate"] for _, m in told] == [training.rate_at(step - 1) for step in (4, 8, 10)]
+    assert [point["loss"] for point in training.history] == [m["loss"] for _, m in told]
+
+
+def test_gradient_is_clipped(stream, tmp_path):
+    training = made(steps=1, clip=0.01, rate_at=lambda step: 1.0, loss_at=lambda step, loss: 100 * loss)
+    before = nn.utils.parameters_to_vector(training.network.parameters()).detach()
+    run(training, stream, tmp_path / "c.pt")
+    change = nn.utils.parameters_to_vector(training.network.parameters()).detach() - before
+    assert change.norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_step_that_is_not_finite_is_skipped(stream, tmp_path, value, caplog):
+    training = made(loss_at=lambda step, loss: loss * value if step in BAD else loss)
+    with caplog.at_level(logging.WARNING):
+        run(training, stream, tmp_path / "c.pt")
+    for ours, theirs in zip(training.network.parameters(), by_hand(stream, skip=BAD).parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert [record.message for record in caplog.records if "not finite, before step 9" in record.message]
+
+
+def test_many_steps_in_a_row_that_are_not_finite_stop(stream, tmp_path):
+    training = made(steps=60, loss_at=lambda step, loss: loss * math.nan if step >= 5 else loss)
+    with pytest.raises(SatSynthError, match="not finite in 11 steps in a row, up to step 16") as caught:
+        run(training, stream, tmp_path / "c.pt")
+    assert "learning rate" in caught.value.remedy
+    assert all(torch.isfinite(p).all() for p in training.network.parameters())
+    assert (tmp_path / "c.pt").exists()
+
+
+def test_fewer_in_a_row_do_not_stop(stream, tmp_path):
+    few = MOST_BAD_STEPS - 1
+    training = made(steps=few + 3, loss_at=lambda step, loss: loss * math.nan if 2 <= step < 2 + few else loss)
+    run(training, stream, tmp_path / "c.pt")
+    assert training.history[-1]["step"] == few + 3
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(100, 10), (7, 1), (1, 1), (5, 5)])
+def test_warm_cosine(steps, warmup):
+    rate_at = warm_cosine(0.3, steps, warmup)
+    rates = [rate_at(step) for step in range(steps)]
+    assert rates[0] == pytest.approx(0.3 / warmup)
+    assert rates[warmup - 1] == pytest.approx(0.3)
+    assert rate_at(steps) == pytest.approx(0 if steps > warmup else 0.3)
+    assert rates[:warmup] == sorted(rates[:warmup])
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    assert all(0 < rate <= 0.3 for rate in rates)
+    middle = rate_at(warmup + (steps - warmup) / 2)
+    assert middle == pytest.approx(0.15 if steps > warmup else 0.3)

@@ -1,0 +1,54 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from satsynth.training.seeds import generator, mixed_seed, noise_for
+
+SMALL = st.integers(0, 2**31)
+
+
+def test_mixed_seeds_do_not_collide_on_a_grid():
+    grid = list(itertools.product(range(8), range(3), range(600)))
+    assert len({mixed_seed(*numbers) for numbers in grid}) == len(grid)
+
+
+@given(st.lists(SMALL, min_size=1, max_size=4))
+def test_mixed_seed_is_repeatable_and_fits_63_bits(numbers):
+    seed = mixed_seed(*numbers)
+    assert seed == mixed_seed(*numbers)
+    assert 0 <= seed < 2**63
+
+
+def test_mixed_seed_depends_on_the_order_of_its_numbers():
+    assert mixed_seed(1, 2) != mixed_seed(2, 1)
+
+
+def test_generators_are_apart_from_the_global_one():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = torch.randn(4, generator=generator(3, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, torch.randn(4, generator=generator(3, 1)))
+    assert not torch.equal(first, torch.randn(4, generator=generator(3, 2)))
+
+
+@given(seed=SMALL, numbers=st.lists(st.integers(0, 10**6), min_size=1, max_size=5), data=st.data())
+def test_a_row_of_noise_depends_on_its_number_alone(seed, numbers, data):
+    i = data.draw(st.integers(0, len(numbers) - 1))
+    batch = noise_for(seed, numbers, (2, 3))
+    assert batch.shape == (len(numbers), 2, 3)
+    assert batch.dtype == torch.float32
+    assert torch.equal(batch[i], noise_for(seed, [numbers[i]], (2, 3))[0])
+
+
+def test_noise_is_standard_normal_and_independent_between_rows():
+    noise = noise_for(0, range(200), (500,)).numpy()
+    assert abs(noise.mean()) < 0.02
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    correlations = np.corrcoef(noise)[np.triu_indices(200, 1)]
+    # Independent rows have correlations of standard deviation 1 / sqrt(500) = 0.045; five of them bound 20 000 draws.
+    assert np.abs(correlations).max() < 5 * 0.045

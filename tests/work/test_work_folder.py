@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from satsynth.work.errors import ResourceError, SatSynthError
+from satsynth.work.files import digest_of, read_json
+from satsynth.work.finished import Finished
+from satsynth.work.folder import Step, work_folder
+
+STEP = Step("cutting", 1, {"scenes": "abc"}, {"tile": 8})
+HOLD = """
+import sys
+from pathlib import Path
+from satsynth.work.folder import Step, work_folder
+with work_folder(Path(sys.argv[1]), Step("cutting", 1, {"scenes": "abc"}, {"tile": 8})):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Step("sawing", 1, {"scenes": "abc"}, {"tile": 8}),
+        Step("cutting", 2, {"scenes": "abc"}, {"tile": 8}),
+        Step("cutting", 1, {"scenes": "abd"}, {"tile": 8}),
+        Step("cutting", 1, {"tiles": "abc"}, {"tile": 8}),
+        Step("cutting", 1, {"scenes": "abc"}, {"tile": 9}),
+        Step("cutting", 1, {"scenes": "abc"}, {"tile": 8, "stride": 4}),
+    ],
+)
+def test_the_fingerprint_changes_with_whatever_changes_results(other: Step) -> None:
+    assert other.fingerprint != STEP.fingerprint
+
+
+@given(st.dictionaries(st.text(), st.integers()), st.dictionaries(st.text(), st.text()))
+def test_the_fingerprint_does_not_depend_on_order(settings: dict[str, Any], parents: dict[str, str]) -> None:
+    turned = Step("a", 1, dict(reversed(parents.items())), dict(reversed(settings.items())))
+    assert turned.fingerprint == Step("a", 1, parents, settings).fingerprint
+
+
+def test_finished_work_is_found_again_and_its_digest_covers_its_content(tmp_path: Path) -> None:
+    with work_folder(tmp_path, STEP) as folder:
+        assert not folder.finished
+        folder.finish({"rows": 3})
+    with work_folder(tmp_path, STEP) as again:
+        assert again.finished
+        manifest = again.manifest()
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    assert content == {"rows": 3, "fingerprint": STEP.fingerprint, "parents": {"scenes": "abc"}}
+    assert manifest["digest"] == digest_of(content)
+    finished = Finished(again.result)
+    assert finished.digest == manifest["digest"]
+    assert finished.parents == {"scenes": "abc"}
+
+
+def test_the_folder_notes_the_step(tmp_path: Path) -> None:
+    with work_folder(tmp_path, STEP) as folder:
+        note = read_json(folder.path / "step.json")
+    assert note == {"name": "cutting", "version": 1, "parents": {"scenes": "abc"}, "settings": {"tile": 8}}
+
+
+def test_a_result_without_manifest_is_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "part.bin").write_bytes(b"part")
+    with pytest.raises(SatSynthError, match=r"manifest\.json is missing"):
+        Finished(tmp_path)
+
+
+def test_forgetting_helpers_keeps_the_result(tmp_path: Path) -> None:
+    with work_folder(tmp_path, STEP) as folder:
+        (folder.path / "checkpoints").mkdir()
+        (folder.path / "checkpoints" / "last.bin").write_bytes(b"state")
+        (folder.path / "notes.txt").write_text("x")
+        (folder.path / "run.json").write_text("{}")
+        (folder.result / "weights.bin").write_bytes(b"w")
+        folder.forget_helpers()
+        assert sorted(p.name for p in folder.path.iterdir()) == ["result", "run.json", "step.json"]
+        assert (folder.result / "weights.bin").exists()
+
+
+def test_a_folder_held_by_another_process_is_refused_by_its_number(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ResourceError, match=rf"Process {other.pid} .*'cutting'"), work_folder(tmp_path, STEP):
+            pass
+        with work_folder(tmp_path, Step("cutting", 2, {}, {})):
+            pass
+        other.communicate("")
+    assert other.returncode == 0
+    with work_folder(tmp_path, STEP) as folder:
+        assert folder.result.is_dir()
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        other.kill()
+    with (
+        work_folder(tmp_path, STEP),
+        pytest.raises(ResourceError, match=f"Process {os.getpid()} "),
+        work_folder(tmp_path, STEP),
+    ):
+        pass
+
+
+def test_a_failure_inside_frees_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), work_folder(tmp_path, STEP):
+        raise KeyboardInterrupt
+    with work_folder(tmp_path, STEP) as folder:
+        assert folder.result.is_dir()
+
+
+def test_fresh_forgets_work_older_than_the_process_only(tmp_path: Path) -> None:
+    with work_folder(tmp_path, STEP) as folder:
+        folder.finish({})
+    with work_folder(tmp_path, STEP, fresh=True) as own:
+        assert own.finished
+    os.utime(folder.path / "step.json", (1, 1))
+    with work_folder(tmp_path, STEP) as continued:
+        assert continued.finished
+    with work_folder(tmp_path, STEP, fresh=True) as fresh:
+        assert not fresh.finished
+        assert fresh.result.is_dir()
+
+
+def test_work_that_may_not_be_written_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*args: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", forbidden)
+    with pytest.raises(ResourceError, match="cannot be written"), work_folder(tmp_path, STEP):
+        pass
