@@ -22,10 +22,6 @@ from satsynth.work.folder import Step, work_folder
 RESULTS = ("model.safetensors", "ema.safetensors", "history.json", "manifest.json")
 
 
-class Stop(Exception):
-    pass
-
-
 class Given:
     """A denoiser that gives what it was told to give."""
 
@@ -134,11 +130,11 @@ def test_continued_equals_uninterrupted_after_a_checkpoint(train_tiny, trained, 
     def save_and_stop(training, path, done, seconds):
         save(training, path, done, seconds)
         if done == stop:
-            raise Stop
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, "_save", save_and_stop)
-        with pytest.raises(Stop):
+        with pytest.raises(KeyboardInterrupt):
             train_tiny(tmp_path)
     assert not list(tmp_path.rglob("manifest.json"))
     assert contents(train_tiny(tmp_path)) == contents(trained)
@@ -146,9 +142,9 @@ def test_continued_equals_uninterrupted_after_a_checkpoint(train_tiny, trained, 
 
 def test_continued_equals_uninterrupted_after_a_log_point(train_tiny, trained, tmp_path):
     def stop(step, metrics):
-        raise Stop
+        raise KeyboardInterrupt
 
-    with pytest.raises(Stop):
+    with pytest.raises(KeyboardInterrupt):
         train_tiny(tmp_path, on_metrics=stop)
     told = []
     saved = train_tiny(tmp_path, on_metrics=lambda step, metrics: told.append(step))

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def solve(steps, low=0.05, high=20.0):
 
 def test_second_order_convergence():
     errors = [solve(steps) for steps in (32, 64, 128, 256)]
-    ratios = [a / b for a, b in zip(errors, errors[1:], strict=False)]
+    ratios = [a / b for a, b in pairwise(errors)]
     assert ratios[-1] == pytest.approx(4, abs=0.3)
     assert all(3 < ratio < 5 for ratio in ratios)
     assert errors[-1] < 1e-3

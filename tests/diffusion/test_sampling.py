@@ -136,5 +136,5 @@ def test_number_of_pairs(real, ratio, cap):
 
 
 def test_levels_must_fall():
-    with pytest.raises(ValidationError, match="`sigma_min` 2.0 must be below `sigma_max` 1.0"):
+    with pytest.raises(ValidationError, match=r"`sigma_min` 2\.0 must be below `sigma_max` 1\.0"):
         SamplingSettings(sigma_min=2.0, sigma_max=1.0)

@@ -11,7 +11,7 @@ from satsynth.work.errors import ResourceError, SatSynthError
 ARCHITECTURES = get_args(SegmentationNetwork.model_fields["architecture"].annotation)
 
 
-class Offline(OSError, ValueError):
+class OfflineError(OSError, ValueError):
     """What some releases of huggingface_hub raise without a connection."""
 
 
@@ -50,14 +50,14 @@ def test_what_cannot_be_built_is_named(change, told):
     assert "segmentation.networks" in caught.value.remedy
 
 
-@pytest.mark.parametrize("error", [OSError, ConnectionError, Offline, RuntimeError])
+@pytest.mark.parametrize("error", [OSError, ConnectionError, OfflineError, RuntimeError])
 def test_weights_that_cannot_be_downloaded(monkeypatch, error):
     def fail(*arguments, **options):
         raise error("no route to host")
 
     monkeypatch.setattr(networks.smp, "create_model", fail)
     settings = SegmentationNetwork(architecture="unet", encoder="resnet18", weights="imagenet")
-    with pytest.raises(ResourceError, match="'imagenet' of the encoder resnet18 .* no route to host") as caught:
+    with pytest.raises(ResourceError, match=r"'imagenet' of the encoder resnet18 .* no route to host") as caught:
         build_network(settings, 3)
     assert "weights: null" in caught.value.remedy
 

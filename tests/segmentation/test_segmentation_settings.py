@@ -18,6 +18,11 @@ def test_a_grid():
     assert grid.networks["a"].weights is None
 
 
+def test_null_takes_a_network_away():
+    grid = SegmentationSettings(**{**GRID, "networks": {**GRID["networks"], "b": None}})
+    assert list(grid.networks) == ["a"]
+
+
 @pytest.mark.parametrize("ratios", [[0.5, 1], [0, -1], [0, 1, 1], [0, 0.0], []])
 def test_ratios_must_be_distinct_and_hold_the_baseline(ratios):
     with pytest.raises(ValidationError, match="ratios"):

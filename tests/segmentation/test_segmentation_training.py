@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import satsynth.segmentation.training as training
 import satsynth.training.loop as loop
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.scenes.description import IGNORE_INDEX
@@ -18,10 +19,6 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
-
-
-class Stop(Exception):
-    pass
 
 
 @given(steps=st.integers(1, 500), evaluations=st.integers(1, 20))
@@ -84,27 +81,31 @@ def test_stored_weights_are_the_chosen_ones(trained_small, striped_pairs):
         assert scores(matrices[split]).miou == pytest.approx(row[miou], abs=1e-3)
 
 
-@pytest.fixture(scope="module")
-def looked(train_small, tmp_path_factory):
-    """Row and val scores of a run whose val scores rise and fall."""
-    told = {}
-    root = tmp_path_factory.mktemp("looked")
-    _, row = train_small(root, on_metrics=lambda step, m: told.update({(step, k): v for k, v in m.items()}))
-    return row, told
+@pytest.mark.parametrize(("quality", "best"), [((1, 2, 3), 2), ((3, 2, 1), 0), ((1, 3, 2), 1), ((2, 2, 1), 0)])
+def test_the_best_look_is_chosen_and_the_first_of_equals(train_small, tmp_path, monkeypatch, quality, best):
+    states, told = [], {}
+
+    def evaluated(network, held_out, *rest):
+        states.append({key: value.clone() for key, value in network.state_dict().items()})
+        hits = [*quality, 4][len(states) - 1]
+        return {"a": np.diag([hits] * 3) + 1}
+
+    monkeypatch.setattr(training, "evaluate", evaluated)
+    _, row = train_small(
+        tmp_path, on_metrics=lambda step, m: told.update({(step, name): value for name, value in m.items()})
+    )
+    looks = sorted(look_points(10, 3))
+    assert [step for step, name in told if name == "val_miou"] == looks
+    assert row["best_step"] == looks[best]
+    assert row["val_miou"] == told[looks[best], "val_miou"]
+    assert row["miou"] == told[10, "test_miou"] == pytest.approx(5 / 9)
+    # The test split is scored once, with the weights of the best look.
+    assert len(states) == len(looks) + 1
+    assert all(torch.equal(states[-1][key], value) for key, value in states[best].items())
 
 
-def test_the_best_look_is_chosen(looked):
-    row, told = looked
-    looks = {step: value for (step, name), value in told.items() if name == "val_miou"}
-    assert set(looks) == look_points(10, 3)
-    assert row["val_miou"] == max(looks.values())
-    assert row["best_step"] == min(step for step, value in looks.items() if value == row["val_miou"])
-    assert told[10, "test_miou"] == row["miou"]
-
-
-def test_equal_runs_are_equal(looked, trained_small):
-    same = {key: value for key, value in looked[0].items() if key != "seconds"}
-    assert same == {key: value for key, value in trained_small[1].items() if key != "seconds"}
+def test_another_seed_gives_another_row(train_small, trained_small, tmp_path):
+    assert train_small(tmp_path, seed=1)[1]["miou"] != trained_small[1]["miou"]
 
 
 @pytest.mark.parametrize("stop", [2, 8])
@@ -114,11 +115,11 @@ def test_continued_equals_uninterrupted(train_small, trained_small, tmp_path, mo
     def save_and_stop(training, path, done, seconds):
         save(training, path, done, seconds)
         if done == stop:
-            raise Stop
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, "_save", save_and_stop)
-        with pytest.raises(Stop):
+        with pytest.raises(KeyboardInterrupt):
             train_small(tmp_path)
     # Whatever a process drew before must not matter.
     torch.manual_seed(123)

@@ -18,10 +18,6 @@ BATCH, STEPS = 3, 10
 BAD = (4, 5)
 
 
-class Stop(Exception):
-    pass
-
-
 @pytest.fixture(scope="module")
 def stream():
     random = np.random.default_rng(0)
@@ -42,7 +38,7 @@ def made(optimizer=lambda p: torch.optim.SGD(p, 0.1), stop=None, loss_at=None, *
     def step_loss(images, masks, seen):
         step = seen // BATCH
         if stop is not None and step == stop:
-            raise Stop
+            raise KeyboardInterrupt
         loss = plain_loss(network, images, masks)
         if loss_at is not None:
             loss = loss_at(step, loss)
@@ -99,7 +95,7 @@ def test_continued_equals_uninterrupted(stream, tmp_path, stop):
 
     whole, broken, continued = made(adam), made(adam, stop=stop), made(adam)
     run(whole, stream, tmp_path / "whole.pt")
-    with pytest.raises(Stop):
+    with pytest.raises(KeyboardInterrupt):
         run(broken, stream, tmp_path / "c.pt")
     run(continued, stream, tmp_path / "c.pt")
     for key, value in whole.network.state_dict().items():
@@ -109,7 +105,7 @@ def test_continued_equals_uninterrupted(stream, tmp_path, stop):
 
 
 def test_nothing_done_is_done_again(stream, tmp_path):
-    with pytest.raises(Stop):
+    with pytest.raises(KeyboardInterrupt):
         run(made(stop=6), stream, tmp_path / "c.pt")
     seen = []
     continued = made(loss_at=lambda step, loss: seen.append(step) or loss)
@@ -118,7 +114,7 @@ def test_nothing_done_is_done_again(stream, tmp_path):
 
 
 def test_seconds_before_an_interruption_count(stream, tmp_path):
-    with pytest.raises(Stop):
+    with pytest.raises(KeyboardInterrupt):
         run(made(stop=6), stream, tmp_path / "c.pt")
     state = torch.load(tmp_path / "c.pt", weights_only=True)
     torch.save({**state, "seconds": 1e6}, tmp_path / "c.pt")
