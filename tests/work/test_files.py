@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,12 @@ def test_the_digest_cache_does_not_read_a_file_again(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(files, "file_digest", refuse)
     assert DigestCache(tmp_path / "digests.json").digest(path) == digest
+
+
+def test_a_failure_of_compiled_code_on_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(ResourceError, match="No space is left"), atomic(tmp_path / "a"):
+        raise RuntimeError("unexpected pos 816512 vs 816400")
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "a"):
+        raise FileNotFoundError(errno.ENOENT, "gone")

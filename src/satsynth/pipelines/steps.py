@@ -13,7 +13,7 @@ from satsynth.diffusion.saved import SavedGenerator
 from satsynth.pairs.store import PairStore
 from satsynth.scenes.description import Frozen
 from satsynth.work.errors import AncestryError, listing
-from satsynth.work.files import digest_of
+from satsynth.work.files import atomic, digest_of
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, WorkFolder, work_folder
 
@@ -51,7 +51,8 @@ def remembered_table(
 
     def work(folder: WorkFolder) -> None:
         table, facts = make()
-        table.to_parquet(folder.result / "table.parquet")
+        with atomic(folder.result / "table.parquet") as temporary:
+            table.to_parquet(temporary)
         folder.finish({"kind": step.name, "facts": dict(facts)})
 
     folder = remembered(run, step, work)

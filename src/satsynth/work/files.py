@@ -13,27 +13,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from satsynth.work.errors import ResourceError
+from satsynth.work.errors import ResourceError, SatSynthError
 
 MANIFEST = "manifest.json"
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into an error that says what to do."""
+    """Turn a full disk or a missing permission into an error that says what to do.
+
+    Writers in compiled code (PyTorch, safetensors) report a full disk by errors of their own, without its number: with less than 1 MiB
+    left, any failure to write is taken for one.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(_existing(path)).free / 2**20
+    except SatSynthError:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        free = shutil.disk_usage(_existing(path)).free / 2**20
+        if number in (errno.ENOSPC, errno.EDQUOT) or (number is None and free < 1):
             raise ResourceError(
                 f"No space is left on the disk that holds {path} ({free:.0f} MiB free).",
                 "Free some space, then type the same command again: everything finished so far is kept.",
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS):
-            raise ResourceError(
-                f"{path} cannot be written: {error.strerror}.", "Give this user write access."
-            ) from error
+        if number in (errno.EACCES, errno.EROFS):
+            raise ResourceError(f"{path} cannot be written: {error}.", "Give this user write access.") from error
         raise
 
 
