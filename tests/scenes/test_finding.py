@@ -186,5 +186,5 @@ def test_a_missing_part_of_a_package_names_the_package(project: Path, tmp_path: 
 
 def test_a_group_in_both_val_and_test_is_refused(tmp_path: Path) -> None:
     made = make_data(tmp_path, splits={"val": ["e*"], "test": ["east", "west"]})
-    with pytest.raises(DataError, match="'east'.*both `splits.val` and `splits.test`"):
+    with pytest.raises(DataError, match=r"'east'.*both `splits.val` and `splits.test`"):
         find_scenes(made.description, made.raw, file_digest)

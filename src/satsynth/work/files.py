@@ -22,8 +22,8 @@ MANIFEST = "manifest.json"
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a missing permission into an error that says what to do.
 
-    Writers in compiled code (PyTorch, safetensors) report a full disk by errors of their own, without its number: with less than 1 MiB
-    left, any failure to write is taken for one.
+    Writers in compiled code (PyTorch, safetensors) report a full disk by errors of their own, without its number:
+    with less than 1 MiB left, any failure to write is taken for one.
     """
     try:
         yield
