@@ -16,6 +16,7 @@ from kedro.pipeline.node import Node
 
 from satsynth import tracking
 from satsynth.pipelines.parameters import did_you_mean, problems_of
+from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.finished import Finished
 
@@ -63,6 +64,15 @@ class ProjectHooks:
                 f"{len(problems)} parameter(s) cannot be used:\n{listing(problems)}",
                 "Correct them in conf/ or in --params.",
             )
+
+    @hook_impl
+    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
+        """Refuse a GPU that is not there before any work is done."""
+        compute = ComputeSettings.model_validate(catalog.load("params:compute"))
+        if compute.device == "cuda":
+            from satsynth.training.device import choose_device
+
+            choose_device(compute)
 
 
 class TrackingHooks:

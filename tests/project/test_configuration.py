@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 from kedro.validation.type_extractor import TypeExtractor
 
+from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.network import check_size
+from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pipelines.parameters import MODELS, problems_of
 from satsynth.scenes.description import DatasetDescription
+from satsynth.segmentation.networks import build_network
+from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[2]
@@ -121,3 +127,17 @@ def test_readme_and_makefile_agree() -> None:
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
     for target in ("augment", "test", "lint", "viz", "ui", "clean", "help"):
         assert f"make {target}" in readme and f"\n{target}:" in makefile
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_networks_of_every_environment_can_be_built(env: str) -> None:
+    parameters = loader(env)["parameters"]
+    settings = DiffusionSettings(**parameters["diffusion"])
+    check_size(settings.model.network, parameters["tiling"]["tile_size"])
+    segmentation = SegmentationSettings(**parameters["segmentation"])
+    with torch.device("meta"):
+        generator = Generator(settings.model, 7)
+        for network in segmentation.networks.values():
+            build_network(network, 7)
+    assert generator.channels == 6
+    assert segmentation.judge.network in segmentation.networks
