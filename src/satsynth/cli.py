@@ -13,9 +13,10 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.validation import ParameterValidationError
 
+from satsynth import tracking
 from satsynth.work.errors import SatSynthError
 
-_AGAIN = "Everything finished so far is kept: type the same command again to go on."
+_AGAIN = "Everything finished so far is kept: type the same command again (without fresh=true) to go on."
 
 
 @click.group(context_settings=CONTEXT_SETTINGS, name="satsynth")
@@ -52,6 +53,7 @@ def _run(**arguments: Any) -> Any:
         try:
             return _kedro_run_callback(**arguments)
         except KeyboardInterrupt:
+            tracking.abort()
             raise click.ClickException(f"Stopped. {_AGAIN}") from None
         except Exception as error:
             message = readable(error)

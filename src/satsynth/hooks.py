@@ -66,10 +66,10 @@ class ProjectHooks:
             )
 
     @hook_impl
-    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Refuse a GPU that is not there before any work is done."""
-        compute = ComputeSettings.model_validate(catalog.load("params:compute"))
-        if compute.device == "cuda":
+        compute = ComputeSettings.model_validate(catalog.load("parameters")["compute"])
+        if compute.device == "cuda" and any("gpu" in node.tags for node in pipeline.nodes):
             from satsynth.training.device import choose_device
 
             choose_device(compute)

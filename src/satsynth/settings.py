@@ -4,7 +4,8 @@ from kedro.config import OmegaConfigLoader
 
 from satsynth.hooks import ProjectHooks, TrackingHooks
 
-HOOKS = (ProjectHooks(), TrackingHooks())
+# The last one is called first: what is refused is refused before a run is tracked.
+HOOKS = (TrackingHooks(), ProjectHooks())
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -178,7 +179,8 @@ class Tracker:
             try:
                 run = self._client.get_run(known["run_id"]).info.run_id
                 self._client.update_run(run, status="RUNNING")
-                self._client.set_tag(self._parent, f"continued.{name}", run)
+                # MLflow allows few characters in keys.
+                self._client.set_tag(self._parent, "continued." + re.sub(r"[^\w.\- :/]", "_", name), run)
             except MlflowException:
                 run = None
         if run is None:
@@ -247,6 +249,13 @@ def use(tracker: Tracker | None) -> None:
     """Make a tracker the current one."""
     global _current
     _current = tracker
+
+
+def abort() -> None:
+    """End the current parent run as killed, if there is one."""
+    if _current is not None:
+        _current.close("KILLED")
+        use(None)
 
 
 def git_tags(project: Path) -> dict[str, str]:

@@ -67,7 +67,7 @@ def _paint(file: Path) -> None:
 def test_a_class_list_of_one_and_an_empty_split_are_refused(made_project: Project) -> None:
     _describe(made_project, splits={"val": ["area 9"], "test": ["area 4"]})
     output = made_project.fail("ingestion", "micro")
-    assert "split 'val'" in output and "area 0" in output
+    assert "`splits.val`" in output and "['area 9'], which no group matches" in output and "area 0" in output
     _describe(made_project, classes=[{"name": "land", "raw": "#967846", "color": "#967846"}])
     assert "has 1 class(es); at least 2" in made_project.fail("ingestion", "micro")
 

@@ -26,7 +26,7 @@ def track(uri: str, root: Path, work: WorkFolder) -> str:
     """Do a run with one child in a work folder and return the parent's identifier."""
     tracker = tracking.Tracker(uri, "tests", root / "artifacts")
     tracker.start("parent", {"a.b": "1"}, {"dataset": "made"})
-    with tracker.child("diffusion", {"seed": "0"}, work) as child:
+    with tracker.child("fpn R=1 seed=0", {"seed": "0"}, work) as child:
         for step in range(1500):
             child.metrics(step, {"loss": 1 / (step + 1)})
     tracker.reused("judge", {}, work, {"test_miou": 0.5})
@@ -43,7 +43,7 @@ def test_a_continued_child_keeps_its_run_and_reused_work_is_tagged(uri: str, tmp
     assert len(client.get_metric_history(run, "loss")) == 1500
     second = track(uri, tmp_path, work)
     assert read_json(work.path / tracking.RUN_FILE)["run_id"] == run
-    assert client.get_run(second).data.tags["continued.diffusion"] == run
+    assert client.get_run(second).data.tags["continued.fpn R_1 seed_0"] == run
     experiment = client.get_run(first).info.experiment_id
     reused = client.search_runs([experiment], f"tags.reused_from = '{run}'")
     assert len(reused) == 2 and reused[0].data.metrics == {"test_miou": 0.5}

@@ -48,7 +48,7 @@ def test_groups_are_chosen_by_shell_patterns(tmp_path: Path) -> None:
 
 def test_a_split_without_scenes_lists_the_groups(tmp_path: Path) -> None:
     made = make_data(tmp_path, splits={"val": ["esat"], "test": ["west"]})
-    with pytest.raises(DataError, match=r"split 'val' .* is empty") as caught:
+    with pytest.raises(DataError, match=r"`splits.val` .*'esat'.*no group matches") as caught:
         made.scenes()
     assert "east, north, south, west" in caught.value.remedy
 

@@ -42,3 +42,14 @@ def test_ratios_must_be_distinct_and_hold_the_baseline(ratios):
 def test_what_makes_no_sense_is_refused(change):
     with pytest.raises(ValidationError):
         SegmentationSettings(**{**GRID, **change})
+
+
+def test_seeds_given_twice_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be distinct"):
+        SegmentationSettings(
+            networks={"a": {"architecture": "unet", "encoder": "resnet18"}},
+            judge={"network": "a"},
+            ratios=(0, 1),
+            seeds=(0, 0),
+            training={"images": 8},
+        )

@@ -143,3 +143,24 @@ def test_work_that_may_not_be_written_is_a_resource_error(tmp_path: Path, monkey
     monkeypatch.setattr(Path, "mkdir", forbidden)
     with pytest.raises(ResourceError, match="cannot be written"), work_folder(tmp_path, STEP):
         pass
+
+
+def test_what_a_killed_process_left_half_written_is_swept_away(tmp_path: Path) -> None:
+    step = Step("tiling", 1, {}, {})
+    with work_folder(tmp_path, step) as folder:
+        stale = folder.result / ".tiles-00000.parquet.deadbeef.tmp"
+        stale.write_bytes(b"half")
+        trash = folder.path.with_name(f".{folder.path.name}.deadbeef.tmp")
+        trash.mkdir()
+    with work_folder(tmp_path, step) as folder:
+        assert not stale.exists() and not trash.exists() and folder.result.exists()
+
+
+def test_the_digest_covers_the_content_of_named_files(tmp_path: Path) -> None:
+    digests = []
+    for content in (b"one", b"two"):
+        with work_folder(tmp_path / content.decode(), Step("diffusion", 1, {}, {})) as folder:
+            (folder.result / "weights").write_bytes(content)
+            folder.finish({"kind": "generator"}, ["weights"])
+            digests.append(folder.manifest()["digest"])
+    assert digests[0] != digests[1]

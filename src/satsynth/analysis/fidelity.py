@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+
+FEATURES = "encoder, mean over space, standardised by train"
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -67,3 +72,37 @@ def radial_spectrum(images: np.ndarray) -> np.ndarray:
 def spectrum_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Return the mean absolute difference of log10 power, zero frequency left out."""
     return float(np.abs(np.log10(a[1:] + 1e-12) - np.log10(b[1:] + 1e-12)).mean())
+
+
+def scene_halves(scenes: Sequence[str]) -> np.ndarray:
+    """Return a mask ``(N,)`` that puts every other scene into one half, so that tiles of one scene stay together."""
+    order = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
+    return np.array([order[scene] % 2 == 0 for scene in scenes], dtype=bool)
+
+
+def fidelity_facts(
+    images: Mapping[str, np.ndarray], features: Mapping[str, np.ndarray], halves: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Measure all sets of images against the real training images.
+
+    Args:
+        images: ``(N, H, W, 3)`` uint8 by name of the set; ``train`` is the reference.
+        features: ``(N, F)`` by name of the set.
+        halves: ``(N,)`` bool: two scene-disjoint halves of the reference, whose distance is the yardstick.
+
+    Returns:
+        Power spectra by set, and the distances of each set.
+    """
+    names = [name for name in images if name != "train"]
+    reference, *others = standardise(features["train"], *(features[name] for name in names))
+    kernel = {name: kernel_distance(reference, other) for name, other in zip(names, others, strict=True)}
+    spectra = {name: radial_spectrum(part) for name, part in images.items()}
+    colors = {name: color_histogram(part) for name, part in images.items()}
+    return spectra, {
+        "reference": "train",
+        "tiles": "of val and test only those that `tiling.keep` would keep in train",
+        "images": {name: len(part) for name, part in images.items()},
+        "kernel_distance": {**kernel, "train_halves": kernel_distance(reference[halves], reference[~halves])},
+        "color_distance": {name: histogram_distance(colors["train"], colors[name]) for name in names},
+        "spectrum_distance": {name: spectrum_distance(spectra["train"], spectra[name]) for name in names},
+    }

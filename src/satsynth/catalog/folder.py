@@ -10,6 +10,7 @@ from kedro_datasets._typing import ImagePreview, JSONPreview
 
 from satsynth.catalog.picture import picture_preview
 from satsynth.diffusion.saved import SavedGenerator
+from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.files import MANIFEST, canonical_json, place_folder
@@ -64,7 +65,8 @@ class PairStoreDataset(FinishedFolderDataset):
         store = self.load()
         assert isinstance(store, PairStore)
         step = max(1, store.count() // pairs)
-        shown = [pair for i, pair in enumerate(store.arrays()) if i % step == 0][:pairs]
+        chosen = [row for i, row in enumerate(store.pictures()) if i % step == 0][:pairs]
+        shown = [(decode_image(image), decode_mask(mask)) for _, image, mask in chosen]
         return picture_preview(contact_sheet(shown, store.colors, 3))
 
 

@@ -34,6 +34,13 @@ class LabelCode:
         else:
             raise ValueError(f"no label code '{kind}'; there are 'bits' and 'one_hot'")
         self.codebook = (signs.float() * 2 - 1) * scale
+        self._tables: dict[torch.device, torch.Tensor] = {}
+
+    def _table(self, device: torch.device) -> torch.Tensor:
+        """Return the codebook and a row of zeros on a device; kept there, since each copy would make a GPU wait."""
+        if device not in self._tables:
+            self._tables[device] = torch.cat([self.codebook, torch.zeros(1, self.channels)]).to(device)
+        return self._tables[device]
 
     @property
     def channels(self) -> int:
@@ -42,12 +49,11 @@ class LabelCode:
 
     def encode(self, mask: torch.Tensor) -> torch.Tensor:
         """Return ``(B, C, H, W)`` float32 for a mask ``(B, H, W)`` int64 of 0..K-1 or 255 = ignore."""
-        table = torch.cat([self.codebook, torch.zeros(1, self.channels)]).to(mask.device)
         rows = torch.where(mask == IGNORE_INDEX, len(self.codebook), mask)
-        return table[rows].movedim(-1, 1)
+        return self._table(mask.device)[rows].movedim(-1, 1)
 
     def decode(self, channels: torch.Tensor) -> torch.Tensor:
         """Return the nearest codeword's index, ``(B, H, W)`` int64, for channels ``(B, C, H, W)``."""
-        codebook = self.codebook.to(channels.device, channels.dtype)
+        codebook = self._table(channels.device)[:-1].to(channels.dtype)
         # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |c| is the same for all codewords of a code of +-scale.
         return torch.einsum("bchw,kc->bkhw", channels, codebook).argmax(1)

@@ -117,13 +117,12 @@ def train_generator(
         with atomic(folder.result / name) as temporary:
             save_file({key: value.contiguous() for key, value in module.cpu().state_dict().items()}, temporary)
     write_json(folder.result / "history.json", training.history)
-    folder.finish(
-        {
-            "kind": "generator",
-            "model": settings.model.model_dump(mode="json"),
-            "images": steps * settings.batch_size,
-            **origin,
-        }
-    )
+    manifest = {
+        "kind": "generator",
+        "model": settings.model.model_dump(mode="json"),
+        "images": steps * settings.batch_size,
+        **origin,
+    }
+    folder.finish(manifest, [WEIGHTS, AVERAGED])
     folder.forget_helpers()
     return SavedGenerator(folder.result)

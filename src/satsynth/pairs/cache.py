@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -93,3 +94,6 @@ def _decode_all(store: PairStore, split: str, folder: Path) -> None:
         for image, mask in store.arrays(split):
             images.write(image.tobytes())
             masks.write(mask.tobytes())
+        for file in (images, masks):
+            file.flush()
+            os.fsync(file.fileno())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.settings import TilingSettings
@@ -132,23 +133,46 @@ def _bounds(scene: Scene, cut: Cut, height: int, width: int) -> tuple[float, flo
     return min(east), min(north), max(east), max(north)
 
 
-def is_kept(mask: np.ndarray, keep: KeepSettings, class_names: Sequence[str]) -> bool:
-    """Whether a training tile has few enough ignored pixels and enough of the wanted classes."""
-    counts = class_counts(mask, len(class_names))
-    if 1 - counts.sum() / mask.size > keep.max_ignore:
-        return False
-    if keep.least is None:
-        return True
-    wanted = sum(counts[class_names.index(name)] for name in keep.least.classes)
-    return bool(wanted / mask.size >= keep.least.share)
+def kept_rows(counts: np.ndarray, pixels: int, keep: KeepSettings, class_names: Sequence[str]) -> np.ndarray:
+    """Return which tiles have few enough ignored pixels and enough of the wanted classes.
+
+    Args:
+        counts: ``(N, K)`` pixels of each class in each tile.
+        pixels: Pixels of a tile.
+        keep: The rule.
+        class_names: Names in order of the class index.
+
+    Returns:
+        ``(N,)`` bool.
+    """
+    kept = 1 - counts.sum(1) / pixels <= keep.max_ignore
+    if keep.least is not None:
+        wanted = counts[:, [class_names.index(name) for name in keep.least.classes]].sum(1)
+        kept &= wanted / pixels >= keep.least.share
+    return kept
+
+
+def comparable_rows(store: PairStore, split: str) -> np.ndarray:
+    """Return the pairs of a split, by number within it, that the rule for training tiles would keep.
+
+    Val and test are covered completely, so they also hold tiles of a kind that training never sees. A yardstick for
+    what was learned from training tiles must leave those out.
+    """
+    keep = KeepSettings(**store.manifest["keep"])
+    counts = store.pixel_counts()[(store.index()["split"] == split).to_numpy()]
+    return np.flatnonzero(kept_rows(counts, store.tile_size**2, keep, store.class_names))
 
 
 def cut_shard(path: Path, cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings) -> None:
     """Cut one shard and write it: a unit of work that stands alone."""
     names = reader.description.class_names
     pairs = (cut_tile(cut, reader, settings.tile_size) for cut in cuts)
-    kept = (pair for pair in pairs if pair.split != "train" or is_kept(pair.mask, settings.keep, names))
-    write_shard(path, kept, names)
+
+    def is_kept(pair: Pair) -> bool:
+        counts = class_counts(pair.mask, len(names))[None]
+        return pair.split != "train" or bool(kept_rows(counts, pair.mask.size, settings.keep, names)[0])
+
+    write_shard(path, filter(is_kept, pairs), names)
 
 
 def check_keep(settings: TilingSettings, class_names: Sequence[str]) -> None:
@@ -190,12 +214,11 @@ def cut_scenes(
             progress.update(count)
     description: DatasetDescription = reader.description
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
-    store = finish_store(folder, classes, settings.tile_size, {"dataset": description.name})
-    for split in ("train", "val", "test"):
-        if not store.count(split):
-            (folder.result / "manifest.json").unlink()
-            raise DataError(
-                f"`tiling.keep` left no tile in the split '{split}' out of {len(cuts)} candidates.",
-                "Loosen `tiling.keep`.",
-            )
-    return store
+    if not any(_has_training(path) for path, _ in shards):
+        raise DataError(f"`tiling.keep` left no training tile out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
+    more = {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
+    return finish_store(folder, classes, settings.tile_size, more)
+
+
+def _has_training(path: Path) -> bool:
+    return "train" in pq.read_table(path, columns=["split"]).column("split").unique().to_pylist()

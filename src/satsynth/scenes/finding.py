@@ -83,14 +83,20 @@ def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Pa
         except DataError as error:
             problems.append(error.problem)
     _refuse(problems, description)
-    counts = Counter(scene.split for scene in scenes)
-    for split in SPLITS:
-        if not counts[split]:
-            groups = sorted({scene.group for scene in scenes})
+    groups = sorted({scene.group for scene in scenes})
+    for split in ("val", "test"):
+        named = getattr(description.splits, split)
+        unmatched = [name for name in named if not any(fnmatch(group, name) for group in groups)]
+        if unmatched:
             raise DataError(
-                f"The split '{split}' of the data set '{description.name}' is empty: none of its groups matched.",
-                f"Name some of these groups under `splits`: {', '.join(groups[:40])}.",
+                f"`splits.{split}` of the data set '{description.name}' names {unmatched}, which no group matches.",
+                f"Correct it. The groups are: {', '.join(groups[:40])}.",
             )
+    if not any(scene.split == "train" for scene in scenes):
+        raise DataError(
+            f"The split 'train' of the data set '{description.name}' is empty: every group is for val or test.",
+            f"Take some of these groups out of `splits`: {', '.join(groups[:40])}.",
+        )
     return scenes
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from satsynth.scenes.description import DatasetDescription
-from satsynth.scenes.labels import LabelMap
+from satsynth.scenes.labels import UNKNOWN, LabelMap
 from satsynth.scenes.rasters import (
     RasterInfo,
     Window,
@@ -21,6 +21,7 @@ from satsynth.scenes.rasters import (
     reduce_image,
     reduce_mask,
 )
+from satsynth.work.errors import DataError
 
 COLUMNS = ["scene_id", "group", "split", "image", "mask", "window", "height", "width", "crs", "transform", "digest"]
 
@@ -114,6 +115,12 @@ class SceneReader:
         image = read_image(self.raw / scene.image, source)
         info = raster_info(self.raw / scene.image)
         mask = self.labels.indices(self.raw_mask(scene.mask, info, source))
+        if (mask == UNKNOWN).any():
+            raise DataError(
+                f"{self.raw / scene.mask} holds values that the description does not know, "
+                "though it was checked: the file or the description has changed since.",
+                "Check it again: kedro run --pipeline=ingestion",
+            )
         return reduce_image(image, height, width), reduce_mask(mask, height, width)
 
 

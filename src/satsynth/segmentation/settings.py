@@ -73,3 +73,10 @@ class SegmentationSettings(Frozen):
                 f"`ratios` {list(ratios)} must be distinct, not negative, and hold 0, the baseline of all others"
             )
         return ratios
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"`seeds` {list(seeds)} must be distinct: a training repeated tells nothing of its spread")
+        return seeds

@@ -160,7 +160,7 @@ def train_network(
         torch.manual_seed(mixed_seed(seed, DROPOUT, seen))
         with autocast(device, compute):
             logits = network(images)
-        errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="sum")
+        errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="none").sum()
         return errors / (masks != IGNORE_INDEX).sum().clamp(min=1), {}
 
     def after_step(done: int) -> None:
@@ -205,14 +205,13 @@ def train_network(
     # Beside the manifest: the time taken is no part of what the result is.
     write_json(folder.result / TIMING, {"seconds": seconds})
     confusion = {scene: matrix.tolist() for scene, matrix in sorted(matrices.items())}
-    folder.finish(
-        {
-            "kind": "segmentation",
-            "network": network_settings.model_dump(mode="json"),
-            "classes": list(class_names),
-            "row": row,
-            "confusion": confusion,
-        }
-    )
+    manifest = {
+        "kind": "segmentation",
+        "network": network_settings.model_dump(mode="json"),
+        "classes": list(class_names),
+        "row": row,
+        "confusion": confusion,
+    }
+    folder.finish(manifest, [WEIGHTS] if keep_weights else [])
     folder.forget_helpers()
     return run_row(folder)

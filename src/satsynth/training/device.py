@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -22,9 +23,12 @@ def choose_device(compute: ComputeSettings) -> torch.device:
             "Check `nvidia-smi` and that PyTorch is a CUDA build, or run without --env=gpu, "
             "or set --params=compute.device=cpu.",
         )
-    if compute.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(compute.device)
+    device = torch.device("cuda" if compute.device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        # A training that was interrupted and continued equals one that was not.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
 
 
 def autocast(device: torch.device, compute: ComputeSettings) -> AbstractContextManager[object]:

@@ -21,7 +21,9 @@ def ema_of(network: nn.Module, decay: float) -> AveragedModel:
     """
 
     def update(averaged: Tensors, current: Tensors, count: torch.Tensor | int) -> None:
-        n = float(count)
+        # `count` is a copy on the weights' device: a look at it would make a GPU wait.
+        n = int(average.n_averaged)
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
 
-    return AveragedModel(network, multi_avg_fn=update)
+    average = AveragedModel(network, multi_avg_fn=update)
+    return average

@@ -163,7 +163,7 @@ def _check_finite(bad: int, mean_norm: float, title: str, step: int) -> None:
             "Lower the learning rate, or set `compute.precision: fp32`. The last checkpoint is kept.",
         )
     if not math.isfinite(mean_norm):
-        log.warning("%s: skipped a step or more with a gradient that was not finite, before step %d.", title, step + 1)
+        log.warning("%s: took a gradient that was not finite for zero, once or more before step %d.", title, step + 1)
 
 
 def _save(training: Training, path: Path, done: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Where and how work is computed; none of it changes a result on the same machine."""
+"""Where and how work is computed; of this only `precision` changes a result on the same machine."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from satsynth.work.errors import ResourceError
-from satsynth.work.files import MANIFEST, canonical_json, digest_of, disk_errors, read_json, write_json
+from satsynth.work.files import MANIFEST, canonical_json, digest_of, disk_errors, file_digest, read_json, write_json
 
 log = logging.getLogger(__name__)
 _PROCESS_START = time.time()
@@ -74,9 +75,15 @@ class WorkFolder:
         """Return the manifest of the finished result."""
         return dict(read_json(self.result / MANIFEST))
 
-    def finish(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest that makes the result complete, with fingerprint, parents and its own digest."""
-        content = {**manifest, "fingerprint": self.step.fingerprint, "parents": dict(self.step.parents)}
+    def finish(self, manifest: Mapping[str, Any], files: Sequence[str] = ()) -> None:
+        """Write the manifest that makes the result complete, with fingerprint, parents and its own digest.
+
+        Args:
+            manifest: What to write.
+            files: Names of files of the result whose content the digest must cover.
+        """
+        contents = {"files": {name: file_digest(self.result / name) for name in files}} if files else {}
+        content = {**manifest, **contents, "fingerprint": self.step.fingerprint, "parents": dict(self.step.parents)}
         write_json(self.result / MANIFEST, {**content, "digest": digest_of(content)})
 
     def forget_helpers(self) -> None:
@@ -84,6 +91,14 @@ class WorkFolder:
         for entry in self.path.iterdir():
             if entry != self.result and entry.name not in ("step.json", "run.json"):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _sweep(folder: WorkFolder) -> None:
+    """Remove what a killed process left half-written; the caller holds the lock."""
+    for trash in folder.path.parent.glob(f".{folder.path.name}.*.tmp"):
+        shutil.rmtree(trash)
+    for stale in folder.path.rglob(".*.tmp"):
+        stale.unlink()
 
 
 @contextmanager
@@ -114,7 +129,9 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
         holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         note = folder.path / "step.json"
         if fresh and note.exists() and note.stat().st_mtime < _PROCESS_START:
-            shutil.rmtree(folder.path)
+            # Renamed first: a kill half-way through must not leave a manifest without its files.
+            folder.path.rename(folder.path.with_name(f".{folder.path.name}.{uuid.uuid4().hex[:8]}.tmp"))
+        _sweep(folder)
         folder.result.mkdir(parents=True, exist_ok=True)
         if not note.exists():
             write_json(

@@ -14,16 +14,18 @@ from satsynth.analysis.figures import class_distribution_figure, spectrum_figure
 from satsynth.analysis.gallery import gallery
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
+from satsynth.pairs.tiling import comparable_rows
 from satsynth.pipelines.parameters import ComparisonSettings
-from satsynth.pipelines.steps import RunSettings, digests, remembered_table, require_parent
+from satsynth.pipelines.steps import RunSettings, digests, remembered_table, require_parent, scenes_of
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 SPLITS = ("train", "val", "test")
 MOST_IMAGES = 5000
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
@@ -114,37 +116,12 @@ def measure_fidelity(
     require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
 
     def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
-        images = {
-            name: _images(tiles if name in SPLITS else synthetic_pairs, name, run) for name in (*SPLITS, "synthetic")
-        }
+        images = {name: _images(tiles, name, run) for name in SPLITS}
+        images["synthetic"] = _images(synthetic_pairs, "synthetic", run)
         features = {name: image_features(judge, part, compute) for name, part in images.items()}
-        reference, *others = fidelity.standardise(
-            features["train"], *(features[name] for name in ("val", "test", "synthetic"))
-        )
-        halves = _scene_halves(tiles, len(reference))
-        spectra = {name: fidelity.radial_spectrum(part) for name, part in images.items()}
-        colors = {name: fidelity.color_histogram(part) for name, part in images.items()}
-        facts: dict[str, Any] = {
-            "reference": "train",
-            "features": f"judge {judge.digest[:12]}, encoder, mean over space, standardised by train",
-            "images": {name: len(part) for name, part in images.items()},
-            "kernel_distance": {
-                **{
-                    name: fidelity.kernel_distance(reference, other)
-                    for name, other in zip(("val", "test", "synthetic"), others, strict=True)
-                },
-                "train_halves": fidelity.kernel_distance(reference[halves], reference[~halves]),
-            },
-            "color_distance": {
-                name: fidelity.histogram_distance(colors["train"], colors[name])
-                for name in ("val", "test", "synthetic")
-            },
-            "spectrum_distance": {
-                name: fidelity.spectrum_distance(spectra["train"], spectra[name])
-                for name in ("val", "test", "synthetic")
-            },
-        }
-        return pd.DataFrame(spectra), facts
+        train = np.array(scenes_of(tiles, ["train"]))[_chosen(tiles, "train")]
+        spectra, facts = fidelity.fidelity_facts(images, features, fidelity.scene_halves(train.tolist()))
+        return pd.DataFrame(spectra), {**facts, "features": f"judge {judge.digest[:12]}, {fidelity.FEATURES}"}
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
     table, facts = remembered_table(run, Step("fidelity", RESULT_VERSION, parents, {"images": MOST_IMAGES}), measure)
@@ -173,11 +150,11 @@ def find_copies(tiles: PairStore, synthetic_pairs: PairStore, run: RunSettings) 
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
 
     def find() -> tuple[pd.DataFrame, dict[str, Any]]:
-        index, names = tiles.index(), synthetic_pairs.index()["pair_id"]
-        train = index.loc[index["split"] == "train", "pair_id"].tolist()
+        index = tiles.index()
+        known = index.loc[index["split"] == "train", "pair_id"].tolist()
+        names = synthetic_pairs.index()["pair_id"].to_numpy()[_chosen(synthetic_pairs, "synthetic")].tolist()
         drawn, unseen = _images(synthetic_pairs, "synthetic", run), _images(tiles, "val", run)
-        known = decoded(tiles, "train", run.work).images
-        return memorisation.neighbours(drawn, known, unseen, names.tolist()[: len(drawn)], train)
+        return memorisation.neighbours(drawn, decoded(tiles, "train", run.work).images, unseen, names, known)
 
     step = Step(
         "memorisation", RESULT_VERSION, digests(tiles=tiles, synthetic_pairs=synthetic_pairs), {"images": MOST_IMAGES}
@@ -190,32 +167,40 @@ def find_copies(tiles: PairStore, synthetic_pairs: PairStore, run: RunSettings) 
     return table, facts
 
 
-def draw_gallery(tiles: PairStore, synthetic_pairs: PairStore, comparison: ComparisonSettings) -> np.ndarray:
+def draw_gallery(
+    tiles: PairStore, synthetic_pairs: PairStore, comparison: ComparisonSettings, run: RunSettings
+) -> np.ndarray:
     """Draw real pairs beside synthetic ones, chosen evenly, not by looks.
 
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
         comparison: How many.
+        run: Where work is kept.
 
     Returns:
         The picture `pair_gallery`.
     """
     shown = []
     for store, split in ((tiles, "train"), (synthetic_pairs, "synthetic")):
-        number = min(comparison.gallery_pairs, store.count(split))
-        wanted = set(np.linspace(0, store.count(split) - 1, number).round().astype(int).tolist())
-        shown.append([pair for i, pair in enumerate(store.arrays(split)) if i in wanted])
+        pairs = decoded(store, split, run.work)
+        shown.append([pairs[int(i)] for i in _evenly(len(pairs), comparison.gallery_pairs)])
     return gallery(shown[0], shown[1], tiles.class_names, tiles.colors)
 
 
+def _evenly(number: int, most: int) -> np.ndarray:
+    """Return at most ``most`` numbers below ``number``, evenly spread."""
+    return np.linspace(0, number - 1, min(number, most)).round().astype(int)
+
+
+def _chosen(store: PairStore, split: str) -> np.ndarray:
+    """Return the pairs of a split that are measured: comparable with training tiles, and not too many."""
+    rows = np.arange(store.count(split)) if split == "synthetic" else comparable_rows(store, split)
+    return rows[_evenly(len(rows), MOST_IMAGES)] if len(rows) else rows
+
+
 def _images(store: PairStore, split: str, run: RunSettings) -> np.ndarray:
-    return decoded(store, split, run.work).images[:MOST_IMAGES]
-
-
-def _scene_halves(tiles: PairStore, number: int) -> np.ndarray:
-    """Return a mask ``(N,)`` that puts every other training scene into one half: tiles of one scene stay together."""
-    index = tiles.index()
-    scenes = index.loc[index["split"] == "train", "scene_id"].to_numpy()[:number]
-    order = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
-    return np.array([order[scene] % 2 == 0 for scene in scenes])
+    rows = _chosen(store, split)
+    if not len(rows):
+        raise SatSynthError(f"No tile of the split '{split}' passes `tiling.keep`.", "Loosen `tiling.keep`.")
+    return decoded(store, split, run.work).images[rows]

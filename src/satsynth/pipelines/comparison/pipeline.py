@@ -47,7 +47,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.draw_gallery,
-                [*stores, "params:comparison"],
+                [*stores, "params:comparison", "params:run"],
                 "pair_gallery",
                 name="draw_gallery",
                 tags=["comparison", "cpu"],

@@ -38,7 +38,12 @@ def find_and_check(description: DatasetDescription, compute: ComputeSettings, ru
         return scenes_to_frame(scenes), {"scenes": len(scenes)}
 
     parents = {scene.scene_id: scene.digest for scene in scenes}
-    step = Step("ingestion", RESULT_VERSION, parents, description.model_dump(mode="json", exclude={"tiling"}))
+    step = Step(
+        "ingestion",
+        RESULT_VERSION,
+        parents,
+        description.model_dump(mode="json", exclude={"tiling", "title", "licence", "obtain", "raw"}),
+    )
     table, _ = remembered_table(run, step, check)
     counts = table["split"].value_counts()
     log.info("Scenes of '%s': %s", description.name, ", ".join(f"{counts[s]} {s}" for s in ("train", "val", "test")))

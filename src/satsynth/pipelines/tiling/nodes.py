@@ -42,7 +42,7 @@ def cut_tiles(
     reader = SceneReader(description, raw_folder(description, run.raw, run.folder))
     settings = {
         "tiling": tiling.model_dump(mode="json"),
-        "description": description.model_dump(mode="json", exclude={"tiling"}),
+        "description": description.model_dump(mode="json", include={"name", "classes", "ignore", "masks", "scale"}),
     }
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
     folder = remembered(
