@@ -148,7 +148,7 @@ def test_a_step_that_is_not_finite_is_skipped(stream, tmp_path, value, caplog):
         run(training, stream, tmp_path / "c.pt")
     for ours, theirs in zip(training.network.parameters(), by_hand(stream, skip=BAD).parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert [record.message for record in caplog.records if "not finite for zero, once or more before step 9" in record.message]
+    assert [record.message for record in caplog.records if "for zero, once or more before step 9" in record.message]
 
 
 def test_many_steps_in_a_row_that_are_not_finite_stop(stream, tmp_path):
