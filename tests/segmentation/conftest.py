@@ -1,8 +1,5 @@
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
-import torch
 
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.scenes.description import IGNORE_INDEX
@@ -10,25 +7,9 @@ from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.segmentation.training import HeldOut, train_network
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
+from threads import one_thread, single_thread  # noqa: F401  # a fixture is used by being imported
 
 CLASSES = 3
-
-
-@contextmanager
-def single_thread():
-    """Tiny networks are faster without threads, above all on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    with single_thread():
-        yield
 
 
 @pytest.fixture(scope="session")
