@@ -54,10 +54,10 @@ def main() -> None:
 
 
 def _at_work(project: Path) -> str:
-    """Return the step whose folder was written last."""
-    files = [path for path in project.glob("data/.work/*/*/**/*") if path.is_file()]
-    newest = max(files, key=lambda path: path.stat().st_mtime_ns, default=None)
-    return newest.relative_to(project / "data/.work").parts[0] if newest else "start"
+    """Return the step that held its work folder last."""
+    holders = list(project.glob("data/.work/*/*.holder"))
+    newest = max(holders, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return newest.parent.name if newest else "no step"
 
 
 if __name__ == "__main__":
