@@ -43,7 +43,8 @@ def readable(error: BaseException) -> str | None:
     return None
 
 
-_kedro_run_callback: Callable[..., Any] = kedro_run.callback  # type: ignore[assignment]  # click's stubs allow a command without one
+assert kedro_run.callback is not None
+_kedro_run_callback: Callable[..., Any] = kedro_run.callback
 
 
 def _run(**arguments: Any) -> Any:

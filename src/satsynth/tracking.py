@@ -43,7 +43,7 @@ class Child:
         key: What it is known by there.
     """
 
-    def __init__(self, tracker: Tracker, key: str) -> None:
+    def __init__(self, tracker: Tracker | NoTracker, key: str) -> None:
         self._tracker, self._key = tracker, key
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -228,7 +228,7 @@ class NoTracker:
     @contextmanager
     def child(self, name: str, params: Mapping[str, str], folder: WorkFolder) -> Iterator[Child]:
         """Track nothing."""
-        yield Child(self, name)  # type: ignore[arg-type]
+        yield Child(self, name)
 
     def reused(self, name: str, params: Mapping[str, str], folder: WorkFolder, values: Mapping[str, float]) -> None:
         """Track nothing."""

@@ -149,10 +149,10 @@ class DatasetDescription(Frozen):
             raise ValueError(
                 f"`classes` has {len(self.classes)} class(es); at least 2 are needed to tell anything apart"
             )
-        names = [c.name for c in self.classes]
-        raws = [*(c.raw for c in self.classes), *self.ignore]
+        names: list[Any] = [c.name for c in self.classes]
+        raws: list[Any] = [*(c.raw for c in self.classes), *self.ignore]
         for what, values in (("name", names), ("raw value", raws)):
-            twice = sorted({str(v) for v in values if values.count(v) > 1})  # type: ignore[arg-type]
+            twice = sorted({str(v) for v in values if values.count(v) > 1})
             if twice:
                 raise ValueError(f"the {what} {', '.join(twice)} is given twice in `classes` and `ignore`")
         wanted = int if self.masks.encoding == "index" else tuple

@@ -165,7 +165,8 @@ def train_network(
 
     def after_step(done: int) -> None:
         if done in looks:
-            found = scores(sum(evaluate(network, val, classes, device, compute).values()))  # type: ignore[arg-type]
+            looked = evaluate(network, val, classes, device, compute)
+            found = scores(np.sum(list(looked.values()), axis=0))
             best.offer(found.miou, done, network)
             on_metrics(done, {"val_miou": found.miou})
 
