@@ -122,6 +122,8 @@ class TrackingHooks:
             self._tracker.tag(f"digest.{dataset_name}", data.digest)
         elif dataset_name.endswith(("_plot", "_curve")):
             self._tracker.figure(data, f"figures/{dataset_name}.html")
+        elif dataset_name in ("fidelity", "memorisation"):
+            self._tracker.metrics("", 0, tracking.numbers(data, f"{dataset_name}."))
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

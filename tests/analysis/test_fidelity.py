@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from satsynth.analysis.fidelity import (
+    bandwidth_of,
     color_histogram,
     histogram_distance,
     kernel_distance,
@@ -24,25 +25,50 @@ def test_kernel_distance_against_a_double_loop():
     a, b = features(7, 0), features(5, 1, 0.5)
 
     def kernel(x, y):
-        return (x @ y / 6 + 1) ** 3
+        return np.exp(-np.sum((x - y) ** 2) / (2 * 1.7**2))
 
     within_a = np.mean([kernel(a[i], a[j]) for i in range(7) for j in range(7) if i != j])
     within_b = np.mean([kernel(b[i], b[j]) for i in range(5) for j in range(5) if i != j])
     between = np.mean([kernel(x, y) for x in a for y in b])
-    assert kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * between)
-    assert kernel_distance(b, a) == pytest.approx(kernel_distance(a, b))
+    assert kernel_distance(a, b, 1.7) == pytest.approx(within_a + within_b - 2 * between)
+    assert kernel_distance(b, a, 1.7) == pytest.approx(kernel_distance(a, b, 1.7))
 
 
 def test_kernel_distance_is_unbiased_and_sees_a_shift():
-    same = [kernel_distance(features(60, 2 * i), features(60, 2 * i + 1)) for i in range(60)]
+    same = [kernel_distance(features(60, 2 * i), features(60, 2 * i + 1), 3.0) for i in range(60)]
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(60)
     assert min(same) < 0
-    assert kernel_distance(features(60, 0), features(60, 1, 0.5)) > max(same)
+    assert kernel_distance(features(60, 0), features(60, 1, 0.5), 3.0) > max(same)
+
+
+def test_kernel_distance_of_normal_distributions_in_closed_form():
+    """Of N(0, 1) and N(d, 1) in one dimension: 2 s (1 - exp(-d^2 / (2 (s^2 + 2)))) / sqrt(s^2 + 2)."""
+    s, d = 1.5, 0.8
+    found = [
+        kernel_distance(*(np.random.default_rng([i, j]).normal(j * d, 1, (400, 1)) for j in range(2)), s)
+        for i in range(20)
+    ]
+    exact = 2 * s / np.sqrt(s**2 + 2) * (1 - np.exp(-(d**2) / (2 * (s**2 + 2))))
+    assert np.mean(found) == pytest.approx(exact, abs=4 * np.std(found) / np.sqrt(20))
+
+
+def test_one_outlier_does_not_decide():
+    a, b = features(100, 0), features(100, 1)
+    spoilt = b.copy()
+    spoilt[0] = 1e6
+    assert abs(kernel_distance(a, spoilt, 3.0) - kernel_distance(a, b, 3.0)) < 0.05
+
+
+def test_bandwidth_is_the_median_distance():
+    a = features(50, 0)
+    distances = [np.linalg.norm(a[i] - a[j]) for i in range(50) for j in range(i)]
+    assert bandwidth_of(a) == pytest.approx(np.median(distances))
+    assert bandwidth_of(np.ones((4, 2))) == 1
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_kernel_distance_of_too_few_rows(number):
-    assert np.isnan(kernel_distance(features(5, 0), features(number, 1)))
+    assert np.isnan(kernel_distance(features(5, 0), features(number, 1), 1.0))
 
 
 def test_standardise_by_the_reference():

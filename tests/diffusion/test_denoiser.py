@@ -1,16 +1,21 @@
+from typing import get_args
+
 import pytest
 import torch
 from diffusers import EDMDPMSolverMultistepScheduler
 
-from satsynth.diffusion.denoiser import (
-    PRECONDITIONINGS,
+from satsynth.diffusion.denoiser import Denoiser
+from satsynth.diffusion.preconditionings import (
     SIGMA_DATA,
     CleanPreconditioning,
-    Denoiser,
     EDMPreconditioning,
+    preconditioning_of,
 )
+from satsynth.diffusion.settings import GeneratorSettings
 
 SIGMAS = torch.logspace(-3, 3, 25, dtype=torch.float64)
+CONTINUOUS = ["clean", "edm"]
+PRECONDITIONINGS = get_args(GeneratorSettings.model_fields["preconditioning"].annotation)
 
 
 class Recorder(torch.nn.Module):
@@ -21,9 +26,9 @@ class Recorder(torch.nn.Module):
         return torch.tanh(pairs) + 0.001 * noise[:, None, None, None]
 
 
-@pytest.mark.parametrize("name", PRECONDITIONINGS)
+@pytest.mark.parametrize("name", CONTINUOUS)
 def test_input_has_unit_variance(name):
-    c_in = PRECONDITIONINGS[name]().coefficients(SIGMAS)[2]
+    c_in = preconditioning_of(name).coefficients(SIGMAS)[2]
     torch.testing.assert_close(c_in**2 * (SIGMA_DATA**2 + SIGMAS**2), torch.ones_like(SIGMAS))
 
 
@@ -67,7 +72,7 @@ def test_clean_denoiser_is_the_network():
 
 @pytest.mark.parametrize("name", PRECONDITIONINGS)
 def test_denoiser_formula_holds_for_each_row(name):
-    network, preconditioning = Recorder(), PRECONDITIONINGS[name]()
+    network, preconditioning = Recorder(), preconditioning_of(name)
     denoiser = Denoiser(network, preconditioning)
     noisy, sigma = torch.randn(3, 2, 4, 4), torch.tensor([0.1, 1.0, 30.0])
     together = denoiser(noisy, sigma)
@@ -77,9 +82,9 @@ def test_denoiser_formula_holds_for_each_row(name):
         torch.testing.assert_close(together[i], expected)
 
 
-@pytest.mark.parametrize("name", PRECONDITIONINGS)
+@pytest.mark.parametrize("name", CONTINUOUS)
 def test_noise_condition_and_weight(name):
-    preconditioning = PRECONDITIONINGS[name]()
+    preconditioning = preconditioning_of(name)
     condition, weight = preconditioning.coefficients(SIGMAS)[3], preconditioning.weight(SIGMAS)
     assert (condition.diff() > 0).all()
     assert (weight > 0).all()

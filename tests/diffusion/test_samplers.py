@@ -3,12 +3,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffusers import EDMDPMSolverMultistepScheduler
+from diffusers import DDIMScheduler, EDMDPMSolverMultistepScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satsynth.diffusion.denoiser import EDMPreconditioning
-from satsynth.diffusion.samplers import dpm_solver_2m, noise_levels
+from satsynth.diffusion.preconditionings import EDMPreconditioning, ddpm_sigmas
+from satsynth.diffusion.samplers import ddpm_ancestral, ddpm_levels, dpm_solver_2m, euler, heun, karras_levels
 
 MEAN, STD = 0.3, 0.5
 
@@ -17,6 +17,20 @@ def gaussian(x, sigma):
     """The exact denoiser of normal data."""
     sigma = sigma[:, None, None, None]
     return (STD**2 * x + sigma**2 * MEAN) / (STD**2 + sigma**2)
+
+
+PEAKS, WIDTH = ((0.5, -1.0), (0.3, 0.2), (0.2, 1.5)), 0.1
+
+
+def mixture(x, sigma):
+    """The exact denoiser of a mixture of three normal distributions."""
+    sigma = sigma[:, None, None, None]
+    total = WIDTH**2 + sigma**2
+    shares, centres = (torch.tensor(values, dtype=x.dtype) for values in zip(*PEAKS, strict=True))
+    # In float64, stable: the largest exponent is taken out by softmax.
+    logits = shares.log() - (x[..., None] - centres) ** 2 / (2 * total[..., None])
+    means = (WIDTH**2 * x[..., None] + sigma[..., None] ** 2 * centres) / total[..., None]
+    return (logits.softmax(-1) * means).sum(-1)
 
 
 def two_points(x, sigma):
@@ -31,7 +45,7 @@ def two_points(x, sigma):
     rho=st.floats(1, 10),
 )
 def test_noise_levels_fall_from_end_to_end(steps, low, high, rho):
-    levels = noise_levels(steps, low, high, rho)
+    levels = karras_levels(steps, low, high, rho)
     assert levels.shape == (steps + 1,)
     assert levels.dtype == torch.float64
     assert levels[0].item() == pytest.approx(high)
@@ -43,37 +57,147 @@ def test_noise_levels_fall_from_end_to_end(steps, low, high, rho):
 def test_noise_levels_equal_diffusers():
     scheduler = EDMDPMSolverMultistepScheduler(sigma_min=0.02, sigma_max=80.0, rho=7.0)
     scheduler.set_timesteps(18)
-    torch.testing.assert_close(noise_levels(18, 0.02, 80.0, 7.0).float(), scheduler.sigmas, rtol=1e-4, atol=0)
+    torch.testing.assert_close(karras_levels(18, 0.02, 80.0, 7.0).float(), scheduler.sigmas, rtol=1e-4, atol=0)
 
 
-def solve(steps, low=0.05, high=20.0):
+def ode_error(sampler, steps, low=0.05, high=20.0):
     """Return the error against the exact solution, on a schedule without the final zero."""
-    levels = noise_levels(steps + 1, low, high, 7.0)[:-1]
+    levels = karras_levels(steps + 1, low, high, 7.0)[:-1]
     start = MEAN + torch.linspace(-30, 30, 64, dtype=torch.float64).reshape(64, 1, 1, 1)
     # Of dx/dsigma = (x - D) / sigma: the distance to the mean shrinks as the standard deviation does.
     exact = MEAN + (start - MEAN) * math.sqrt((STD**2 + low**2) / (STD**2 + high**2))
-    return (dpm_solver_2m(gaussian, start, levels) - exact).abs().max().item()
+    return (sampler(gaussian, start, levels) - exact).abs().max().item()
 
 
-def test_second_order_convergence():
-    errors = [solve(steps) for steps in (32, 64, 128, 256)]
+def reference(denoise, start, low, high):
+    """Return the solution of the ODE in ln sigma by the classical fourth-order method, in many steps."""
+    x, levels = start, torch.linspace(math.log(high), math.log(low), 4001, dtype=torch.float64).tolist()
+
+    def slope(x, level):
+        return x - denoise(x, torch.full((len(x),), math.exp(level), dtype=x.dtype))
+
+    for a, b in pairwise(levels):
+        h = b - a
+        k1 = slope(x, a)
+        k2 = slope(x + h / 2 * k1, a + h / 2)
+        k3 = slope(x + h / 2 * k2, a + h / 2)
+        x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(x + h * k3, b))
+    return x
+
+
+ORDERS = [(euler, 1), (heun, 2), (dpm_solver_2m, 2)]
+
+
+@pytest.mark.parametrize(("sampler", "order"), ORDERS)
+def test_order_of_convergence_on_a_gaussian(sampler, order):
+    errors = [ode_error(sampler, steps) for steps in (64, 128, 256, 512)]
     ratios = [a / b for a, b in pairwise(errors)]
-    assert ratios[-1] == pytest.approx(4, abs=0.3)
-    assert all(3 < ratio < 5 for ratio in ratios)
-    assert errors[-1] < 1e-3
+    assert ratios[-1] == pytest.approx(2**order, rel=0.08)
+    assert errors[-1] < (0.2 if order == 1 else 1e-3)
 
 
-@pytest.mark.parametrize(("steps", "tolerance"), [(24, 0.05), (96, 0.015)])
-def test_mean_and_variance_of_a_gaussian(steps, tolerance):
+@pytest.mark.parametrize(("sampler", "order"), ORDERS)
+def test_order_of_convergence_on_a_mixture(sampler, order):
+    start = torch.linspace(-20, 20, 40, dtype=torch.float64).reshape(40, 1, 1, 1)
+    exact = reference(mixture, start, 0.1, 20.0)
+    errors = []
+    for steps in (256, 512, 1024):
+        found = sampler(mixture, start, karras_levels(steps + 1, 0.1, 20.0, 7.0)[:-1])
+        errors.append((found - exact).abs().max().item())
+    assert errors[-2] / errors[-1] == pytest.approx(2**order, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "tolerance"),
+    [
+        (dpm_solver_2m, 24, 0.05),
+        (dpm_solver_2m, 96, 0.015),
+        (heun, 24, 0.03),
+        (euler, 400, 0.03),
+    ],
+)
+def test_mean_and_covariance_of_a_gaussian(sampler, steps, tolerance):
+    """Two correlated channels: the exact denoiser is a matrix."""
+    covariance = torch.tensor([[0.36, 0.18], [0.18, 0.25]], dtype=torch.float64)
+    mean = torch.tensor([0.3, -0.4], dtype=torch.float64)
+
+    def exact(x, sigma):
+        gain = covariance @ torch.linalg.inv(covariance + sigma[0] ** 2 * torch.eye(2, dtype=torch.float64))
+        return ((x.flatten(1) - mean) @ gain.T + mean).reshape(x.shape)
+
+    start = 80 * torch.randn(40_000, 2, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = sampler(exact, start, karras_levels(steps, 0.02, 80.0, 7.0)).flatten(1)
+    torch.testing.assert_close(found.mean(0), mean, rtol=0, atol=0.02)
+    torch.testing.assert_close(found.T.cov(), covariance, rtol=2 * tolerance, atol=0.005)
+
+
+def noise_like(start, seed=1):
+    random = torch.Generator().manual_seed(seed)
+    return lambda: torch.randn(start.shape, generator=random, dtype=start.dtype)
+
+
+def test_ancestral_sampling_gives_mean_and_variance():
+    levels = karras_levels(300, 0.02, 80.0, 7.0)
     start = 80 * torch.randn(20_000, 1, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = dpm_solver_2m(gaussian, start, noise_levels(steps, 0.02, 80.0, 7.0))
+    found = ddpm_ancestral(gaussian, start, levels, noise_like(start))
     assert found.mean().item() == pytest.approx(MEAN, abs=0.02)
-    assert found.std().item() == pytest.approx(STD, rel=tolerance)
+    # The smaller posterior variance leaves samples too narrow by O(1 / steps).
+    assert found.std().item() == pytest.approx(STD, rel=0.04)
+
+
+@pytest.mark.parametrize("sampler", [euler, heun, dpm_solver_2m, "ancestral"])
+def test_shares_of_a_mixture(sampler):
+    start = 80 * torch.randn(20_000, 1, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    levels = karras_levels(200, 0.02, 80.0, 7.0)
+    found = (
+        ddpm_ancestral(mixture, start, levels, noise_like(start))
+        if sampler == "ancestral"
+        else sampler(mixture, start, levels)
+    )
+    for (share, centre), tolerance in zip(PEAKS, (0.02, 0.02, 0.02), strict=True):
+        near = (found - centre).abs() < 0.35
+        assert near.double().mean().item() == pytest.approx(share, abs=tolerance)
+        assert found[near].mean().item() == pytest.approx(centre, abs=0.02)
+        assert found[near].std().item() == pytest.approx(WIDTH, rel=0.08)
+
+
+def test_ancestral_steps_have_the_posterior_of_a_known_clean_value():
+    """One step from x at sigma to s: N(c + (x - c) s^2 / sigma^2, s^2 (sigma^2 - s^2) / sigma^2)."""
+    start = torch.full((50_000, 1, 1, 1), 3.0, dtype=torch.float64)
+    levels = torch.tensor([2.0, 1.5], dtype=torch.float64)
+    found = ddpm_ancestral(lambda x, sigma: torch.full_like(x, 0.5), start, levels, noise_like(start))
+    assert found.mean().item() == pytest.approx(0.5 + 2.5 * 2.25 / 4, abs=0.02)
+    assert found.var().item() == pytest.approx(2.25 * (4 - 2.25) / 4, rel=0.02)
+
+
+def test_levels_of_ddpm():
+    levels = ddpm_levels(1000)
+    assert levels.shape == (1001,)
+    assert (levels.diff() < 0).all()
+    torch.testing.assert_close(levels[:-1].flip(0), ddpm_sigmas())
+    few = ddpm_levels(7)
+    assert few[0] == levels[0]
+    assert few[-2] == levels[-2]
+    assert few[-1] == 0
+
+
+def test_euler_equals_ddim_of_diffusers():
+    scheduler = DDIMScheduler(beta_start=1e-4, beta_end=0.02, beta_schedule="linear", clip_sample=False)
+    scheduler.set_timesteps(50)
+    kept = scheduler.alphas_cumprod
+    sigmas = torch.cat([((1 - kept) / kept).sqrt()[scheduler.timesteps], torch.zeros(1)])
+    theirs = torch.randn(6, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    start = theirs / kept[scheduler.timesteps[0]].sqrt()
+    for time, sigma in zip(scheduler.timesteps, sigmas[:-1], strict=True):
+        x = theirs / kept[time].sqrt()
+        noise = (x - two_points(x, sigma.expand(6))) / sigma
+        theirs = scheduler.step(noise, time, theirs).prev_sample
+    torch.testing.assert_close(euler(two_points, start, sigmas), theirs, rtol=1e-3, atol=1e-3)
 
 
 @given(st.floats(-5, 5), st.integers(2, 12))
 def test_exact_for_a_constant_estimate(value, steps):
-    levels = noise_levels(steps, 0.1, 10.0, 3.0)[:-1]
+    levels = karras_levels(steps, 0.1, 10.0, 3.0)[:-1]
     start = torch.linspace(-8, 8, 5, dtype=torch.float64).reshape(5, 1, 1, 1)
     found = dpm_solver_2m(lambda x, sigma: torch.full_like(x, value), start, levels)
     torch.testing.assert_close(found, value + (start - value) * (levels[-1] / levels[0]))
@@ -94,7 +218,7 @@ def test_final_zero_gives_the_estimate_at_the_last_level():
 
 def test_pure():
     start = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-    kept, levels = start.clone(), noise_levels(8, 0.1, 10.0, 7.0)
+    kept, levels = start.clone(), karras_levels(8, 0.1, 10.0, 7.0)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = dpm_solver_2m(two_points, start, levels)

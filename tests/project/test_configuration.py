@@ -24,7 +24,7 @@ from satsynth.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[2]
 LAYERS = {"intermediate", "primary", "models", "model_output", "reporting"}
-ENVIRONMENTS = ("base", "smoke", "gpu")
+ENVIRONMENTS = ("base", "smoke", "gpu", "paper")
 DATASETS = sorted(
     path.stem.removeprefix("parameters_dataset_") for path in (ROOT / "conf/base").glob("parameters_dataset_*.yml")
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,10 @@ def test_parameters_are_flattened_by_dots() -> None:
 
 def test_a_folder_outside_of_git_has_no_git_tags(tmp_path: Path) -> None:
     assert tracking.git_tags(tmp_path) == {}
+
+
+def test_nested_metrics_become_numbers_by_dots() -> None:
+    values = {"a": {"b": 1, "c": "text", "d": {"e": 0.5}}, "f": True, "g": None, "h": float("nan")}
+    found = tracking.numbers(values, "fidelity.")
+    assert math.isnan(found.pop("fidelity.h"))
+    assert found == {"fidelity.a.b": 1.0, "fidelity.a.d.e": 0.5}

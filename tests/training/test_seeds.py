@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satsynth.training.seeds import generator, mixed_seed, noise_for
+from satsynth.training.seeds import generator, mixed_seed, noise_source
 
 SMALL = st.integers(0, 2**31)
 
@@ -37,16 +37,19 @@ def test_generators_are_apart_from_the_global_one():
 
 
 @given(seed=SMALL, numbers=st.lists(st.integers(0, 10**6), min_size=1, max_size=5), data=st.data())
-def test_a_row_of_noise_depends_on_its_number_alone(seed, numbers, data):
+def test_a_row_of_noise_depends_on_its_number_and_call_alone(seed, numbers, data):
     i = data.draw(st.integers(0, len(numbers) - 1))
-    batch = noise_for(seed, numbers, (2, 3))
-    assert batch.shape == (len(numbers), 2, 3)
-    assert batch.dtype == torch.float32
-    assert torch.equal(batch[i], noise_for(seed, [numbers[i]], (2, 3))[0])
+    together, alone = noise_source(seed, numbers, (2, 3)), noise_source(seed, [numbers[i]], (2, 3))
+    for _ in range(3):
+        batch = together()
+        assert batch.shape == (len(numbers), 2, 3)
+        assert batch.dtype == torch.float32
+        assert torch.equal(batch[i], alone()[0])
 
 
-def test_noise_is_standard_normal_and_independent_between_rows():
-    noise = noise_for(0, range(200), (500,)).numpy()
+def test_noise_is_standard_normal_and_independent_between_rows_and_calls():
+    source = noise_source(0, range(100), (500,))
+    noise = torch.cat([source(), source()]).numpy()
     assert abs(noise.mean()) < 0.02
     assert noise.std() == pytest.approx(1, abs=0.02)
     correlations = np.corrcoef(noise)[np.triu_indices(200, 1)]

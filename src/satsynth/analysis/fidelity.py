@@ -10,25 +10,39 @@ import numpy as np
 FEATURES = "encoder, mean over space, standardised by train"
 
 
-def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the unbiased squared maximum mean discrepancy of two sets of features under a cubic kernel.
+def bandwidth_of(reference: np.ndarray) -> float:
+    """Return the median distance between rows of the reference ``(N, F)``, of at most 1000 of them evenly spread."""
+    rows = reference[np.linspace(0, len(reference) - 1, min(len(reference), 1000)).astype(int)]
+    return float(np.sqrt(np.median(_square_distances(rows, rows)[np.triu_indices(len(rows), 1)]))) or 1.0
+
+
+def kernel_distance(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
+    """Return the unbiased squared maximum mean discrepancy of two sets of features under a Gaussian kernel.
+
+    The kernel is bounded, so that a few outliers cannot decide; a cubic one (KID) in features of a small network is
+    ruled by them.
 
     Args:
         a: ``(N, F)`` features.
         b: ``(M, F)`` features.
+        bandwidth: Standard deviation of the kernel, the same for all sets compared.
 
     Returns:
-        The distance; around zero, possibly below, for sets of one distribution; NaN if a set has fewer than two rows.
+        The distance, at most 2; around zero, possibly below, for sets of one distribution; NaN if a set has fewer than
+        two rows.
 
-    Source: Binkowski et al., arXiv 1801.01401, section 4 (kernel inception distance, here in other features).
+    Source: Gretton et al., JMLR 13 (2012), lemma 6; for images Jayasumana et al., arXiv 2401.09603.
     """
     if min(len(a), len(b)) < 2:
         return float("nan")
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    scale = a.shape[1]
-    aa, bb, ab = ((x @ y.T / scale + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
+    aa, bb, ab = (np.exp(_square_distances(x, y) / (-2 * bandwidth**2)) for x, y in ((a, a), (b, b), (a, b)))
     n, m = len(a), len(b)
     return float((aa.sum() - np.trace(aa)) / (n * (n - 1)) + (bb.sum() - np.trace(bb)) / (m * (m - 1)) - 2 * ab.mean())
+
+
+def _square_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0)
 
 
 def standardise(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
@@ -95,14 +109,15 @@ def fidelity_facts(
     """
     names = [name for name in images if name != "train"]
     reference, *others = standardise(features["train"], *(features[name] for name in names))
-    kernel = {name: kernel_distance(reference, other) for name, other in zip(names, others, strict=True)}
+    width = bandwidth_of(reference)
+    kernel = {name: kernel_distance(reference, other, width) for name, other in zip(names, others, strict=True)}
     spectra = {name: radial_spectrum(part) for name, part in images.items()}
     colors = {name: color_histogram(part) for name, part in images.items()}
     return spectra, {
         "reference": "train",
         "tiles": "of val and test only those that `tiling.keep` would keep in train",
         "images": {name: len(part) for name, part in images.items()},
-        "kernel_distance": {**kernel, "train_halves": kernel_distance(reference[halves], reference[~halves])},
+        "kernel_distance": {**kernel, "train_halves": kernel_distance(reference[halves], reference[~halves], width)},
         "color_distance": {name: histogram_distance(colors["train"], colors[name]) for name in names},
         "spectrum_distance": {name: spectrum_distance(spectra["train"], spectra[name]) for name in names},
     }

@@ -33,6 +33,7 @@ class LabelCode:
             signs = torch.eye(classes, dtype=torch.int64)
         else:
             raise ValueError(f"no label code '{kind}'; there are 'bits' and 'one_hot'")
+        self.scale = scale
         self.codebook = (signs.float() * 2 - 1) * scale
         self._tables: dict[torch.device, torch.Tensor] = {}
 

@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import load_file
 
 from satsynth.diffusion.codes import LabelCode
-from satsynth.diffusion.denoiser import PRECONDITIONINGS, Denoiser
+from satsynth.diffusion.denoiser import Denoiser
 from satsynth.diffusion.network import StemUNet
+from satsynth.diffusion.preconditionings import preconditioning_of
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
 from satsynth.diffusion.settings import GeneratorSettings
 
@@ -25,11 +26,16 @@ class Generator:
         self.code = LabelCode(settings.label_code, classes, settings.label_scale)
         self.channels = 3 + self.code.channels
         network = StemUNet(self.channels, settings.network)
-        self.denoiser = Denoiser(network, PRECONDITIONINGS[settings.preconditioning]())
+        self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning))
 
     def join(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Return joint pairs ``(B, 3 + C, H, W)`` of images ``(B, 3, H, W)`` and masks ``(B, H, W)``."""
         return torch.cat([images, self.code.encode(masks)], 1)
+
+    def denoise_clipped(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """Return the denoiser's estimate, kept in the range of pairs: +-1 for images, +-scale for label channels."""
+        clean = self.denoiser(noisy, sigma)
+        return torch.cat([clean[:, :3].clamp(-1, 1), clean[:, 3:].clamp(-self.code.scale, self.code.scale)], 1)
 
     def split(self, joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images ``(B, 3, H, W)`` and masks ``(B, H, W)`` int64 of joint pairs."""

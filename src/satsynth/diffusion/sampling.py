@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from satsynth.diffusion.generator import Generator, load_generator
-from satsynth.diffusion.samplers import dpm_solver_2m, noise_levels
+from satsynth.diffusion.samplers import Denoise, ddpm_levels, karras_levels, sampler_of
 from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import SamplingSettings
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast, choose_device
-from satsynth.training.seeds import noise_for
+from satsynth.training.seeds import noise_source
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
@@ -53,11 +53,19 @@ def draw(
     Returns:
         Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` uint8.
     """
-    sigmas = noise_levels(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
-    noise = noise_for(settings.seed, numbers, (generator.channels, side, side)) * settings.sigma_max
-    start = noise.to(device, non_blocking=True, memory_format=torch.channels_last)
+    if settings.schedule == "ddpm":
+        sigmas = ddpm_levels(settings.steps)
+    else:
+        sigmas = karras_levels(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
+    source = noise_source(settings.seed, numbers, (generator.channels, side, side))
+
+    def noise() -> torch.Tensor:
+        return source().to(device, non_blocking=True, memory_format=torch.channels_last)
+
+    sample = sampler_of(settings.sampler, noise)
+    denoise: Denoise = generator.denoise_clipped if settings.clip else generator.denoiser
     with autocast(device, compute):
-        joint = dpm_solver_2m(generator.denoiser, start, sigmas)
+        joint = sample(denoise, noise() * sigmas[0].item(), sigmas)
     images, masks = generator.split(joint.float())
     return to_image(images), masks.to(torch.uint8).cpu().numpy()
 

@@ -34,8 +34,11 @@ class NetworkSettings(Frozen):
 
 
 class NoiseSettings(Frozen):
-    """Noise levels seen in training: ln sigma is normal."""
+    """Noise levels seen in training."""
 
+    kind: Literal["lognormal", "ddpm"] = Field(
+        default="lognormal", description="`lognormal`: ln sigma is normal. `ddpm`: DDPM's 1000 levels, equally often."
+    )
     mean: float = Field(default=0.3, description="Mean of ln sigma.")
     std: float = Field(default=1.3, description="Standard deviation of ln sigma.", gt=0)
 
@@ -46,7 +49,9 @@ class GeneratorSettings(Frozen):
     network: NetworkSettings = NetworkSettings()
     label_code: Literal["bits", "one_hot"] = Field(default="bits", description="How a class index becomes channels.")
     label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0)
-    preconditioning: Literal["clean", "edm"] = Field(default="clean", description="What the network predicts.")
+    preconditioning: Literal["clean", "edm", "ddpm_epsilon", "ddpm_clean"] = Field(
+        default="clean", description="What the network is given and predicts; those of DDPM have its 1000 noise levels."
+    )
 
 
 class DiffusionSettings(Frozen):
@@ -68,7 +73,15 @@ class SamplingSettings(Frozen):
 
     ratio: float = Field(default=1.0, description="Synthetic pairs for each real training pair.", gt=0)
     max_pairs: int | None = Field(default=None, description="Cap on the number of synthetic pairs; none without.", ge=1)
-    steps: int = Field(default=24, description="Evaluations of the denoiser for each pair.", ge=2)
+    sampler: Literal["dpm_solver_2m", "heun", "euler", "ddpm_ancestral"] = Field(
+        default="dpm_solver_2m", description="How the noise is taken away; `heun` evaluates the denoiser twice a step."
+    )
+    steps: int = Field(default=24, description="Noise levels from the largest to zero.", ge=2, le=1000)
+    schedule: Literal["karras", "ddpm"] = Field(
+        default="karras",
+        description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
+    )
+    clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
     sigma_max: float = Field(default=80.0, gt=0, description="Largest noise level.")
     sigma_min: float = Field(default=0.02, gt=0, description="Smallest noise level before zero.")
     rho: float = Field(

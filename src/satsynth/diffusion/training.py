@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.network import check_size
+from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
 from satsynth.pairs.cache import DecodedPairs
@@ -29,9 +30,12 @@ LOSS = 2
 
 
 def draw_sigmas(noise: NoiseSettings, size: int, random: torch.Generator) -> torch.Tensor:
-    """Return noise levels ``(size,)``: ln sigma is normal, one draw from each of ``size`` equally likely strata."""
+    """Return noise levels ``(size,)``, one draw from each of ``size`` equally likely strata of their distribution."""
     spread = torch.arange(size, device=random.device) + torch.rand(size, generator=random, device=random.device)
     uniform = (spread / size).clamp(1e-5, 1 - 1e-5)
+    if noise.kind == "ddpm":
+        table = ddpm_sigmas().to(random.device, torch.float32)
+        return table[(uniform * len(table)).long()]
     return (noise.mean + noise.std * torch.special.ndtri(uniform)).exp()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ def generator(*numbers: int, device: torch.device | str = "cpu") -> torch.Genera
     return torch.Generator(device).manual_seed(mixed_seed(*numbers))
 
 
-def noise_for(seed: int, numbers: Iterable[int], shape: tuple[int, ...]) -> torch.Tensor:
-    """Return standard normal noise, one independent draw for each number.
+def noise_source(seed: int, numbers: Iterable[int], shape: tuple[int, ...]) -> Callable[[], torch.Tensor]:
+    """Return a function that gives new standard normal noise at each call, independent for each number.
 
     Args:
         seed: Seed of the whole set.
@@ -28,6 +28,8 @@ def noise_for(seed: int, numbers: Iterable[int], shape: tuple[int, ...]) -> torc
         shape: Shape of one draw.
 
     Returns:
-        ``(N, *shape)`` float32 on the CPU; row i depends on (seed, number i) alone, so on no batch size.
+        A function that gives ``(N, *shape)`` float32 on the CPU; row i of call j depends on (seed, number i, j) alone,
+        so on no batch size.
     """
-    return torch.stack([torch.randn(shape, generator=generator(seed, number)) for number in numbers])
+    randoms = [generator(seed, number) for number in numbers]
+    return lambda: torch.stack([torch.randn(shape, generator=random) for random in randoms])

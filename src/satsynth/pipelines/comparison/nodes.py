@@ -25,7 +25,7 @@ from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 SPLITS = ("train", "val", "test")
 MOST_IMAGES = 5000
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"

@@ -1,0 +1,164 @@
+"""What the benchmarks share: tiles, parameters, and measures of how real a set of pairs is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from satsynth.analysis import fidelity
+from satsynth.analysis.masks import like, mask_statistics
+from satsynth.pairs.cache import DecodedPairs, decoded
+from satsynth.pairs.store import PairStore
+from satsynth.pairs.tiling import comparable_rows
+from satsynth.pipelines.steps import RunSettings, digests, remembered, scenes_of
+from satsynth.segmentation.features import image_features
+from satsynth.segmentation.saved import SavedNetwork, run_row
+from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
+from satsynth.segmentation.training import HeldOut, train_network
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import Step, WorkFolder
+
+PROJECT = Path(__file__).resolve().parents[1]
+VERSION = 1
+NETWORK = SegmentationNetwork(
+    architecture="fpn",
+    encoder="tu-mobilenetv3_small_100",
+    options={"decoder_pyramid_channels": 64, "decoder_segmentation_channels": 64},
+)
+# The judge is trained for longer than the small networks of a first run: its features measure all the others.
+JUDGE = TrainingSettings(images=16_000, batch_size=16, learning_rate=4e-3, evaluations=4)
+TRAINING = TrainingSettings(images=8_000, batch_size=16, learning_rate=4e-3, evaluations=2)
+
+
+def tiles_of(dataset: str, raw: str | None) -> PairStore:
+    """Return the newest tiles of a data set, made by the pipelines if there are none."""
+    folder = PROJECT / "data" / "03_primary" / "base" / dataset / "tiles"
+    if not folder.exists():
+        given = f"dataset={dataset}" + (f",raw={raw}" if raw else "")
+        for pipeline in ("ingestion", "tiling"):
+            command = [sys.executable, "-m", "kedro", "run", f"--pipeline={pipeline}", f"--params={given}"]
+            subprocess.run(command, cwd=PROJECT, check=True)
+    return PairStore(max(folder.glob("*/tiles")))
+
+
+def parameters() -> Any:
+    """Return those parameters of `conf/base` that need no data set."""
+    loaded = {
+        name: OmegaConf.load(PROJECT / "conf" / "base" / f"{file}.yml")[name]
+        for name, file in (
+            ("compute", "parameters"),
+            ("diffusion", "parameters_diffusion"),
+            ("sampling", "parameters_sampling"),
+        )
+    }
+    return OmegaConf.create(loaded)
+
+
+class Measures:
+    """Measures sets of pairs against real training pairs.
+
+    Args:
+        tiles: Real pairs.
+        compute: Where.
+    """
+
+    def __init__(self, tiles: PairStore, compute: ComputeSettings) -> None:
+        """Train the judge, or find it trained."""
+        self.tiles, self.compute = tiles, compute
+        self.run = RunSettings(project=str(PROJECT))
+        self.train = decoded(tiles, "train", self.run.work)
+        folder = self._trained("judge", JUDGE, [self.train], 0, {})
+        self.judge, self.judge_row = SavedNetwork(folder.result), run_row(folder)
+        self.reference = image_features(self.judge, np.asarray(self.train.images), compute)
+        self.masks = mask_statistics(self.train.masks, tiles.class_names)
+
+    def distance(self, images: np.ndarray, other: np.ndarray | None = None) -> float:
+        """Return the kernel distance of some images to the real training images."""
+        features = image_features(self.judge, images, self.compute) if other is None else other
+        reference, found = fidelity.standardise(self.reference, features)
+        return fidelity.kernel_distance(reference, found, fidelity.bandwidth_of(reference))
+
+    def yardsticks(self) -> dict[str, Any]:
+        """Return the same measures of real pairs, and of a network trained on them."""
+        reference = fidelity.standardise(self.reference)[0]
+        halves = fidelity.scene_halves(scenes_of(self.tiles, ["train"]))
+        width = fidelity.bandwidth_of(reference)
+        splits = {split: decoded(self.tiles, split, self.run.work) for split in ("val", "test")}
+        return {
+            "judge_miou": self.judge_row["miou"],
+            "kernel_distance": {
+                "train_halves": fidelity.kernel_distance(reference[halves], reference[~halves], width),
+                **{
+                    split: self.distance(np.asarray(pairs.images)[comparable_rows(self.tiles, split)])
+                    for split, pairs in splits.items()
+                },
+            },
+            "masks": {"train": self.masks}
+            | {split: mask_statistics(pairs.masks, self.tiles.class_names) for split, pairs in splits.items()},
+            "real_only": self._miou("real", [self.train], {}, range(2)),
+        }
+
+    def of(self, images: np.ndarray, masks: np.ndarray, seeds: Sequence[int]) -> dict[str, Any]:
+        """Measure synthetic pairs.
+
+        Args:
+            images: ``(N, H, W, 3)`` uint8.
+            masks: ``(N, H, W)`` uint8.
+            seeds: Seeds of the networks trained on them alone and tested on real scenes.
+        """
+        statistics = mask_statistics(masks, self.tiles.class_names)
+        digest = {"pairs": fidelity_digest(images, masks)}
+        return {
+            "kernel_distance": self.distance(images),
+            "masks": statistics,
+            "masks_like": f"{sum(like(statistics, self.masks).values())} of {len(statistics)}",
+            "spectrum_distance": fidelity.spectrum_distance(
+                fidelity.radial_spectrum(np.asarray(self.train.images)), fidelity.radial_spectrum(images)
+            ),
+            **self._miou("synthetic", [DecodedPairs(images, masks)], digest, seeds),
+        }
+
+    def _miou(self, kind: str, sources: list[DecodedPairs], facts: dict[str, Any], seeds: Sequence[int]) -> Any:
+        rows = [run_row(self._trained(kind, TRAINING, sources, seed, facts)) for seed in seeds]
+        names = ["miou", *(f"iou_{name}" for name in self.tiles.class_names)]
+        return {name: float(np.mean([row[name] for row in rows])) for name in names}
+
+    def _trained(
+        self, kind: str, training: TrainingSettings, sources: list[DecodedPairs], seed: int, facts: dict[str, Any]
+    ) -> WorkFolder:
+        held_out = [
+            HeldOut(decoded(self.tiles, split, self.run.work), scenes_of(self.tiles, [split]))
+            for split in ("val", "test")
+        ]
+
+        def train(folder: WorkFolder) -> None:
+            train_network(
+                folder,
+                NETWORK,
+                sources,
+                *held_out,
+                class_names=self.tiles.class_names,
+                seed=seed,
+                settings=training,
+                compute=self.compute,
+                on_metrics=lambda step, values: None,
+                facts={"kind": kind, "seed": seed},
+                title=f"{kind} {seed}",
+                keep_weights=kind == "judge",
+            )
+
+        settings = {"kind": kind, "seed": seed, "training": training.model_dump(mode="json"), **facts}
+        return remembered(self.run, Step("benchmark", VERSION, digests(tiles=self.tiles), settings), train)
+
+
+def fidelity_digest(images: np.ndarray, masks: np.ndarray) -> str:
+    """Return the SHA-256 of a set of pairs."""
+    import hashlib
+
+    return hashlib.sha256(images.tobytes() + masks.tobytes()).hexdigest()

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+
+from satsynth.analysis.masks import like, mask_statistics, region_sizes
+
+shapes = st.tuples(st.integers(1, 9), st.integers(1, 9))
+small_masks = arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 2, 255]))
+
+
+@given(small_masks)
+def test_regions_against_scipy(mask):
+    expected = []
+    for k in range(3):
+        labels, number = ndimage.label(mask == k, structure=np.ones((3, 3)))
+        expected += ndimage.sum_labels(mask == k, labels, range(1, number + 1)).astype(int).tolist()
+    assert sorted(region_sizes(mask, 3)) == sorted(expected)
+    assert region_sizes(mask, 3).sum() == (mask != 255).sum()
+
+
+def test_statistics_of_a_drawn_mask():
+    mask = np.zeros((16, 16), np.uint8)
+    mask[2, 2] = 1  # alone
+    mask[5:7, 5:9] = 1  # 8 pixels
+    mask[10:16, 10:16] = 2  # 36 pixels
+    mask[0] = 255
+    empty = np.full((16, 16), 255, np.uint8)
+    found = mask_statistics([mask, empty], ["a", "b", "c"])
+    labelled = 15 * 16
+    assert found["isolated"] == pytest.approx(1 / labelled)
+    assert found["small"] == pytest.approx(9 / labelled)
+    assert found["regions"] == 2
+    assert found["share.b"] == pytest.approx(9 / labelled)
+    assert sum(found[f"share.{name}"] for name in "abc") == pytest.approx(1)
+
+
+def test_pixels_that_touch_at_a_corner_are_not_isolated():
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2, 2] = mask[3, 3] = 1
+    assert mask_statistics([mask], ["a", "b"])["isolated"] == 0
+
+
+def test_like_real_ones():
+    reference = {"isolated": 0.01, "regions": 4.0, "share.rare": 0.0001, "share.none": 0.0}
+    assert all(like(reference, reference).values())
+    found = like({"isolated": 0.0151, "regions": 2.7, "share.rare": 0.0, "share.none": 0.0004}, reference)
+    # The rare class counts as 0.02 %: none of it is no miss, twice the floor is one.
+    assert found == {"isolated": False, "regions": True, "share.rare": True, "share.none": False}
+
+
+def test_no_masks():
+    assert mask_statistics([], ["a"]) == {"isolated": 0, "small": 0, "regions": 0, "share.a": 0}
