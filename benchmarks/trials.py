@@ -58,9 +58,8 @@ def main() -> None:
             "tile_size": tiles.tile_size,
             "scenes": sorted(set(scenes_of(tiles, ["train"]))),
         }
-        train_generator(
-            folder, decoded(tiles, "train", measures.run.work), origin, settings, compute, lambda step, values: None
-        )
+        pairs, val = (decoded(tiles, split, measures.run.work) for split in ("train", "val"))
+        train_generator(folder, pairs, val, origin, settings, compute, lambda step, values: None)
 
     began = time.monotonic()
     used = settings.model_dump(mode="json")

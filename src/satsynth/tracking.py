@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from satsynth.work.files import read_json, write_json
 from satsynth.work.folder import WorkFolder
 
@@ -60,6 +62,10 @@ class Child:
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Log metrics at a step."""
         self._tracker.metrics(self._key, step, values)
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Log a picture ``(H, W, 3)`` uint8 at a step."""
+        self._tracker.image(self._key, step, name, picture)
 
 
 class Tracker:
@@ -112,6 +118,10 @@ class Tracker:
         """Log metrics of the run known as ``key`` (empty: the parent)."""
         now = int(time.time() * 1000)
         self._queue.put(lambda: self._collect(key, step, values, now))
+
+    def image(self, key: str, step: int, name: str, picture: np.ndarray) -> None:
+        """Log a picture ``(H, W, 3)`` uint8 of the run known as ``key``."""
+        self._queue.put(lambda: self._client.log_image(self._runs[key], picture, key=name, step=step))
 
     def tag(self, key: str, value: str) -> None:
         """Tag the parent run."""
@@ -245,6 +255,9 @@ class NoTracker:
         """Track nothing."""
 
     def metrics(self, key: str, step: int, values: Mapping[str, float]) -> None:
+        """Track nothing."""
+
+    def image(self, key: str, step: int, name: str, picture: np.ndarray) -> None:
         """Track nothing."""
 
 

@@ -28,10 +28,10 @@ def training_pairs():
 def train_tiny(training_pairs):
     """Return a function that trains a tiny generator in a work folder under a root."""
 
-    def train(root, images=48, seed=0, on_metrics=lambda step, metrics: None, checkpoint_seconds=1e-9):
+    def train(root, images=48, seed=0, on_metrics=lambda step, metrics: None, checkpoint_seconds=1e-9, only=10, **more):
         network = NetworkSettings(stem=8, widths=(16, 32), layers=1)
         settings = DiffusionSettings(
-            model=GeneratorSettings(network=network), images=images, batch_size=2, learning_rate=5e-3, seed=seed
+            model=GeneratorSettings(network=network), images=images, batch_size=2, learning_rate=5e-3, seed=seed, **more
         )
         origin = {
             "classes": [{"name": f"class {k}", "color": [k, 0, 0]} for k in range(CLASSES)],
@@ -40,8 +40,10 @@ def train_tiny(training_pairs):
         }
         compute = ComputeSettings(device="cpu", checkpoint_seconds=checkpoint_seconds)
         step = Step("diffusion", 1, {"tiles": "0"}, settings.model_dump(mode="json"))
+        seen = training_pairs.take(np.arange(only))
         with work_folder(root, step) as folder, single_thread():
-            return train_generator(folder, training_pairs, origin, settings, compute, on_metrics)
+            held_out = training_pairs.take(np.arange(7, 10))
+            return train_generator(folder, seen, held_out, origin, settings, compute, on_metrics)
 
     return train
 

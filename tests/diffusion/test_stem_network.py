@@ -10,9 +10,9 @@ from satsynth.pairs.settings import TilingSettings
 from satsynth.work.errors import SatSynthError
 
 
-def network_of(stem, widths, attention=True, channels=5):
+def network_of(stem, widths, attention=True, channels=5, **more):
     torch.manual_seed(0)
-    return StemUNet(channels, NetworkSettings(stem=stem, widths=widths, attention=attention))
+    return StemUNet(channels, NetworkSettings(stem=stem, widths=widths, attention=attention, **more))
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,17 @@ def test_shape(stem, widths, attention, side):
     assert network(torch.randn(2, 5, side, side), torch.tensor([0.0, 100.0])).shape == (2, 5, side, side)
 
 
-def test_first_estimate_is_zero():
-    network = network_of(8, (16, 32))
+@pytest.mark.parametrize("head", [0, 8])
+@pytest.mark.parametrize("patch_kernel", [1, 3])
+def test_first_estimate_is_zero(head, patch_kernel):
+    network = network_of(8, (16, 32), head=head, patch_kernel=patch_kernel)
     assert not network(torch.randn(1, 5, 32, 32), torch.zeros(1)).any()
 
 
-def test_every_weight_is_used_and_the_noise_condition_matters():
-    network = network_of(8, (16, 32))
-    torch.nn.init.normal_(network.unet.conv_out.weight)
+@pytest.mark.parametrize("head", [0, 8])
+def test_every_weight_is_used_and_the_noise_condition_matters(head):
+    network = network_of(8, (16, 32), head=head)
+    torch.nn.init.normal_(network.head[-1].weight if head else network.unet.conv_out.weight)
     pairs = torch.randn(1, 5, 32, 32)
     low, high = network(pairs, torch.tensor([-500.0])), network(pairs, torch.tensor([500.0]))
     assert not torch.allclose(low, high)
@@ -86,3 +89,23 @@ def test_check_size_accepts_multiples_and_recommends_one(stem, levels, size):
 def test_widths_that_cannot_be_built_are_refused(widths):
     with pytest.raises(ValidationError, match="widths"):
         NetworkSettings(widths=widths)
+
+
+def test_the_head_sees_single_pixels_of_the_noisy_pair():
+    """With the U-Net silent, a change of one pixel reaches its 5 x 5 neighbourhood and no further."""
+    network = network_of(8, (16, 32), head=8)
+    torch.nn.init.normal_(network.head[-1].weight)
+    torch.nn.init.zeros_(network.unet.conv_out.weight)
+    torch.nn.init.zeros_(network.unet.conv_out.bias)
+    pairs = torch.randn(1, 5, 32, 32)
+    other = pairs.clone()
+    other[0, 1, 10, 20] += 1
+    changed = (network(pairs, torch.zeros(1)) != network(other, torch.zeros(1))).any(1)[0].nonzero()
+    assert changed.min(0).values.tolist() == [8, 18]
+    assert changed.max(0).values.tolist() == [12, 22]
+
+
+def test_patches_may_be_taken_by_convolutions_of_one_position():
+    network = network_of(8, (16, 32), patch_kernel=1)
+    assert network.unet.conv_in.weight.shape == (16, 5 * 64, 1, 1)
+    assert network.unet.conv_out.weight.shape == (5 * 64, 16, 1, 1)

@@ -3,8 +3,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import satsynth.segmentation.training as training
 import satsynth.training.loop as loop
@@ -14,22 +12,12 @@ from satsynth.segmentation.features import load_network
 from satsynth.segmentation.metrics import scores
 from satsynth.segmentation.saved import SavedNetwork, run_row
 from satsynth.segmentation.settings import TrainingSettings
-from satsynth.segmentation.training import HeldOut, evaluate, look_points
+from satsynth.segmentation.training import HeldOut, evaluate
+from satsynth.training.loop import look_points
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
-
-
-@given(steps=st.integers(1, 500), evaluations=st.integers(1, 20))
-def test_look_points(steps, evaluations):
-    looks = look_points(steps, evaluations)
-    assert max(looks) == steps
-    assert min(looks) >= steps / 2
-    assert len(looks) <= evaluations
-    if steps >= 2 * evaluations:
-        assert len(looks) == evaluations
-        assert np.ptp(np.diff(sorted(looks))) <= 1 if evaluations > 1 else True
 
 
 class Brightness(torch.nn.Module):
@@ -64,7 +52,7 @@ def test_row_and_files(trained_small):
     assert row == run_row(folder)
     assert {path.name for path in folder.result.iterdir()} == {"manifest.json", "model.safetensors", "timing.json"}
     assert (row["network"], row["ratio"], row["seed"], row["steps"]) == ("small", 0.5, 0, 10)
-    assert row["best_step"] in look_points(10, 3)
+    assert row["best_step"] in look_points(5, 10, 3)
     assert row["seconds"] > 0
     manifest = folder.manifest()
     assert sorted(manifest["confusion"]) == ["a", "b", "c"]
@@ -94,7 +82,7 @@ def test_the_best_look_is_chosen_and_the_first_of_equals(train_small, tmp_path, 
     _, row = train_small(
         tmp_path, on_metrics=lambda step, m: told.update({(step, name): value for name, value in m.items()})
     )
-    looks = sorted(look_points(10, 3))
+    looks = sorted(look_points(5, 10, 3))
     assert [step for step, name in told if name == "val_miou"] == looks
     assert row["best_step"] == looks[best]
     assert row["val_miou"] == told[looks[best], "val_miou"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+from typing import cast
+
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from satsynth.diffusion.codes import LabelCode
 from satsynth.diffusion.denoiser import Denoiser
@@ -27,6 +31,12 @@ class Generator:
         self.channels = 3 + self.code.channels
         network = StemUNet(self.channels, settings.network)
         self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning))
+
+    def with_denoiser(self, denoiser: nn.Module) -> Generator:
+        """Return the same generator with another denoiser, for example of averaged weights."""
+        other = copy.copy(self)
+        other.denoiser = cast(Denoiser, denoiser)
+        return other
 
     def join(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Return joint pairs ``(B, 3 + C, H, W)`` of images ``(B, 3, H, W)`` and masks ``(B, H, W)``."""

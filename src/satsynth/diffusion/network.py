@@ -31,7 +31,7 @@ class StemUNet(nn.Module):
         lowest = "Attn" if settings.attention else ""
         self.unet = UNet2DModel(
             in_channels=channels * settings.stem**2,
-            out_channels=channels * settings.stem**2,
+            out_channels=(settings.head or channels) * settings.stem**2,
             block_out_channels=settings.widths,
             layers_per_block=settings.layers,
             norm_num_groups=GROUPS,
@@ -40,14 +40,27 @@ class StemUNet(nn.Module):
             down_block_types=["DownBlock2D"] * (levels - 1) + [f"{lowest}DownBlock2D"],
             up_block_types=[f"{lowest}UpBlock2D"] + ["UpBlock2D"] * (levels - 1),
         )
+        # Wide patches make 3 x 3 convolutions here as dear as all those of the highest resolution.
+        self.unet.conv_in = nn.Conv2d(
+            self.unet.config.in_channels, settings.widths[0], settings.patch_kernel, padding="same"
+        )
+        self.unet.conv_out = nn.Conv2d(
+            settings.widths[0], self.unet.config.out_channels, settings.patch_kernel, padding="same"
+        )
+        last = self.unet.conv_out
+        self.head: nn.Module | None = None
+        if settings.head:
+            last = nn.Conv2d(settings.head, channels, 3, padding=1)
+            self.head = nn.Sequential(nn.Conv2d(settings.head + channels, settings.head, 3, padding=1), nn.SiLU(), last)
         # The first estimate is zero, the mean of the data.
-        nn.init.zeros_(self.unet.conv_out.weight)
-        nn.init.zeros_(self.unet.conv_out.bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, pairs: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Map ``(B, C, H, W)`` and the noise condition ``(B,)`` to ``(B, C, H, W)``."""
         patches = F.pixel_unshuffle(pairs, self.stem)
-        return F.pixel_shuffle(self.unet(patches, noise, return_dict=False)[0], self.stem)
+        features = F.pixel_shuffle(self.unet(patches, noise, return_dict=False)[0], self.stem)
+        return features if self.head is None else self.head(torch.cat([features, pairs], 1))
 
 
 def check_size(settings: NetworkSettings, tile_size: int) -> None:

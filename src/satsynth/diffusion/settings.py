@@ -24,6 +24,16 @@ class NetworkSettings(Frozen):
     layers: int = Field(default=1, description="Residual blocks at each resolution.", ge=1)
     attention: bool = Field(default=True, description="Self-attention at the lowest resolution.")
 
+    patch_kernel: Literal[1, 3] = Field(
+        default=3, description="Side of the convolutions that take patches in and give them out."
+    )
+    head: int = Field(
+        default=0,
+        ge=0,
+        description="Channels of a small network at full resolution behind the U-Net, which also sees the noisy pair; "
+        "0 for none.",
+    )
+
     @model_validator(mode="after")
     def _groups(self) -> NetworkSettings:
         if any(width % 8 for width in self.widths):
@@ -61,11 +71,21 @@ class DiffusionSettings(Frozen):
     noise: NoiseSettings = NoiseSettings()
     images: int = Field(description="Training budget in images.", ge=1)
     batch_size: int = Field(default=16, description="Pairs a step.", ge=1)
-    learning_rate: float = Field(default=4e-4, description="Peak learning rate of AdamW.", gt=0)
+    optimizer: Literal["adamw", "muon"] = Field(default="adamw", description="Muon: for matrices and convolutions.")
+    learning_rate: float = Field(default=4e-4, description="Peak learning rate.", gt=0)
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     ema: float = Field(default=0.999, ge=0, lt=1, description="Decay of the moving average of weights.")
     seed: int = Field(default=0, ge=0, description="Seed of initialisation, order, augmentation and noise.")
+    looks: int = Field(
+        default=4,
+        ge=1,
+        description="How often, at even distances, errors on held-out scenes are measured and some pairs are drawn.",
+    )
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="Which averaged weights are kept: the last, or those of the look with the smallest `val_error`.",
+    )
 
 
 class SamplingSettings(Frozen):

@@ -7,24 +7,28 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from timm.optim.muon import Muon
+from torch import nn
 
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.network import check_size
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
+from satsynth.diffusion.watching import Pictures, Watch
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device
 from satsynth.training.ema import ema_of
-from satsynth.training.loop import MetricLog, Training, train, warm_cosine
+from satsynth.training.loop import MetricLog, Training, look_points, train, warm_cosine
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
 from satsynth.work.folder import WorkFolder
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 # What a seed is used for; order and augmentation have 0 and 1.
 LOSS = 2
 
@@ -61,23 +65,35 @@ def joint_loss(
     return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
 
 
+def _optimizer(network: nn.Module, settings: DiffusionSettings) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+    # Of timm, since PyTorch's own takes no convolutions. Its steps have the size of AdamW's, whose rates it shares.
+    return Muon(network.parameters(), rate, decay, nesterov=True, betas=(0.9, 0.99))
+
+
 def train_generator(
     folder: WorkFolder,
     pairs: DecodedPairs,
+    val: DecodedPairs,
     origin: Mapping[str, Any],
     settings: DiffusionSettings,
     compute: ComputeSettings,
     on_metrics: MetricLog,
+    on_pictures: Pictures = lambda step, images, masks: None,
 ) -> SavedGenerator:
     """Train a generator to the end of its budget, continuing what the folder holds.
 
     Args:
         folder: Work folder.
         pairs: Real training pairs.
+        val: Real pairs of held-out scenes, only to be looked at (and to choose among looks, with `keep: best`).
         origin: ``classes``, ``tile_size`` and ``scenes`` for the manifest.
         settings: What to train and how.
         compute: Where.
         on_metrics: Called with step and metrics as training goes on.
+        on_pictures: Called at each look with step, images and masks drawn from fixed seeds.
 
     Raises:
         SatSynthError: The tile size does not fit the network, or the loss is not finite.
@@ -88,9 +104,10 @@ def train_generator(
     generator = Generator(settings.model, len(origin["classes"]))
     network = generator.denoiser.to(device).to(memory_format=torch.channels_last)
     average = ema_of(network, settings.ema)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay, fused=True
-    )
+    averaged = generator.with_denoiser(average.module)
+    best = BestWeights()
+    watch = Watch(pairs, val, device, compute, on_pictures)
+    optimizer = _optimizer(network, settings)
 
     def step_loss(
         images: torch.Tensor, masks: torch.Tensor, seen: int
@@ -103,6 +120,16 @@ def train_generator(
             return joint_loss(generator, images, masks, sigma, noise)
 
     steps = max(1, settings.images // settings.batch_size)
+    looks = look_points(0, steps, settings.looks)
+
+    def after_step(done: int) -> Mapping[str, float]:
+        average.update_parameters(network)
+        if done not in looks:
+            return {}
+        errors = watch.look(averaged, done)
+        best.offer(-errors["val_error"], done, average.module)
+        return errors
+
     training = Training(
         title="Diffusion",
         network=network,
@@ -112,19 +139,21 @@ def train_generator(
         batch_size=settings.batch_size,
         rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),
         clip=settings.clip,
-        parts={"network": network, "optimizer": optimizer, "average": average},
-        after_step=lambda done: average.update_parameters(network),
+        parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
+        after_step=after_step,
     )
     stream = PairStream([pairs], settings.seed)
     train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
-    for name, module in ((WEIGHTS, network), (AVERAGED, average.module)):
+    kept = best.weights if settings.keep == "best" else average.module.state_dict()
+    for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
         with atomic(folder.result / name) as temporary:
-            save_file({key: value.contiguous() for key, value in module.cpu().state_dict().items()}, temporary)
+            save_file({key: value.cpu().contiguous() for key, value in weights.items()}, temporary)
     write_json(folder.result / "history.json", training.history)
     manifest = {
         "kind": "generator",
         "model": settings.model.model_dump(mode="json"),
         "images": steps * settings.batch_size,
+        "averaged_at_step": best.step if settings.keep == "best" else steps,
         **origin,
     }
     folder.finish(manifest, [WEIGHTS, AVERAGED])

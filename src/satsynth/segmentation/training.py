@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +19,9 @@ from satsynth.segmentation.metrics import confusion_matrix, scores
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.saved import TIMING, WEIGHTS, run_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
+from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device
-from satsynth.training.loop import MetricLog, Training, train, warm_cosine
+from satsynth.training.loop import MetricLog, Training, look_points, train, warm_cosine
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
@@ -44,31 +44,6 @@ class HeldOut:
 
     pairs: DecodedPairs
     scenes: Sequence[str]
-
-
-class _BestWeights:
-    """Keeps the weights with the best val mIoU; part of the checkpoint."""
-
-    def __init__(self) -> None:
-        self.miou = -1.0
-        self.step = 0
-        self.weights: dict[str, torch.Tensor] = {}
-
-    def offer(self, miou: float, step: int, network: nn.Module) -> None:
-        if miou > self.miou:
-            self.miou, self.step = miou, step
-            self.weights = copy.deepcopy({key: value.cpu() for key, value in network.state_dict().items()})
-
-    def state_dict(self) -> dict[str, Any]:
-        return dict(self.__dict__)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
-
-def look_points(steps: int, evaluations: int) -> set[int]:
-    """Return the steps after which the val split is looked at: evenly over the second half, the last step included."""
-    return {round(steps / 2 + steps / 2 * (i + 1) / evaluations) for i in range(evaluations)}
 
 
 @torch.inference_mode()
@@ -149,9 +124,9 @@ def train_network(
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    best = _BestWeights()
+    best = BestWeights()
     steps = max(1, settings.images // settings.batch_size)
-    looks = look_points(steps, settings.evaluations)
+    looks = look_points(steps / 2, steps, settings.evaluations)
 
     def step_loss(
         images: torch.Tensor, masks: torch.Tensor, seen: int
@@ -163,12 +138,13 @@ def train_network(
         errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="none").sum()
         return errors / (masks != IGNORE_INDEX).sum().clamp(min=1), {}
 
-    def after_step(done: int) -> None:
-        if done in looks:
-            looked = evaluate(network, val, classes, device, compute)
-            found = scores(np.sum(list(looked.values()), axis=0))
-            best.offer(found.miou, done, network)
-            on_metrics(done, {"val_miou": found.miou})
+    def after_step(done: int) -> Mapping[str, float]:
+        if done not in looks:
+            return {}
+        looked = evaluate(network, val, classes, device, compute)
+        found = scores(np.sum(list(looked.values()), axis=0))
+        best.offer(found.miou, done, network)
+        return {"val_miou": found.miou}
 
     training = Training(
         title=title,
@@ -190,7 +166,7 @@ def train_network(
         **facts,
         "steps": steps,
         "best_step": best.step,
-        "val_miou": best.miou,
+        "val_miou": best.score,
         "miou": total.miou,
         "mf1": total.mf1,
         "accuracy": total.accuracy,

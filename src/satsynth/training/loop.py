@@ -52,7 +52,7 @@ class Training:
         rate_at: Learning rate at a step, counted from 0.
         clip: Largest norm of the gradient.
         parts: All that a checkpoint holds, by name.
-        after_step: Called after each optimizer step with the number of steps done.
+        after_step: Called after each optimizer step with the number of steps done; metrics that it returns are logged.
         log_every: Steps between log points.
     """
 
@@ -65,7 +65,7 @@ class Training:
     rate_at: Callable[[int], float]
     clip: float
     parts: Mapping[str, Saved]
-    after_step: Callable[[int], None] = lambda done: None
+    after_step: Callable[[int], Mapping[str, float]] = lambda done: {}
     log_every: int = 20
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -80,6 +80,11 @@ def warm_cosine(rate: float, steps: int, warmup: int) -> Callable[[int], float]:
         return rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
     return at
+
+
+def look_points(first: float, last: int, number: int) -> set[int]:
+    """Return ``number`` steps at even distances between two steps, the last included and the first not."""
+    return {round(first + (last - first) * (i + 1) / number) for i in range(number)}
 
 
 def train(
@@ -117,7 +122,11 @@ def train(
     )
     began = saved = time.monotonic()
     bad = torch.zeros((), dtype=torch.int64, device=device)
+    # Nothing is scaled: it leaves out the steps whose gradient is not finite, with fused optimizers without a look at
+    # the value, which would make a GPU wait.
+    guard = torch.amp.GradScaler(device.type, init_scale=1.0)
     training.network.train()
+    latest = ""
     with Progress(
         training.steps * training.batch_size, training.title, "images", done * training.batch_size
     ) as progress:
@@ -128,17 +137,16 @@ def train(
             images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
             loss, details = training.step_loss(images, masks.to(device, non_blocking=True), done * training.batch_size)
             training.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            guard.scale(loss).backward()
+            guard.unscale_(training.optimizer)
             norm = nn.utils.clip_grad_norm_(training.network.parameters(), training.clip)
-            finite = torch.isfinite(norm)
-            # Without a look at the value, which would make a GPU wait: a bad gradient becomes zero.
-            for parameter in training.network.parameters():
-                if parameter.grad is not None:
-                    parameter.grad.nan_to_num_(0, 0, 0).mul_(finite)
-            bad = torch.where(finite, torch.zeros_like(bad), bad + 1)
-            training.optimizer.step()
+            bad = torch.where(torch.isfinite(norm), torch.zeros_like(bad), bad + 1)
+            guard.step(training.optimizer)
+            guard.update(1.0)
             done += 1
-            training.after_step(done)
+            if looked := training.after_step(done):
+                training.history.append({"step": done, **looked})
+                on_metrics(done, looked)
             for name, value in {"loss": loss.detach(), "gradient_norm": norm, **details}.items():
                 training.sums[name] = training.sums.get(name, torch.zeros((), device=device)) + value
             if done % training.log_every == 0 or done == training.steps:
@@ -149,7 +157,8 @@ def train(
                 metrics = {**means, "learning_rate": rate, "images_per_second": progress.rate}
                 training.history.append({"step": done, **means})
                 on_metrics(done, metrics)
-            progress.update(len(images), f"loss {training.history[-1]['loss']:.4f}" if training.history else "")
+                latest = f"loss {means['loss']:.4f}"
+            progress.update(len(images), latest)
             if time.monotonic() - saved > compute.checkpoint_seconds and done < training.steps:
                 _save(training, checkpoint, done, spent + time.monotonic() - began)
                 saved = time.monotonic()
@@ -163,7 +172,7 @@ def _check_finite(bad: int, mean_norm: float, title: str, step: int) -> None:
             "Lower the learning rate, or set `compute.precision: fp32`. The last checkpoint is kept.",
         )
     if not math.isfinite(mean_norm):
-        log.warning("%s: took a gradient that was not finite for zero, once or more before step %d.", title, step + 1)
+        log.warning("%s: left out one step or more before step %d, whose gradient was not finite.", title, step + 1)
 
 
 def _save(training: Training, path: Path, done: int, seconds: float) -> None:

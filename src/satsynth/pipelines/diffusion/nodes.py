@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from satsynth import tracking
+from satsynth.analysis.gallery import contact_sheet
 from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pairs.cache import decoded
@@ -49,8 +52,12 @@ def train_joint_diffusion(
             "scenes": sorted(set(scenes_of(tiles, ["train"]))),
         }
         with tracking.current().child("diffusion", params, folder) as child:
-            pairs = decoded(tiles, "train", run.work)
-            train_generator(folder, pairs, origin, diffusion, compute, child.metrics)
+            pairs, val = (decoded(tiles, split, run.work) for split in ("train", "val"))
+
+            def show(step: int, images: np.ndarray, masks: np.ndarray) -> None:
+                child.image(step, "drawn", contact_sheet(list(zip(images, masks, strict=True)), tiles.colors, 4))
+
+            train_generator(folder, pairs, val, origin, diffusion, compute, child.metrics, show)
 
     done_before = False
     step = Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings)
