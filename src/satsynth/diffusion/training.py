@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from timm.optim.muon import Muon
 from torch import nn
 
 from satsynth.diffusion.generator import Generator
@@ -23,6 +22,7 @@ from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device
 from satsynth.training.ema import ema_of
 from satsynth.training.loop import MetricLog, Training, look_points, train, warm_cosine
+from satsynth.training.muon import Muon
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
@@ -69,8 +69,7 @@ def _optimizer(network: nn.Module, settings: DiffusionSettings) -> torch.optim.O
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
-    # Of timm, since PyTorch's own takes no convolutions. Its steps have the size of AdamW's, whose rates it shares.
-    return Muon(network.parameters(), rate, decay, nesterov=True, betas=(0.9, 0.99))
+    return Muon(network.parameters(), rate, decay, betas=(0.9, 0.99))
 
 
 def train_generator(
