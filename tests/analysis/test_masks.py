@@ -1,24 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from scipy import ndimage
 
-from satsynth.analysis.masks import like, mask_statistics, region_sizes
-
-shapes = st.tuples(st.integers(1, 9), st.integers(1, 9))
-small_masks = arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 2, 255]))
-
-
-@given(small_masks)
-def test_regions_against_scipy(mask):
-    expected = []
-    for k in range(3):
-        labels, number = ndimage.label(mask == k, structure=np.ones((3, 3)))
-        expected += ndimage.sum_labels(mask == k, labels, range(1, number + 1)).astype(int).tolist()
-    assert sorted(region_sizes(mask, 3)) == sorted(expected)
-    assert region_sizes(mask, 3).sum() == (mask != 255).sum()
+from satsynth.analysis.masks import like, mask_statistics
 
 
 def test_statistics_of_a_drawn_mask():

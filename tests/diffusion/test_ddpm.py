@@ -104,7 +104,7 @@ def test_whole_trajectory_equals_diffusers(model):
             theirs = scheduler.step(output, time, theirs, generator=random).prev_sample
         random = torch.Generator().manual_seed(3)
         ours = ddpm_ancestral(
-            generator.denoise_clipped,
+            generator.denoise(clip=True),
             start,
             ddpm_levels(1000),
             lambda: torch.randn(shape, generator=random, dtype=torch.float64),

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import cv2
 import numpy as np
 import pandas as pd
 
-
-def regions_of(mask: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return number and total size of the connected regions (8 neighbours) of each class in a mask, each ``(K,)``."""
-    count, size = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
-    for k in np.unique(mask):
-        if k < classes:
-            labels, _, stats, _ = cv2.connectedComponentsWithStats((mask == k).astype(np.uint8), connectivity=8)
-            count[k] = labels - 1
-            size[k] = stats[1:, cv2.CC_STAT_AREA].sum()
-    return count, size
+from satsynth.pairs.regions import regions_of
 
 
 def class_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str]) -> pd.DataFrame:
@@ -37,7 +27,8 @@ def class_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str
     number = 0
     for mask in masks:
         counts = np.bincount(mask.ravel(), minlength=256)[:classes]
-        found, size = regions_of(mask, classes)
+        _, kinds, found_sizes = regions_of(mask)
+        found, size = (np.bincount(kinds, weights, classes).astype(np.int64) for weights in (None, found_sizes))
         pixels, images, regions, sizes = pixels + counts, images + (counts > 0), regions + found, sizes + size
         number += 1
     return pd.DataFrame(

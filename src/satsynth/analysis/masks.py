@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import cv2
 import numpy as np
+
+from satsynth.pairs.regions import regions_of
 
 SMALL_REGION = 20
 RANGE, FLOOR = (0.67, 1.5), 2e-4
-
-
-def region_sizes(mask: np.ndarray, classes: int) -> np.ndarray:
-    """Return the sizes in pixels of all connected regions (8 neighbours, one class) of a mask; ignore is no region."""
-    found = [np.zeros(0, np.int64)]
-    for k in np.unique(mask):
-        if k < classes:
-            _, _, stats, _ = cv2.connectedComponentsWithStats((mask == k).astype(np.uint8), connectivity=8)
-            found.append(stats[1:, cv2.CC_STAT_AREA].astype(np.int64))
-    return np.concatenate(found)
 
 
 def mask_statistics(masks: Iterable[np.ndarray], class_names: Sequence[str]) -> dict[str, float]:
@@ -37,7 +28,7 @@ def mask_statistics(masks: Iterable[np.ndarray], class_names: Sequence[str]) -> 
     isolated = small = regions = number = 0
     for mask in masks:
         counts += np.bincount(mask.ravel(), minlength=256)[:classes]
-        sizes = region_sizes(mask, classes)
+        sizes = regions_of(mask)[2]
         isolated += int((sizes == 1).sum())
         small += int(sizes[sizes < SMALL_REGION].sum())
         regions += len(sizes)

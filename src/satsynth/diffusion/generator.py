@@ -13,6 +13,7 @@ from satsynth.diffusion.codes import LabelCode
 from satsynth.diffusion.denoiser import Denoiser
 from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.preconditionings import preconditioning_of
+from satsynth.diffusion.samplers import Denoise
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
 from satsynth.diffusion.settings import GeneratorSettings
 
@@ -29,8 +30,9 @@ class Generator:
         """Build it with new weights."""
         self.code = LabelCode(settings.label_code, classes, settings.label_scale)
         self.channels = 3 + self.code.channels
-        network = StemUNet(self.channels, settings.network)
-        self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning))
+        twice = settings.self_conditioning
+        network = StemUNet(self.channels, settings.network, self.channels * (2 if twice else 1))
+        self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning), twice)
 
     def with_denoiser(self, denoiser: nn.Module) -> Generator:
         """Return the same generator with another denoiser, for example of averaged weights."""
@@ -42,10 +44,24 @@ class Generator:
         """Return joint pairs ``(B, 3 + C, H, W)`` of images ``(B, 3, H, W)`` and masks ``(B, H, W)``."""
         return torch.cat([images, self.code.encode(masks)], 1)
 
-    def denoise_clipped(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        """Return the denoiser's estimate, kept in the range of pairs: +-1 for images, +-scale for label channels."""
-        clean = self.denoiser(noisy, sigma)
-        return torch.cat([clean[:, :3].clamp(-1, 1), clean[:, 3:].clamp(-self.code.scale, self.code.scale)], 1)
+    def denoise(self, clip: bool = False) -> Denoise:
+        """Return a function of (noisy, sigma) for one run of a sampler.
+
+        Args:
+            clip: Whether estimates are kept in the range of pairs: +-1 for images, +-scale for label channels.
+        """
+        before: torch.Tensor | None = None
+
+        def estimate(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            nonlocal before
+            clean = self.denoiser(noisy, sigma, before)
+            if clip:
+                scale = self.code.scale
+                clean = torch.cat([clean[:, :3].clamp(-1, 1), clean[:, 3:].clamp(-scale, scale)], 1)
+            before = clean
+            return clean
+
+        return estimate
 
     def split(self, joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images ``(B, 3, H, W)`` and masks ``(B, H, W)`` int64 of joint pairs."""

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from satsynth.diffusion.generator import Generator, load_generator
-from satsynth.diffusion.samplers import Denoise, ddpm_levels, karras_levels, sampler_of
+from satsynth.diffusion.samplers import ddpm_levels, karras_levels, sampler_of
 from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import SamplingSettings
 from satsynth.pairs.pair import Pair
+from satsynth.pairs.regions import without_small_regions
 from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast, choose_device
@@ -63,11 +64,11 @@ def draw(
         return source().to(device, non_blocking=True, memory_format=torch.channels_last)
 
     sample = sampler_of(settings.sampler, noise)
-    denoise: Denoise = generator.denoise_clipped if settings.clip else generator.denoiser
     with autocast(device, compute):
-        joint = sample(denoise, noise() * sigmas[0].item(), sigmas)
+        joint = sample(generator.denoise(settings.clip), noise() * sigmas[0].item(), sigmas)
     images, masks = generator.split(joint.float())
-    return to_image(images), masks.to(torch.uint8).cpu().numpy()
+    drawn = masks.to(torch.uint8).cpu().numpy()
+    return to_image(images), np.stack([without_small_regions(mask, settings.smallest_region) for mask in drawn])
 
 
 def draw_shard(

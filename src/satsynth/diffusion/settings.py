@@ -57,6 +57,9 @@ class GeneratorSettings(Frozen):
     """What a trained generator is: all that is needed to build it again."""
 
     network: NetworkSettings = NetworkSettings()
+    self_conditioning: bool = Field(
+        default=False, description="Whether the network also sees its estimate from the step before (arXiv 2208.04202)."
+    )
     label_code: Literal["bits", "one_hot"] = Field(default="bits", description="How a class index becomes channels.")
     label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0)
     preconditioning: Literal["clean", "edm", "ddpm_epsilon", "ddpm_clean"] = Field(
@@ -102,6 +105,9 @@ class SamplingSettings(Frozen):
         description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
     )
     clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
+    smallest_region: int = Field(
+        default=0, ge=0, description="Regions of fewer pixels in a drawn mask take the class nearest to them."
+    )
     sigma_max: float = Field(default=80.0, gt=0, description="Largest noise level.")
     sigma_min: float = Field(default=0.02, gt=0, description="Smallest noise level before zero.")
     rho: float = Field(

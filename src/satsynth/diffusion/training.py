@@ -21,7 +21,7 @@ from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device
 from satsynth.training.ema import ema_of
-from satsynth.training.loop import MetricLog, Training, look_points, train, warm_cosine
+from satsynth.training.loop import MetricLog, StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
@@ -44,7 +44,12 @@ def draw_sigmas(noise: NoiseSettings, size: int, random: torch.Generator) -> tor
 
 
 def joint_loss(
-    generator: Generator, images: torch.Tensor, masks: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor
+    generator: Generator,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    sigma: torch.Tensor,
+    noise: torch.Tensor,
+    informed: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return the weighted squared error of the denoiser, and its parts for images and labels.
 
@@ -54,9 +59,17 @@ def joint_loss(
         masks: ``(B, H, W)`` of class indices, 255 = ignore; ignored pixels take no part in the loss of label channels.
         sigma: ``(B,)`` noise levels.
         noise: ``(B, 3 + C, H, W)`` standard normal.
+        informed: Rows that are first estimated without and then with their own estimate (self-conditioning).
     """
     clean = generator.join(images, masks)
-    estimate = generator.denoiser(clean + sigma[:, None, None, None] * noise, sigma)
+    noisy = clean + sigma[:, None, None, None] * noise
+    if informed is None:
+        estimate = generator.denoiser(noisy, sigma)
+    else:
+        before = torch.zeros_like(noisy)
+        with torch.no_grad():
+            before[informed] = generator.denoiser(noisy[informed], sigma[informed])
+        estimate = generator.denoiser(noisy, sigma, before)
     weight = generator.denoiser.preconditioning.weight(sigma)[:, None, None, None]
     error = weight * (estimate - clean).square()
     image_error, label_error = error[:, :3].mean(), (error[:, 3:] * (masks != IGNORE_INDEX)[:, None]).mean()
@@ -65,7 +78,29 @@ def joint_loss(
     return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
 
 
-def _optimizer(network: nn.Module, settings: DiffusionSettings) -> torch.optim.Optimizer:
+def denoising_step(
+    generator: Generator, settings: DiffusionSettings, device: torch.device, compute: ComputeSettings
+) -> StepLoss:
+    """Return the loss of one batch, for a `Training`; its noise depends on (seed, images seen) alone."""
+
+    def step_loss(
+        images: torch.Tensor, masks: torch.Tensor, seen: int
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        random = seeded(settings.seed, LOSS, seen, device=device)
+        sigma = draw_sigmas(settings.noise, len(images), random)
+        shape = (len(images), generator.channels, *images.shape[2:])
+        noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=torch.channels_last)
+        informed = None
+        if settings.model.self_conditioning:
+            informed = torch.randperm(len(images), generator=random, device=device)[: len(images) // 2]
+        with autocast(device, compute):
+            return joint_loss(generator, images, masks, sigma, noise, informed)
+
+    return step_loss
+
+
+def optimizer_for(network: nn.Module, settings: DiffusionSettings) -> torch.optim.Optimizer:
+    """Return the optimizer of a network."""
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
@@ -106,17 +141,7 @@ def train_generator(
     averaged = generator.with_denoiser(average.module)
     best = BestWeights()
     watch = Watch(pairs, val, device, compute, on_pictures)
-    optimizer = _optimizer(network, settings)
-
-    def step_loss(
-        images: torch.Tensor, masks: torch.Tensor, seen: int
-    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        random = seeded(settings.seed, LOSS, seen, device=device)
-        sigma = draw_sigmas(settings.noise, len(images), random)
-        shape = (len(images), generator.channels, *images.shape[2:])
-        noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=torch.channels_last)
-        with autocast(device, compute):
-            return joint_loss(generator, images, masks, sigma, noise)
+    optimizer = optimizer_for(network, settings)
 
     steps = max(1, settings.images // settings.batch_size)
     looks = look_points(0, steps, settings.looks)
@@ -133,7 +158,7 @@ def train_generator(
         title="Diffusion",
         network=network,
         optimizer=optimizer,
-        step_loss=step_loss,
+        step_loss=denoising_step(generator, settings, device, compute),
         steps=steps,
         batch_size=settings.batch_size,
         rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),

@@ -66,7 +66,7 @@ class Watch:
         side = self.train.images.shape[1]
         with torch.inference_mode(), autocast(self.device, self.compute):
             start = noise_source(SEED, range(DRAWN), (generator.channels, side, side))().to(self.device) * 80.0
-            joint = dpm_solver_2m(generator.denoiser, start, karras_levels(STEPS, 0.02, 80.0, 7.0))
+            joint = dpm_solver_2m(generator.denoise(), start, karras_levels(STEPS, 0.02, 80.0, 7.0))
         images, masks = generator.split(joint.float())
         self.on_pictures(step, to_image(images), masks.to(torch.uint8).cpu().numpy())
         return errors

@@ -36,6 +36,7 @@ class Saved(Protocol):
 
 
 MetricLog = Callable[[int, Mapping[str, float]], None]
+StepLoss = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Training:
     title: str
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    step_loss: Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
+    step_loss: StepLoss
     steps: int
     batch_size: int
     rate_at: Callable[[int], float]
