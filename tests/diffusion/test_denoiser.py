@@ -103,21 +103,3 @@ def test_estimate_is_float32_whatever_the_network_gives():
             return pairs.bfloat16()
 
     assert Denoiser(Half(), EDMPreconditioning())(torch.randn(1, 2, 4, 4), torch.ones(1)).dtype == torch.float32
-
-
-def test_self_conditioning_gives_the_network_the_estimate_before():
-    seen = []
-
-    class Network(torch.nn.Module):
-        def forward(self, pairs, noise):
-            seen.append(pairs)
-            return pairs[:, :2]
-
-    denoiser = Denoiser(Network(), CleanPreconditioning(), self_conditioning=True)
-    noisy, before, sigma = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.ones(3)
-    denoiser(noisy, sigma)
-    denoiser(noisy, sigma, before)
-    assert all(pairs.shape == (3, 4, 4, 4) for pairs in seen)
-    assert torch.equal(seen[0][:, :2], seen[1][:, :2])
-    assert not seen[0][:, 2:].any()
-    assert torch.equal(seen[1][:, 2:], before)

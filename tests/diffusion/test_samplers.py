@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satsynth.diffusion.preconditionings import EDMPreconditioning, ddpm_sigmas
-from satsynth.diffusion.samplers import ddpm_ancestral, ddpm_levels, dpm_solver_2m, euler, heun, karras_levels
+from satsynth.diffusion.samplers import (
+    ddpm_ancestral,
+    ddpm_levels,
+    dpm_solver_2m,
+    dpm_solver_2m_sde,
+    euler,
+    heun,
+    karras_levels,
+)
 
 MEAN, STD = 0.3, 0.5
 
@@ -136,24 +144,45 @@ def noise_like(start, seed=1):
     return lambda: torch.randn(start.shape, generator=random, dtype=start.dtype)
 
 
-def test_ancestral_sampling_gives_mean_and_variance():
-    levels = karras_levels(300, 0.02, 80.0, 7.0)
+@pytest.mark.parametrize(("sampler", "steps"), [(ddpm_ancestral, 300), (dpm_solver_2m_sde, 60)])
+def test_sampling_with_new_noise_gives_mean_and_variance(sampler, steps):
+    levels = karras_levels(steps, 0.02, 80.0, 7.0)
     start = 80 * torch.randn(20_000, 1, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = ddpm_ancestral(gaussian, start, levels, noise_like(start))
+    found = sampler(gaussian, start, levels, noise_like(start))
     assert found.mean().item() == pytest.approx(MEAN, abs=0.02)
-    # The smaller posterior variance leaves samples too narrow by O(1 / steps).
     assert found.std().item() == pytest.approx(STD, rel=0.04)
 
 
-@pytest.mark.parametrize("sampler", [euler, heun, dpm_solver_2m, "ancestral"])
+def test_the_second_order_needs_fewer_steps_than_ancestral_sampling():
+    """Error of the standard deviation of a Gaussian, whose samples are exactly normal, so it follows a recursion."""
+
+    def around_zero(x, sigma):
+        return STD**2 / (STD**2 + sigma[:, None, None, None] ** 2) * x
+
+    def std_error(sampler, steps):
+        levels = karras_levels(steps + 1, 0.05, 20.0, 7.0)[:-1]
+        # Two runs of a linear recursion give its matrix: the response to the start, and to each step's noise.
+        variance, count = 0.0, len(levels) - 1
+        for row in range(-1, count):
+            calls = iter(range(count))
+            zero, one = torch.zeros(1, 1, 1, 1, dtype=torch.float64), torch.ones(1, 1, 1, 1, dtype=torch.float64)
+            start = one * math.sqrt(20.0**2 + STD**2) if row == -1 else zero
+            found = sampler(around_zero, start, levels, lambda: one if next(calls) == row else zero)  # noqa: B023
+            variance += found.item() ** 2
+        return abs(math.sqrt(variance) - math.sqrt(STD**2 + 0.05**2))
+
+    # Of second order in the steps' drift only: the noise enters to first order, with a far smaller constant.
+    assert std_error(ddpm_ancestral, 200) / std_error(ddpm_ancestral, 400) == pytest.approx(2, rel=0.1)
+    assert std_error(dpm_solver_2m_sde, 40) < 0.2 * std_error(ddpm_ancestral, 40)
+    assert std_error(dpm_solver_2m_sde, 400) < 1e-3
+
+
+@pytest.mark.parametrize("sampler", [euler, heun, dpm_solver_2m, dpm_solver_2m_sde, ddpm_ancestral])
 def test_shares_of_a_mixture(sampler):
     start = 80 * torch.randn(20_000, 1, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     levels = karras_levels(200, 0.02, 80.0, 7.0)
-    found = (
-        ddpm_ancestral(mixture, start, levels, noise_like(start))
-        if sampler == "ancestral"
-        else sampler(mixture, start, levels)
-    )
+    more = [noise_like(start)] if sampler in (dpm_solver_2m_sde, ddpm_ancestral) else []
+    found = sampler(mixture, start, levels, *more)
     for (share, centre), tolerance in zip(PEAKS, (0.02, 0.02, 0.02), strict=True):
         near = (found - centre).abs() < 0.35
         assert near.double().mean().item() == pytest.approx(share, abs=tolerance)
@@ -239,4 +268,26 @@ def test_equals_diffusers(steps):
         estimate = (two_points(theirs, sigma + 0.3) - skip * theirs) / out
         theirs = scheduler.step(estimate, time, theirs).prev_sample
     ours = dpm_solver_2m(lambda x, sigma: two_points(x, sigma + 0.3), start, scheduler.sigmas)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_with_new_noise_equals_diffusers():
+    scheduler = EDMDPMSolverMultistepScheduler(
+        sigma_min=0.05, sigma_max=40.0, sigma_data=0.5, rho=7.0, algorithm_type="sde-dpmsolver++"
+    )
+    scheduler.set_timesteps(20)
+    theirs = start = 40 * torch.randn(6, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    random = torch.Generator().manual_seed(5)
+    for i, time in enumerate(scheduler.timesteps):
+        sigma = scheduler.sigmas[i].expand(6)
+        skip, out, _, _ = (value[:, None, None, None] for value in EDMPreconditioning().coefficients(sigma))
+        estimate = (two_points(theirs, sigma + 0.3) - skip * theirs) / out
+        theirs = scheduler.step(estimate, time, theirs, generator=random).prev_sample
+    random = torch.Generator().manual_seed(5)
+    ours = dpm_solver_2m_sde(
+        lambda x, sigma: two_points(x, sigma + 0.3),
+        start,
+        scheduler.sigmas,
+        lambda: torch.randn(start.shape, generator=random),
+    )
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,25 @@ def test_the_size_of_a_batch_does_not_change_the_order(batch: int) -> None:
     stream = PairStream([numbered(0, 10)], seed=0)
     masks = torch.cat([masks for _, masks in batches(stream, 4, 17, batch, workers=0, pinned=False)])
     assert masks[:, 0, 0].tolist() == drawn(stream, range(4, 17))
+
+
+def peak_memory(folder, number):
+    """Return the most bytes that reading 200 pairs of a mapped set of ``number`` allocates."""
+    folder.mkdir()
+    for name, shape in (("images", (number, 32, 32, 3)), ("masks", (number, 32, 32))):
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape).flush()
+    images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
+    stream = PairStream([DecodedPairs(images, masks)], seed=0)
+    stream[0]
+    tracemalloc.start()
+    for position in range(200):
+        stream[position]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_many_pairs_take_no_more_memory_than_few(tmp_path):
+    few, many = peak_memory(tmp_path / "few", 1_000), peak_memory(tmp_path / "many", 100_000)
+    # But for the order of an epoch, 8 bytes a pair.
+    assert many < few + 2 * 8 * 100_000

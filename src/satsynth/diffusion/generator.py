@@ -30,9 +30,8 @@ class Generator:
         """Build it with new weights."""
         self.code = LabelCode(settings.label_code, classes, settings.label_scale)
         self.channels = 3 + self.code.channels
-        twice = settings.self_conditioning
-        network = StemUNet(self.channels, settings.network, self.channels * (2 if twice else 1))
-        self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning), twice)
+        network = StemUNet(self.channels, settings.network)
+        self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning))
 
     def with_denoiser(self, denoiser: nn.Module) -> Generator:
         """Return the same generator with another denoiser, for example of averaged weights."""
@@ -45,23 +44,17 @@ class Generator:
         return torch.cat([images, self.code.encode(masks)], 1)
 
     def denoise(self, clip: bool = False) -> Denoise:
-        """Return a function of (noisy, sigma) for one run of a sampler.
+        """Return the denoiser as samplers take it.
 
         Args:
             clip: Whether estimates are kept in the range of pairs: +-1 for images, +-scale for label channels.
         """
-        before: torch.Tensor | None = None
 
-        def estimate(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            nonlocal before
-            clean = self.denoiser(noisy, sigma, before)
-            if clip:
-                scale = self.code.scale
-                clean = torch.cat([clean[:, :3].clamp(-1, 1), clean[:, 3:].clamp(-scale, scale)], 1)
-            before = clean
-            return clean
+        def clipped(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            clean, scale = self.denoiser(noisy, sigma), self.code.scale
+            return torch.cat([clean[:, :3].clamp(-1, 1), clean[:, 3:].clamp(-scale, scale)], 1)
 
-        return estimate
+        return clipped if clip else self.denoiser
 
     def split(self, joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images ``(B, 3, H, W)`` and masks ``(B, H, W)`` int64 of joint pairs."""

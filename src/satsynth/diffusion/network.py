@@ -21,18 +21,16 @@ class StemUNet(nn.Module):
     Args:
         channels: Channels of a pair, 3 + those of the label code.
         settings: Its size.
-        given: Channels that go in, where they are more than those of a pair.
     """
 
-    def __init__(self, channels: int, settings: NetworkSettings, given: int | None = None) -> None:
+    def __init__(self, channels: int, settings: NetworkSettings) -> None:
         """Build it with new weights."""
         super().__init__()
-        given = given or channels
         self.stem = settings.stem
         levels = len(settings.widths)
         lowest = "Attn" if settings.attention else ""
         self.unet = UNet2DModel(
-            in_channels=given * settings.stem**2,
+            in_channels=channels * settings.stem**2,
             out_channels=(settings.head or channels) * settings.stem**2,
             block_out_channels=settings.widths,
             layers_per_block=settings.layers,
@@ -53,7 +51,7 @@ class StemUNet(nn.Module):
         self.head: nn.Module | None = None
         if settings.head:
             last = nn.Conv2d(settings.head, channels, 3, padding=1)
-            self.head = nn.Sequential(nn.Conv2d(settings.head + given, settings.head, 3, padding=1), nn.SiLU(), last)
+            self.head = nn.Sequential(nn.Conv2d(settings.head + channels, settings.head, 3, padding=1), nn.SiLU(), last)
         # The first estimate is zero, the mean of the data.
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

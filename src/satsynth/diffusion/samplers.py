@@ -113,6 +113,35 @@ def dpm_solver_2m(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tensor) -
     return x
 
 
+def dpm_solver_2m_sde(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tensor, noise: Noise) -> torch.Tensor:
+    """Solve the reverse SDE by SDE-DPM-Solver++(2M): one evaluation a step, new noise in each.
+
+    New noise makes up for errors of the denoiser at the levels before, which the ODE carries along.
+
+    Args:
+        denoise: ``D(x; sigma)`` with sigma ``(B,)``.
+        noisy: ``(B, C, H, W)`` at the first noise level.
+        sigmas: Falling noise levels, ``(N + 1,)``, the last one zero or positive.
+        noise: Gives new standard normal noise ``(B, C, H, W)``; called once a step, not for a final zero.
+
+    Returns:
+        ``(B, C, H, W)`` at the last noise level.
+
+    Source: Lu et al., arXiv 2211.01095, equation 19, in terms of sigma.
+    """
+    x, before, last = noisy, None, 0.0
+    for sigma, after in _spans(sigmas):
+        clean = _at(denoise, x, sigma)
+        if after == 0:
+            return clean
+        step = log(sigma / after)
+        estimate = clean if before is None else clean + (clean - before) * (step / (2 * last))
+        kept = (after / sigma) ** 2
+        x = x * kept + estimate * (1 - kept) + noise() * (after * sqrt(1 - kept))
+        before, last = clean, step
+    return x
+
+
 def ddpm_ancestral(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tensor, noise: Noise) -> torch.Tensor:
     """Draw from the reverse process of DDPM: each step from the posterior given the estimate of the clean pair.
 
@@ -140,6 +169,7 @@ def sampler_of(name: str, noise: Noise) -> Sampler:
     """Return a sampler by its name in the parameters; ``noise`` serves those that draw as they go."""
     known: dict[str, Sampler] = {
         "dpm_solver_2m": dpm_solver_2m,
+        "dpm_solver_2m_sde": partial(dpm_solver_2m_sde, noise=noise),
         "heun": heun,
         "euler": euler,
         "ddpm_ancestral": partial(ddpm_ancestral, noise=noise),

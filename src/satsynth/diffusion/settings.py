@@ -57,9 +57,6 @@ class GeneratorSettings(Frozen):
     """What a trained generator is: all that is needed to build it again."""
 
     network: NetworkSettings = NetworkSettings()
-    self_conditioning: bool = Field(
-        default=False, description="Whether the network also sees its estimate from the step before (arXiv 2208.04202)."
-    )
     label_code: Literal["bits", "one_hot"] = Field(default="bits", description="How a class index becomes channels.")
     label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0)
     preconditioning: Literal["clean", "edm", "ddpm_epsilon", "ddpm_clean"] = Field(
@@ -96,7 +93,7 @@ class SamplingSettings(Frozen):
 
     ratio: float = Field(default=1.0, description="Synthetic pairs for each real training pair.", gt=0)
     max_pairs: int | None = Field(default=None, description="Cap on the number of synthetic pairs; none without.", ge=1)
-    sampler: Literal["dpm_solver_2m", "heun", "euler", "ddpm_ancestral"] = Field(
+    sampler: Literal["dpm_solver_2m", "dpm_solver_2m_sde", "heun", "euler", "ddpm_ancestral"] = Field(
         default="dpm_solver_2m", description="How the noise is taken away; `heun` evaluates the denoiser twice a step."
     )
     steps: int = Field(default=24, description="Noise levels from the largest to zero.", ge=2, le=1000)

@@ -49,7 +49,6 @@ def joint_loss(
     masks: torch.Tensor,
     sigma: torch.Tensor,
     noise: torch.Tensor,
-    informed: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return the weighted squared error of the denoiser, and its parts for images and labels.
 
@@ -59,17 +58,9 @@ def joint_loss(
         masks: ``(B, H, W)`` of class indices, 255 = ignore; ignored pixels take no part in the loss of label channels.
         sigma: ``(B,)`` noise levels.
         noise: ``(B, 3 + C, H, W)`` standard normal.
-        informed: Rows that are first estimated without and then with their own estimate (self-conditioning).
     """
     clean = generator.join(images, masks)
-    noisy = clean + sigma[:, None, None, None] * noise
-    if informed is None:
-        estimate = generator.denoiser(noisy, sigma)
-    else:
-        before = torch.zeros_like(noisy)
-        with torch.no_grad():
-            before[informed] = generator.denoiser(noisy[informed], sigma[informed])
-        estimate = generator.denoiser(noisy, sigma, before)
+    estimate = generator.denoiser(clean + sigma[:, None, None, None] * noise, sigma)
     weight = generator.denoiser.preconditioning.weight(sigma)[:, None, None, None]
     error = weight * (estimate - clean).square()
     image_error, label_error = error[:, :3].mean(), (error[:, 3:] * (masks != IGNORE_INDEX)[:, None]).mean()
@@ -90,11 +81,8 @@ def denoising_step(
         sigma = draw_sigmas(settings.noise, len(images), random)
         shape = (len(images), generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=torch.channels_last)
-        informed = None
-        if settings.model.self_conditioning:
-            informed = torch.randperm(len(images), generator=random, device=device)[: len(images) // 2]
         with autocast(device, compute):
-            return joint_loss(generator, images, masks, sigma, noise, informed)
+            return joint_loss(generator, images, masks, sigma, noise)
 
     return step_loss
 
