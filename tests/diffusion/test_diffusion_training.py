@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DModel
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -11,6 +12,7 @@ from scipy import stats
 
 import satsynth.training.loop as loop
 from satsynth.diffusion.generator import Generator, load_generator
+from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings, NoiseSettings
 from satsynth.diffusion.training import draw_sigmas, joint_loss, train_generator
 from satsynth.scenes.description import IGNORE_INDEX
@@ -196,3 +198,22 @@ def test_a_tile_size_that_does_not_fit_is_refused_before_training(training_pairs
         train_generator(
             folder, training_pairs, training_pairs, origin, settings, ComputeSettings(device="cpu"), lambda s, m: None
         )
+
+
+def test_gradient_checkpointing_changes_no_bit(train_tiny, trained, tmp_path, monkeypatch):
+    calls = []
+    enable = UNet2DModel.enable_gradient_checkpointing
+    monkeypatch.setattr(UNet2DModel, "enable_gradient_checkpointing", lambda self: calls.append(self) or enable(self))
+    saved = train_tiny(tmp_path, gradient_checkpointing=True)
+    assert len(calls) == 1
+    ours, plain = (load_file(folder.path / "model.safetensors") for folder in (saved, trained))
+    assert all(torch.equal(ours[name], value) for name, value in plain.items())
+
+
+def test_the_trained_network_is_compiled_and_the_averaged_one_is_not(train_tiny, trained, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(StemUNet, "compile", lambda self: compiled.append(self))
+    saved = train_tiny(tmp_path, compile=True)
+    assert len(compiled) == 1
+    # Names of weights are those of the plain network.
+    assert set(load_file(saved.path / "model.safetensors")) == set(load_file(trained.path / "model.safetensors"))

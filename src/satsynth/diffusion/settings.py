@@ -77,6 +77,12 @@ class DiffusionSettings(Frozen):
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     ema: float = Field(default=0.999, ge=0, lt=1, description="Decay of the moving average of weights.")
     seed: int = Field(default=0, ge=0, description="Seed of initialisation, order, augmentation and noise.")
+    compile: bool = Field(
+        default=False, description="Whether torch.compile makes the network faster; it needs a C++ compiler, and a GPU."
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="Whether the U-Net computes forward passes twice to save memory."
+    )
     looks: int = Field(
         default=4,
         ge=1,

@@ -129,6 +129,10 @@ def train_generator(
     averaged = generator.with_denoiser(average.module)
     best = BestWeights()
     watch = Watch(pairs, val, device, compute, on_pictures)
+    if settings.gradient_checkpointing:
+        generator.network.unet.enable_gradient_checkpointing()
+    if settings.compile:
+        generator.network.compile()
     optimizer = optimizer_for(network, settings)
 
     steps = max(1, settings.images // settings.batch_size)

@@ -86,7 +86,7 @@ def denoising_errors(
         compute: How to compute.
 
     Returns:
-        ``image`` and ``label``; NaN without any labelled pixel.
+        ``image`` and ``label``; the latter is left out where no pixel is labelled.
     """
     chosen = np.linspace(0, len(pairs) - 1, min(len(pairs), PAIRS)).round().astype(int)
     found = torch.zeros(4, dtype=torch.float64)
@@ -103,4 +103,5 @@ def denoising_errors(
         square = clean.double().square()
         parts = (error[:, :3], square[:, :3], error[:, 3:] * counts, square[:, 3:] * counts)
         found += torch.stack([part.sum() for part in parts]).cpu()
-    return {"image": float(found[0] / found[1]), "label": float(found[2] / found[3])}
+    sums = {"image": found[:2], "label": found[2:]}
+    return {name: float(error / scale) for name, (error, scale) in sums.items() if scale > 0}

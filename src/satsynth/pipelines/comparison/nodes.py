@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from satsynth.analysis import distributions, fidelity, memorisation
 from satsynth.analysis.figures import class_distribution_figure, spectrum_figure
 from satsynth.analysis.gallery import gallery
+from satsynth.analysis.masks import RANGE, like, mask_statistics
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import comparable_rows
@@ -25,7 +26,7 @@ from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 SPLITS = ("train", "val", "test")
 MOST_IMAGES = 5000
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
@@ -121,7 +122,14 @@ def measure_fidelity(
         features = {name: image_features(judge, part, compute) for name, part in images.items()}
         train = np.array(scenes_of(tiles, ["train"]))[_chosen(tiles, "train")]
         spectra, facts = fidelity.fidelity_facts(images, features, fidelity.scene_halves(train.tolist()))
-        return pd.DataFrame(spectra), {**facts, "features": f"judge {judge.digest[:12]}, {fidelity.FEATURES}"}
+        masks = {name: mask_statistics(_masks(tiles, name, run), tiles.class_names) for name in SPLITS}
+        masks["synthetic"] = mask_statistics(_masks(synthetic_pairs, "synthetic", run), tiles.class_names)
+        return pd.DataFrame(spectra), {
+            **facts,
+            "features": f"judge {judge.digest[:12]}, {fidelity.FEATURES}",
+            "masks": masks,
+            "masks_like_train": like(masks["synthetic"], masks["train"]),
+        }
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
     table, facts = remembered_table(run, Step("fidelity", RESULT_VERSION, parents, {"images": MOST_IMAGES}), measure)
@@ -132,6 +140,14 @@ def measure_fidelity(
         distance["synthetic"],
         distance["val"],
         distance["train_halves"],
+    )
+    alike = facts["masks_like_train"]
+    log.info(
+        "Masks: %d of %d statistics within %g-%g times those of train; outside: %s",
+        sum(alike.values()),
+        len(alike),
+        *RANGE,
+        ", ".join(name for name, inside in alike.items() if not inside) or "none",
     )
     return facts, spectrum_figure({str(name): table[name].tolist() for name in table})
 
@@ -204,3 +220,7 @@ def _images(store: PairStore, split: str, run: RunSettings) -> np.ndarray:
     if not len(rows):
         raise SatSynthError(f"No tile of the split '{split}' passes `tiling.keep`.", "Loosen `tiling.keep`.")
     return decoded(store, split, run.work).images[rows]
+
+
+def _masks(store: PairStore, split: str, run: RunSettings) -> np.ndarray:
+    return decoded(store, split, run.work).masks[_chosen(store, split)]
