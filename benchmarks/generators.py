@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from satsynth.analysis.gallery import contact_sheet
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.samplers import ddpm_levels, dpm_solver_2m, euler, karras_levels
+from satsynth.diffusion.sampling import draw
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.diffusion.training import denoising_step, optimizer_for
 from satsynth.pairs.cache import DecodedPairs
@@ -40,7 +40,7 @@ from satsynth.pipelines.steps import digests, remembered
 from satsynth.training.device import choose_device
 from satsynth.training.ema import ema_of
 from satsynth.training.loop import Training, train, warm_cosine
-from satsynth.training.seeds import mixed_seed, noise_source
+from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, read_json, write_json
 from satsynth.work.folder import Step, WorkFolder
@@ -83,8 +83,7 @@ class Rival:
 def ours(classes: int, device: torch.device, compute: ComputeSettings) -> Rival:
     """Return satsynth's default."""
     settings, sampling = DiffusionSettings(**parameters().diffusion), SamplingSettings(**parameters().sampling)
-    levels = karras_levels(sampling.steps, sampling.sigma_min, sampling.sigma_max, sampling.rho)
-    return _joint("satsynth", settings, classes, device, compute, levels, sampling.steps)
+    return _joint("satsynth", settings, sampling, classes, device, compute, sampling.steps)
 
 
 def paper(classes: int, device: torch.device, compute: ComputeSettings, part: int = 1) -> Rival:
@@ -99,36 +98,22 @@ def paper(classes: int, device: torch.device, compute: ComputeSettings, part: in
         model=model, noise={"kind": "ddpm"}, images=1, batch_size=8, learning_rate=1e-4, weight_decay=0.0, ema=0.999
     )
     name = "DDPM, public size" if part == 1 else f"DDPM, widths / {part}"
-    return _joint(name, settings, classes, device, compute, ddpm_levels(STEPS), 1000)
+    sampling = SamplingSettings(sampler="euler", schedule="ddpm", steps=STEPS, clip=True)
+    return _joint(name, settings, sampling, classes, device, compute, 1000)
 
 
 def _joint(
     name: str,
     settings: DiffusionSettings,
+    sampling: SamplingSettings,
     classes: int,
     device: torch.device,
     compute: ComputeSettings,
-    levels: torch.Tensor,
     paper_steps: int,
 ) -> Rival:
     torch.manual_seed(0)
     generator = Generator(settings.model, classes)
     network = generator.denoiser.to(device).to(memory_format=torch.channels_last)
-
-    def evaluate(noise: torch.Tensor) -> torch.Tensor:
-        return network(noise, torch.ones(len(noise), device=device))
-
-    @torch.inference_mode()
-    def draw(module: nn.Module, numbers: range) -> tuple[np.ndarray, np.ndarray]:
-        averaged = generator.with_denoiser(module)
-        start = noise_source(0, numbers, (generator.channels, SIDE, SIDE))().to(device) * levels[0].item()
-        if settings.noise.kind == "ddpm":
-            joint = euler(averaged.denoise(clip=True), start, levels)
-        else:
-            joint = dpm_solver_2m(averaged.denoise(), start, levels)
-        images, masks = generator.split(joint)
-        return to_image(images), masks.to(torch.uint8).cpu().numpy()
-
     return Rival(
         name,
         network,
@@ -136,8 +121,8 @@ def _joint(
         lambda module: optimizer_for(module, settings),
         settings.learning_rate,
         settings.batch_size,
-        evaluate,
-        draw,
+        lambda noise: network(noise, torch.ones(len(noise), device=device)),
+        lambda module, numbers: draw(generator.with_denoiser(module), numbers, SIDE, sampling, device, compute),
         paper_steps,
     )
 
@@ -158,7 +143,7 @@ def library(classes: int, device: torch.device, width: int = 64) -> Rival:
         return network((joiner.join(images, masks) + 1) / 2), {}
 
     @torch.inference_mode()
-    def draw(module: nn.Module, numbers: range) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(module: nn.Module, numbers: range) -> tuple[np.ndarray, np.ndarray]:
         torch.manual_seed(mixed_seed(1, numbers.start))
         joint = module.sample(batch_size=len(numbers)) * 2 - 1  # type: ignore[operator]
         images, masks = joiner.split(joint)
@@ -172,7 +157,7 @@ def library(classes: int, device: torch.device, width: int = 64) -> Rival:
         1e-4,
         8,
         lambda noise: network.model(noise, torch.ones(len(noise), device=device)),
-        draw,
+        drawn,
         1000,
     )
 
@@ -248,8 +233,8 @@ def rival_channels(rival: Rival, pairs: DecodedPairs) -> int:
 
 def widest(
     make: Callable[[int], Rival], sizes: list[int], pairs: DecodedPairs, device: torch.device, budget: float
-) -> tuple[Rival, float]:
-    """Return the first of the sizes, from the largest down, that sees enough images in the budget, and its rate."""
+) -> dict[str, int]:
+    """Return the first of the sizes, from the largest down, that sees enough images in the budget, and how many."""
     for size in sizes:
         rival = make(size)
         # A first step that would take the whole budget tells enough.
@@ -257,7 +242,7 @@ def widest(
             continue
         seconds = image_seconds(rival, pairs, device)
         if budget / seconds >= FEWEST_IMAGES:
-            return rival, seconds
+            return {"size": size, "images": int(budget / seconds)}
     raise SystemExit(f"None of the sizes {sizes} sees {FEWEST_IMAGES} images in {budget:.0f} s; give more --minutes.")
 
 
@@ -372,9 +357,7 @@ def main() -> None:
         budgets = {}
         if not given.speed_only:
             for name, (make, sizes) in makers.items():
-                rival, seconds = widest(make, sizes, pairs, device, given.minutes * 60)
-                size = next(size for size in sizes if make(size).name == rival.name)
-                budgets[name] = {"size": size, "images": int(given.minutes * 60 / seconds)}
+                budgets[name] = widest(make, sizes, pairs, device, given.minutes * 60)
         write_json(plan, {"peak_gflops": peak, "threads": torch.get_num_threads(), "speed": rates, "budgets": budgets})
     known = read_json(plan)
     print_speed(known)
