@@ -145,7 +145,7 @@ def library(classes: int, device: torch.device, width: int = 64) -> Rival:
     @torch.inference_mode()
     def drawn(module: nn.Module, numbers: range) -> tuple[np.ndarray, np.ndarray]:
         torch.manual_seed(mixed_seed(1, numbers.start))
-        joint = module.sample(batch_size=len(numbers)) * 2 - 1  # type: ignore[operator]
+        joint = module.sample(batch_size=len(numbers)) * 2 - 1
         images, masks = joiner.split(joint)
         return to_image(images), masks.to(torch.uint8).cpu().numpy()
 
@@ -166,12 +166,16 @@ def convolution_peak(device: torch.device) -> float:
     """Return the best rate in GFLOP/s that 3 x 3 convolutions reach, forward and backward, float32, channels_last."""
     best = 0.0
     for channels, side, batch in ((64, 64, 8), (64, 32, 16), (128, 32, 8), (128, 16, 16), (256, 32, 4), (256, 16, 16)):
-        layer = nn.Conv2d(channels, channels, 3, padding=1, bias=False).to(device, memory_format=torch.channels_last)
-        x = torch.randn(batch, channels, side, side, device=device).contiguous(memory_format=torch.channels_last)
-        x.requires_grad_()
-        times = [_timed(lambda: layer(x).sum().backward(), device) for _ in range(8)]  # noqa: B023
-        best = max(best, 3 * 2 * batch * side**2 * channels**2 * 9 / min(times) / 1e9)
+        seconds = _convolution_seconds(channels, side, batch, device)
+        best = max(best, 3 * 2 * batch * side**2 * channels**2 * 9 / seconds / 1e9)
     return best
+
+
+def _convolution_seconds(channels: int, side: int, batch: int, device: torch.device) -> float:
+    layer = nn.Conv2d(channels, channels, 3, padding=1, bias=False).to(device, memory_format=torch.channels_last)
+    x = torch.randn(batch, channels, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    return min(_timed(lambda: layer(x).sum().backward(), device) for _ in range(8))
 
 
 def _timed(action: Callable[[], object], device: torch.device) -> float:

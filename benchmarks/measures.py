@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -78,10 +79,9 @@ class Measures:
         self.reference = image_features(self.judge, np.asarray(self.train.images), compute)
         self.masks = mask_statistics(self.train.masks, tiles.class_names)
 
-    def distance(self, images: np.ndarray, other: np.ndarray | None = None) -> float:
+    def distance(self, images: np.ndarray) -> float:
         """Return the kernel distance of some images to the real training images."""
-        features = image_features(self.judge, images, self.compute) if other is None else other
-        reference, found = fidelity.standardise(self.reference, features)
+        reference, found = fidelity.standardise(self.reference, image_features(self.judge, images, self.compute))
         return fidelity.kernel_distance(reference, found, fidelity.bandwidth_of(reference))
 
     def yardsticks(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Measures:
             seeds: Seeds of the networks trained on them alone and tested on real scenes.
         """
         statistics = mask_statistics(masks, self.tiles.class_names)
-        digest = {"pairs": fidelity_digest(images, masks)}
+        digest = {"pairs": pairs_digest(images, masks)}
         return {
             "kernel_distance": self.distance(images),
             "masks": statistics,
@@ -157,8 +157,6 @@ class Measures:
         return remembered(self.run, Step("benchmark", VERSION, digests(tiles=self.tiles), settings), train)
 
 
-def fidelity_digest(images: np.ndarray, masks: np.ndarray) -> str:
+def pairs_digest(images: np.ndarray, masks: np.ndarray) -> str:
     """Return the SHA-256 of a set of pairs."""
-    import hashlib
-
     return hashlib.sha256(images.tobytes() + masks.tobytes()).hexdigest()

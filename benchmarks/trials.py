@@ -25,7 +25,7 @@ from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.diffusion.training import RESULT_VERSION, train_generator
 from satsynth.pairs.cache import decoded
-from satsynth.pipelines.steps import digests, remembered, scenes_of
+from satsynth.pipelines.steps import digests, origin_of, remembered
 from satsynth.training.device import choose_device
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, WorkFolder
@@ -53,13 +53,8 @@ def main() -> None:
     measures = Measures(tiles, compute)
 
     def train(folder: WorkFolder) -> None:
-        origin = {
-            "classes": tiles.manifest["classes"],
-            "tile_size": tiles.tile_size,
-            "scenes": sorted(set(scenes_of(tiles, ["train"]))),
-        }
         pairs, val = (decoded(tiles, split, measures.run.work) for split in ("train", "val"))
-        train_generator(folder, pairs, val, origin, settings, compute, lambda step, values: None)
+        train_generator(folder, pairs, val, origin_of(tiles), settings, compute, lambda step, values: None)
 
     began = time.monotonic()
     used = settings.model_dump(mode="json")

@@ -164,11 +164,10 @@ def test_the_second_order_needs_fewer_steps_than_ancestral_sampling():
         # Two runs of a linear recursion give its matrix: the response to the start, and to each step's noise.
         variance, count = 0.0, len(levels) - 1
         for row in range(-1, count):
-            calls = iter(range(count))
             zero, one = torch.zeros(1, 1, 1, 1, dtype=torch.float64), torch.ones(1, 1, 1, 1, dtype=torch.float64)
             start = one * math.sqrt(20.0**2 + STD**2) if row == -1 else zero
-            found = sampler(around_zero, start, levels, lambda: one if next(calls) == row else zero)  # noqa: B023
-            variance += found.item() ** 2
+            pulses = iter([one if call == row else zero for call in range(count)])
+            variance += sampler(around_zero, start, levels, pulses.__next__).item() ** 2
         return abs(math.sqrt(variance) - math.sqrt(STD**2 + 0.05**2))
 
     # Of second order in the steps' drift only: the noise enters to first order, with a far smaller constant.

@@ -111,3 +111,18 @@ def test_state_goes_through_a_file(tmp_path):
     second.load_state_dict(torch.load(tmp_path / "o.pt", weights_only=True))
     trained(second, part, gradients[3:])
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), part.parameters(), strict=True))
+
+
+def test_a_closure_is_called_before_the_step():
+    layer = nn.Conv2d(3, 12, 3)
+    optimizer = Muon(layer.parameters(), 0.01)
+    before = layer.weight.detach().clone()
+
+    def closure():
+        optimizer.zero_grad()
+        loss = layer(random(1, 3, 8, 8)).square().mean()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() > closure().item()
+    assert not torch.equal(layer.weight, before)

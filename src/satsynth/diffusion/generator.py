@@ -30,8 +30,8 @@ class Generator:
         """Build it with new weights."""
         self.code = LabelCode(settings.label_code, classes, settings.label_scale)
         self.channels = 3 + self.code.channels
-        self.network = StemUNet(self.channels, settings.network)
-        self.denoiser = Denoiser(self.network, preconditioning_of(settings.preconditioning))
+        network = StemUNet(self.channels, settings.network)
+        self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning))
 
     def with_denoiser(self, denoiser: nn.Module) -> Generator:
         """Return the same generator with another denoiser, for example of averaged weights."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 
 import torch
 
 SIGMA_DATA = 0.5
+CPU = torch.device("cpu")
 
 
 class Preconditioning(Protocol):
@@ -67,18 +69,15 @@ class DDPMPreconditioning:
     """
 
     def __init__(self, epsilon: bool) -> None:
-        """Hold the table."""
+        """Hold what is predicted."""
         self.epsilon = epsilon
-        self._logs = ddpm_sigmas().log()
 
     def coefficients(self, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return (1, -sigma, 1 / sqrt(1 + sigma^2), t) for noise prediction, (0, 1, ...) for the clean pair."""
-        if self._logs.device != sigma.device:
-            self._logs = self._logs.to(sigma.device)
-        wanted = sigma.double().log()
-        above = torch.searchsorted(self._logs, wanted).clamp(1, len(self._logs) - 1)
-        low, high = self._logs[above - 1], self._logs[above]
-        time = (above - 1 + (wanted - low) / (high - low)).clamp(0, len(self._logs) - 1).to(sigma.dtype)
+        logs, wanted = ddpm_sigmas(sigma.device).log(), sigma.double().log()
+        above = torch.searchsorted(logs, wanted).clamp(1, len(logs) - 1)
+        low, high = logs[above - 1], logs[above]
+        time = (above - 1 + (wanted - low) / (high - low)).clamp(0, len(logs) - 1).to(sigma.dtype)
         scale = (sigma**2 + 1).rsqrt()
         if self.epsilon:
             return torch.ones_like(sigma), -sigma, scale, time
@@ -89,10 +88,14 @@ class DDPMPreconditioning:
         return sigma**-2 if self.epsilon else torch.ones_like(sigma)
 
 
-def ddpm_sigmas() -> torch.Tensor:
-    """Return DDPM's noise levels ``sigma_t``, t = 0..999, rising, ``(1000,)`` float64."""
+@cache
+def ddpm_sigmas(device: torch.device = CPU) -> torch.Tensor:
+    """Return DDPM's noise levels ``sigma_t``, t = 0..999, rising, ``(1000,)`` float64; not to be changed.
+
+    Kept on each device, since a copy at each step would make a GPU wait.
+    """
     kept = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
-    return ((1 - kept) / kept).sqrt()
+    return ((1 - kept) / kept).sqrt().to(device)
 
 
 def preconditioning_of(name: str) -> Preconditioning:

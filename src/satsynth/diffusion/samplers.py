@@ -101,16 +101,7 @@ def dpm_solver_2m(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tensor) -
 
     Source: Lu et al., arXiv 2211.01095, algorithm 2, in terms of sigma.
     """
-    x, before, last = noisy, None, 0.0
-    for sigma, after in _spans(sigmas):
-        clean = _at(denoise, x, sigma)
-        if after == 0:
-            return clean
-        step = log(sigma / after)
-        estimate = clean if before is None else clean + (clean - before) * (step / (2 * last))
-        x = x * (after / sigma) + estimate * (1 - after / sigma)
-        before, last = clean, step
-    return x
+    return _second_order(denoise, noisy, sigmas, None)
 
 
 def dpm_solver_2m_sde(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tensor, noise: Noise) -> torch.Tensor:
@@ -129,6 +120,10 @@ def dpm_solver_2m_sde(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tenso
 
     Source: Lu et al., arXiv 2211.01095, equation 19, in terms of sigma.
     """
+    return _second_order(denoise, noisy, sigmas, noise)
+
+
+def _second_order(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tensor, noise: Noise | None) -> torch.Tensor:
     x, before, last = noisy, None, 0.0
     for sigma, after in _spans(sigmas):
         clean = _at(denoise, x, sigma)
@@ -136,8 +131,10 @@ def dpm_solver_2m_sde(denoise: Denoise, noisy: torch.Tensor, sigmas: torch.Tenso
             return clean
         step = log(sigma / after)
         estimate = clean if before is None else clean + (clean - before) * (step / (2 * last))
-        kept = (after / sigma) ** 2
-        x = x * kept + estimate * (1 - kept) + noise() * (after * sqrt(1 - kept))
+        kept = after / sigma if noise is None else (after / sigma) ** 2
+        x = x * kept + estimate * (1 - kept)
+        if noise is not None:
+            x = x + noise() * (after * sqrt(1 - kept))
         before, last = clean, step
     return x
 

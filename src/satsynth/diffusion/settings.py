@@ -71,7 +71,9 @@ class DiffusionSettings(Frozen):
     noise: NoiseSettings = NoiseSettings()
     images: int = Field(description="Training budget in images.", ge=1)
     batch_size: int = Field(default=16, description="Pairs a step.", ge=1)
-    optimizer: Literal["adamw", "muon"] = Field(default="adamw", description="Muon: for matrices and convolutions.")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description="`muon`: Muon for convolutions, AdamW for all else."
+    )
     learning_rate: float = Field(default=4e-4, description="Peak learning rate.", gt=0)
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")

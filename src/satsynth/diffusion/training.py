@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.network import check_size
+from satsynth.diffusion.network import StemUNet, check_size
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
@@ -38,7 +38,7 @@ def draw_sigmas(noise: NoiseSettings, size: int, random: torch.Generator) -> tor
     spread = torch.arange(size, device=random.device) + torch.rand(size, generator=random, device=random.device)
     uniform = (spread / size).clamp(1e-5, 1 - 1e-5)
     if noise.kind == "ddpm":
-        table = ddpm_sigmas().to(random.device, torch.float32)
+        table = ddpm_sigmas(random.device).float()
         return table[(uniform * len(table)).long()]
     return (noise.mean + noise.std * torch.special.ndtri(uniform)).exp()
 
@@ -129,10 +129,11 @@ def train_generator(
     averaged = generator.with_denoiser(average.module)
     best = BestWeights()
     watch = Watch(pairs, val, device, compute, on_pictures)
+    inner = cast(StemUNet, generator.denoiser.network)
     if settings.gradient_checkpointing:
-        generator.network.unet.enable_gradient_checkpointing()
+        inner.unet.enable_gradient_checkpointing()
     if settings.compile:
-        generator.network.compile()
+        inner.compile()
     optimizer = optimizer_for(network, settings)
 
     steps = max(1, settings.images // settings.batch_size)

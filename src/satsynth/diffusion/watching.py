@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.samplers import dpm_solver_2m, karras_levels
+from satsynth.diffusion.sampling import draw
+from satsynth.diffusion.settings import SamplingSettings
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.pairs.stream import to_image, to_tensors
+from satsynth.pairs.stream import to_tensors
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.device import autocast
 from satsynth.training.seeds import noise_source
@@ -19,9 +20,10 @@ from satsynth.training.settings import ComputeSettings
 
 # From details to layout: at the first only the finest grain is hidden, at the last all but the broad colours.
 LEVELS = (0.1, 0.4, 1.5, 6.0)
-PAIRS, DRAWN, STEPS = 32, 8, 18
+PAIRS, DRAWN = 32, 8
 BATCH = 16
 SEED = 20_240_617
+SAMPLING = SamplingSettings(steps=18, seed=SEED)
 
 Pictures = Callable[[int, np.ndarray, np.ndarray], None]
 
@@ -64,11 +66,7 @@ class Watch:
                     errors[f"{name}_{part}_error.sigma_{level}"] = value
         errors["val_error"] = float(np.mean([value for name, value in errors.items() if name.startswith("val_")]))
         side = self.train.images.shape[1]
-        with torch.inference_mode(), autocast(self.device, self.compute):
-            start = noise_source(SEED, range(DRAWN), (generator.channels, side, side))().to(self.device) * 80.0
-            joint = dpm_solver_2m(generator.denoise(), start, karras_levels(STEPS, 0.02, 80.0, 7.0))
-        images, masks = generator.split(joint.float())
-        self.on_pictures(step, to_image(images), masks.to(torch.uint8).cpu().numpy())
+        self.on_pictures(step, *draw(generator, range(DRAWN), side, SAMPLING, self.device, self.compute))
         return errors
 
 

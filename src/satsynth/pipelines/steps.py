@@ -95,6 +95,15 @@ def require_unseen(generator: SavedGenerator, tiles: PairStore) -> None:
         )
 
 
+def origin_of(tiles: PairStore) -> dict[str, Any]:
+    """Return what a generator's manifest says of the tiles that it is trained on."""
+    return {
+        "classes": tiles.manifest["classes"],
+        "tile_size": tiles.tile_size,
+        "scenes": sorted(set(scenes_of(tiles, ["train"]))),
+    }
+
+
 def digests(**parents: Finished) -> dict[str, str]:
     """Return the digests of inputs by name."""
     return {name: parent.digest for name, parent in parents.items()}

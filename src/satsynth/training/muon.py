@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -55,12 +55,21 @@ class Muon(torch.optim.Optimizer):
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Take a step; none where `found_inf`, which a GradScaler sets, is not zero."""
+    def step(self, closure: Any = None) -> Any:
+        """Take a step; none where `found_inf`, which a GradScaler sets, is not zero.
+
+        Args:
+            closure: Computes the loss and its gradients anew before the step, if given; its value is returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         found = getattr(self, "found_inf", None)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             (self._step_convolutions if group["convolutions"] else self._step_others)(parameters, group, found)
+        return loss
 
     def _step_convolutions(
         self, parameters: list[nn.Parameter], group: dict[str, Any], found: torch.Tensor | None

@@ -12,7 +12,7 @@ from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.steps import RunSettings, digests, remembered, scenes_of
+from satsynth.pipelines.steps import RunSettings, digests, origin_of, remembered
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, WorkFolder
 
@@ -46,18 +46,13 @@ def train_joint_diffusion(
             tiles.count("train"),
             describe_device(choose_device(compute)),
         )
-        origin = {
-            "classes": tiles.manifest["classes"],
-            "tile_size": tiles.tile_size,
-            "scenes": sorted(set(scenes_of(tiles, ["train"]))),
-        }
         with tracking.current().child("diffusion", params, folder) as child:
             pairs, val = (decoded(tiles, split, run.work) for split in ("train", "val"))
 
             def show(step: int, images: np.ndarray, masks: np.ndarray) -> None:
                 child.image(step, "drawn", contact_sheet(list(zip(images, masks, strict=True)), tiles.colors, 4))
 
-            train_generator(folder, pairs, val, origin, diffusion, compute, child.metrics, show)
+            train_generator(folder, pairs, val, origin_of(tiles), diffusion, compute, child.metrics, show)
 
     done_before = False
     step = Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings)
