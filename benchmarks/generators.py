@@ -6,7 +6,7 @@
 Speed: seconds a training image from 5 steps of each, seconds a pair from 20 denoising steps of each (for 1000 steps
 extrapolated), floating point operations, and their share of the best rate that convolutions alone reach here.
 Quality: each trained for the same wall-clock, turned into a number of images by a rate measured before it starts, in
-the largest width that sees 3,000 images; drawn in 50 steps (satsynth: in its own); measured as in `measures.py`.
+the largest width that sees 3,000 images; all drawn in as many steps as satsynth takes; measured as in `measures.py`.
 
 All is kept: the same command goes on where it was interrupted. Results: `data/08_reporting/generators/`.
 """
@@ -50,7 +50,7 @@ OUTPUT = PROJECT / "data" / "08_reporting" / "generators"
 SIDE = 128
 PUBLIC_WIDTHS = (128, 128, 256, 256, 512, 512)
 FEWEST_IMAGES = 3000
-STEPS = 50
+STEPS = int(parameters().sampling.steps)
 
 
 @dataclass
@@ -336,7 +336,7 @@ def main() -> None:
     arguments.add_argument("--dataset", default="dubai")
     arguments.add_argument("--raw", help="folder of the raw data, where it is not the description's own")
     arguments.add_argument("--minutes", type=float, default=20, help="training of each")
-    arguments.add_argument("--pairs", type=int, default=512, help="pairs drawn from each, at least 256")
+    arguments.add_argument("--pairs", type=int, default=256, help="pairs drawn from each")
     arguments.add_argument("--speed-only", action="store_true")
     given = arguments.parse_args()
     tiles = tiles_of(given.dataset, given.raw)
