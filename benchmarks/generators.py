@@ -45,7 +45,8 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, read_json, write_json
 from satsynth.work.folder import Step, WorkFolder
 
-VERSION = 1
+VERSION = 2
+WEIGHTS = "averaged.pt"
 OUTPUT = PROJECT / "data" / "08_reporting" / "generators"
 SIDE = 128
 PUBLIC_WIDTHS = (128, 128, 256, 256, 512, 512)
@@ -67,6 +68,9 @@ class Rival:
         evaluate: Evaluates the network once on a batch of noise, as a step of sampling does.
         draw: Draws pairs ``(images, masks)`` of some numbers from the averaged network.
         paper_steps: Denoising steps in its own way of sampling.
+        settings: What identifies its training.
+        sampling: What identifies its drawing.
+        training_seconds: What its training took.
     """
 
     name: str
@@ -78,6 +82,9 @@ class Rival:
     evaluate: Callable[[torch.Tensor], torch.Tensor]
     draw: Callable[[nn.Module, range], tuple[np.ndarray, np.ndarray]]
     paper_steps: int
+    settings: dict[str, Any]
+    sampling: dict[str, Any]
+    training_seconds: float = 0.0
 
 
 def ours(classes: int, device: torch.device, compute: ComputeSettings) -> Rival:
@@ -124,6 +131,8 @@ def _joint(
         lambda noise: network(noise, torch.ones(len(noise), device=device)),
         lambda module, numbers: draw(generator.with_denoiser(module), numbers, SIDE, sampling, device, compute),
         paper_steps,
+        {"name": name, **settings.model_dump(mode="json", exclude={"images"})},
+        sampling.model_dump(mode="json"),
     )
 
 
@@ -149,8 +158,9 @@ def library(classes: int, device: torch.device, width: int = 64) -> Rival:
         images, masks = joiner.split(joint)
         return to_image(images), masks.to(torch.uint8).cpu().numpy()
 
+    name = f"denoising-diffusion-pytorch, dim {width}"
     return Rival(
-        f"denoising-diffusion-pytorch, dim {width}",
+        name,
         network,
         step_loss,
         lambda module: torch.optim.Adam(module.parameters(), 1e-4, betas=(0.9, 0.99)),
@@ -159,6 +169,8 @@ def library(classes: int, device: torch.device, width: int = 64) -> Rival:
         lambda noise: network.model(noise, torch.ones(len(noise), device=device)),
         drawn,
         1000,
+        {"name": name},
+        {"steps": STEPS},
     )
 
 
@@ -251,20 +263,19 @@ def widest(
 
 
 def trained_rival(
-    rival: Rival, images: int, pairs: DecodedPairs, folder: WorkFolder, compute: ComputeSettings
+    rival: Rival, images: int, pairs: DecodedPairs, tiles: PairStore, measures: Measures, compute: ComputeSettings
 ) -> nn.Module:
     """Train a rival, or find it trained, and return its averaged network."""
     device = choose_device(compute)
     average = ema_of(rival.network, 0.999)
-    weights = folder.path / "averaged.pt"
-    if not weights.exists():
-        optimizer = rival.optimizer(rival.network)
-        steps = images // rival.batch
+    optimizer = rival.optimizer(rival.network)
+    steps = images // rival.batch
 
-        def after_step(done: int) -> dict[str, float]:
-            average.update_parameters(rival.network)
-            return {}
+    def after_step(done: int) -> dict[str, float]:
+        average.update_parameters(rival.network)
+        return {}
 
+    def work(folder: WorkFolder) -> None:
         training = Training(
             title=rival.name,
             network=rival.network,
@@ -280,10 +291,14 @@ def trained_rival(
         seconds = train(
             training, PairStream([pairs], 0), folder.path / "checkpoint.pt", device, compute, lambda *_: None
         )
-        write_json(folder.path / "seconds.json", {"seconds": seconds})
-        with atomic(weights) as temporary:
+        with atomic(folder.result / WEIGHTS) as temporary:
             torch.save(average.module.state_dict(), temporary)
-    average.module.load_state_dict(torch.load(weights, weights_only=True))
+        folder.finish({"kind": "benchmark", "seconds": seconds}, [WEIGHTS])
+
+    step = Step("benchmark_training", VERSION, digests(tiles=tiles), {**rival.settings, "images": images})
+    folder = remembered(measures.run, step, work)
+    average.module.load_state_dict(torch.load(folder.result / WEIGHTS, weights_only=True))
+    rival.training_seconds = folder.manifest()["seconds"]
     return average.module.eval()
 
 
@@ -297,9 +312,9 @@ def quality(
     number: int,
 ) -> dict[str, Any]:
     """Train, draw and measure a rival."""
+    averaged = trained_rival(rival, images, pairs, tiles, measures, compute)
 
     def work(folder: WorkFolder) -> None:
-        averaged = trained_rival(rival, images, pairs, folder, compute)
         parts = []
         for first in range(0, number, 32):
             file = folder.path / f"drawn-{first:05d}.npz"
@@ -318,14 +333,12 @@ def quality(
         line = {
             "name": rival.name,
             "images": images,
-            "training_seconds": read_json(folder.path / "seconds.json")["seconds"],
+            "training_seconds": rival.training_seconds,
             **measures.of(drawn_images, masks, range(2)),
         }
         folder.finish({"kind": "benchmark", "line": line})
 
-    settings = {"rival": rival.name, "images": images, "number": number}
-    if rival.name == "satsynth":
-        settings["diffusion"] = DiffusionSettings(**parameters().diffusion).model_dump(mode="json")
+    settings = {**rival.settings, "images": images, "number": number, "sampling": rival.sampling}
     folder = remembered(measures.run, Step("benchmark_generator", VERSION, digests(tiles=tiles), settings), work)
     return dict(folder.manifest()["line"])
 
@@ -347,33 +360,38 @@ def main() -> None:
     pairs = measures.train
     OUTPUT.mkdir(parents=True, exist_ok=True)
 
-    plan = OUTPUT / f"plan-{given.dataset}-{given.minutes:g}.json"
     makers: dict[str, tuple[Callable[[int], Rival], list[int]]] = {
         "satsynth": (lambda size: ours(classes, device, compute), [1]),
         "DDPM": (lambda size: paper(classes, device, compute, size), [1, 2, 4, 8, 16]),
         "denoising-diffusion-pytorch": (lambda size: library(classes, device, size), [64, 48, 32, 24, 16, 8]),
     }
-    if not plan.exists():
-        # Measured once: a continued run must not change its budgets.
-        peak = convolution_peak(device)
-        rivals = [ours(classes, device, compute), paper(classes, device, compute), library(classes, device)]
-        rates = {rival.name: speed(rival, pairs, device, peak) for rival in rivals}
-        budgets = {}
-        if not given.speed_only:
-            for name, (make, sizes) in makers.items():
-                budgets[name] = widest(make, sizes, pairs, device, given.minutes * 60)
-        write_json(plan, {"peak_gflops": peak, "threads": torch.get_num_threads(), "speed": rates, "budgets": budgets})
-    known = read_json(plan)
+    # Each is measured once and kept at once: a continued run must not change its budgets, nor begin again.
+    plan = OUTPUT / f"plan-{given.dataset}-{given.minutes:g}.json"
+    known: dict[str, Any] = read_json(plan) if plan.exists() else {"speed": {}, "budgets": {}}
+    if "peak_gflops" not in known:
+        known |= {"peak_gflops": convolution_peak(device), "threads": torch.get_num_threads()}
+        write_json(plan, known)
+    for make, sizes in makers.values():
+        rival = make(sizes[0])
+        if rival.name not in known["speed"]:
+            known["speed"][rival.name] = speed(rival, pairs, device, known["peak_gflops"])
+            write_json(plan, known)
     print_speed(known)
+    if given.speed_only:
+        return
+    for name, (make, sizes) in makers.items():
+        if name not in known["budgets"]:
+            known["budgets"][name] = widest(make, sizes, pairs, device, given.minutes * 60)
+            write_json(plan, known)
     lines = []
-    for name, budget in known["budgets"].items():
-        rival = makers[name][0](budget["size"])
+    for name, (make, _) in makers.items():
+        budget = known["budgets"][name]
+        rival = make(budget["size"])
         lines.append(quality(rival, budget["images"], pairs, tiles, measures, compute, given.pairs))
         print(json.dumps(lines[-1], indent=1), flush=True)
-    if lines:
-        result = {"plan": known, "yardsticks": measures.yardsticks(), "lines": lines}
-        write_json(OUTPUT / f"result-{given.dataset}.json", result)
-        print_quality(result)
+    result = {"plan": known, "yardsticks": measures.yardsticks(), "lines": lines}
+    write_json(OUTPUT / f"result-{given.dataset}.json", result)
+    print_quality(result)
 
 
 def print_speed(known: dict[str, Any]) -> None:
