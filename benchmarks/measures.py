@@ -16,6 +16,7 @@ from satsynth.analysis import fidelity
 from satsynth.analysis.masks import like, mask_statistics
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.store import PairStore
+from satsynth.pairs.stream import PairStream
 from satsynth.pairs.tiling import comparable_rows
 from satsynth.pipelines.steps import RunSettings, digests, remembered, scenes_of
 from satsynth.segmentation.features import image_features
@@ -110,7 +111,7 @@ class Measures:
         Args:
             images: ``(N, H, W, 3)`` uint8.
             masks: ``(N, H, W)`` uint8.
-            seeds: Seeds of the networks trained on them alone and tested on real scenes.
+            seeds: Seeds of the networks trained on them alone and tested on real scenes; none leaves mIoU out.
         """
         statistics = mask_statistics(masks, self.tiles.class_names)
         digest = {"pairs": pairs_digest(images, masks)}
@@ -121,7 +122,7 @@ class Measures:
             "spectrum_distance": fidelity.spectrum_distance(
                 fidelity.radial_spectrum(np.asarray(self.train.images)), fidelity.radial_spectrum(images)
             ),
-            **self._miou("synthetic", [DecodedPairs(images, masks)], digest, seeds),
+            **(self._miou("synthetic", [DecodedPairs(images, masks)], digest, seeds) if seeds else {}),
         }
 
     def _miou(self, kind: str, sources: list[DecodedPairs], facts: dict[str, Any], seeds: Sequence[int]) -> Any:
@@ -141,7 +142,8 @@ class Measures:
             train_network(
                 folder,
                 NETWORK,
-                sources,
+                PairStream(sources, seed),
+                training.images,
                 *held_out,
                 class_names=self.tiles.class_names,
                 seed=seed,

@@ -122,7 +122,7 @@ class TrackingHooks:
             self._tracker.tag(f"digest.{dataset_name}", data.digest)
         elif dataset_name.endswith(("_plot", "_curve")):
             self._tracker.figure(data, f"figures/{dataset_name}.html")
-        elif dataset_name in ("fidelity", "memorisation"):
+        elif dataset_name in ("fidelity", "alignment", "memorisation"):
             self._tracker.metrics("", 0, tracking.numbers(data, f"{dataset_name}."))
 
     @hook_impl
@@ -133,8 +133,10 @@ class TrackingHooks:
             if "pair_gallery" in outputs:
                 self._tracker.artifact(_path_of(catalog, "pair_gallery"), "gallery")
             if "segmentation_summary" in outputs:
+                from satsynth.analysis.statistics import arm_title
+
                 for row in catalog.load("segmentation_summary").to_dict("records"):
-                    name = f"miou.{row['network']}"
+                    name = f"miou.{arm_title(row)}".replace("%", " percent")
                     self._tracker.metrics("", round(row["ratio"] * 100), {name: row["miou"]})
         self._close("FINISHED")
         self._summary(outputs, catalog)

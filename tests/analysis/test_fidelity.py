@@ -3,16 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from torch_fidelity.metric_kid import mmd2
 
 from satsynth.analysis.fidelity import (
     bandwidth_of,
     color_histogram,
+    fidelity_facts,
     histogram_distance,
     kernel_distance,
     radial_spectrum,
     spectrum_distance,
     standardise,
 )
+from satsynth.analysis.manifold import square_distances
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 3), st.just(4), st.just(4), st.just(3)))
 
@@ -138,3 +141,24 @@ def test_spectrum_distance_is_in_decades_and_leaves_the_mean_out():
     b = np.array([9e9, 10.0, 20.0, 40.0])
     assert spectrum_distance(a, b) == pytest.approx(1)
     assert spectrum_distance(a, a) == 0
+
+
+def test_kernel_distance_equals_torch_fidelity_on_the_same_kernel():
+    a, b = features(30, 0), features(30, 1, 0.3)
+    kernels = [np.exp(square_distances(x, y) / (-2 * 1.5**2)) for x, y in ((a, a), (a, b), (b, b))]
+    assert kernel_distance(a, b, 1.5) == pytest.approx(mmd2(*kernels, mmd_est="unbiased"))
+
+
+def test_facts_state_every_set_beside_the_yardstick():
+    random = np.random.default_rng(0)
+    images = {name: random.integers(0, 256, (12, 16, 16, 3), np.uint8) for name in ("train", "val", "synthetic")}
+    vectors = {"train": features(12, 0), "val": features(12, 1), "synthetic": features(12, 2, 4.0)}
+    halves = np.arange(12) < 6
+    spectra, facts = fidelity_facts(images, vectors, halves)
+    assert set(spectra) == set(images)
+    for name in ("kernel_distance", "frechet_distance", "neighbourhoods"):
+        assert set(facts[name]) == {"val", "synthetic", "train_halves"}
+    assert facts["frechet_distance"]["synthetic"] > facts["frechet_distance"]["val"]
+    assert facts["neighbourhoods"]["synthetic"]["precision"] < facts["neighbourhoods"]["val"]["precision"]
+    # Halves of 6 images span 5 dimensions.
+    assert facts["frechet_dimensions"] == 5

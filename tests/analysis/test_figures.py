@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from test_statistics import iou, tables_of
 
 from satsynth.analysis.distributions import class_rows, divergences
 from satsynth.analysis.figures import class_distribution_figure, class_gain_figure, ratio_figure, spectrum_figure
-from satsynth.analysis.statistics import summarise
+from satsynth.analysis.statistics import gains_by_class, summarise
 
 NAMES = ("a", "b", "c", "d")
 
@@ -20,17 +21,23 @@ def table():
 
 
 @pytest.fixture
-def summary():
+def tables():
     random = np.random.default_rng(1)
-    rows = []
-    for network in ("fpn", "unet"):
-        for ratio in (0.0, 0.5, 1.0):
-            for seed in (0, 1):
-                ious = {f"iou_{name}": random.uniform() for name in NAMES}
-                rows.append({"network": network, "ratio": ratio, "seed": seed, "miou": 0.4, "mf1": 0.5, **ious})
-    runs = pd.DataFrame(rows)
-    runs["miou"] = runs[[f"iou_{name}" for name in NAMES]].mean(axis=1)
-    return summarise(runs)
+    scores = {(ratio, seed): random.uniform(0.2, 0.8) for ratio in (0.0, 0.5, 1.0) for seed in (0, 1)}
+    both = [tables_of(scores, network) for network in ("fpn", "unet")]
+    runs, confusion = (pd.concat(part, ignore_index=True) for part in zip(*both, strict=True))
+    confusion["confusion"] = [random.integers(1, 99, 16).tolist() for _ in range(len(confusion))]
+    return runs.assign(**{f"iou_{name}": random.uniform(size=len(runs)) for name in NAMES}), confusion
+
+
+@pytest.fixture
+def summary(tables):
+    return summarise(*tables, iou)
+
+
+@pytest.fixture
+def gains(tables):
+    return gains_by_class(*tables, iou, {"a": 0.6, "b": 0.3, "c": 0.1, "d": 0.0})
 
 
 def read_back(figure):
@@ -70,34 +77,47 @@ def test_one_seed_has_bars_of_no_length(summary):
     assert [list(line.error_y.array) for line in figure.data] == [[0, 0, 0]] * 2
 
 
-def test_gains_against_frequency(summary):
-    shares = {"a": 0.6, "b": 0.3, "c": 0.1, "d": 0.0}
-    figure = class_gain_figure(summary, shares)
+def test_an_arm_without_real_runs_of_its_own_begins_at_r_0_of_its_network(summary):
+    shared = summary[summary["ratio"] == 1].assign(protocol="epoch_matched")
+    alone = summary[summary["ratio"] == 0].assign(augmentation="none")
+    figure = ratio_figure(pd.concat([summary, shared, alone], ignore_index=True))
+    found = {line.name: list(line.x) for line in figure.data}
+    assert found["fpn epoch_matched"] == [0, 1]
+    assert found["fpn none"] == [0]
+    assert found["unet"] == [0, 0.5, 1]
+
+
+def test_gains_against_frequency(gains):
+    figure = class_gain_figure(gains)
     read_back(figure)
     title = figure.layout.title.text
-    for points, (network, part) in zip(figure.data, summary.groupby("network"), strict=True):
-        base, most = part.iloc[0], part.iloc[-1]
+    for points, (network, part) in zip(figure.data, gains.groupby("network"), strict=True):
+        most = part[(part["ratio"] == 1) & (part["share"] > 0)]
         # A class without training pixels has no place on a logarithmic axis.
         assert list(points.text) == ["a", "b", "c"]
         assert list(points.x) == pytest.approx([60, 30, 10])
-        gains = [100 * (most[f"iou_{name}"] - base[f"iou_{name}"]) for name in "abc"]
-        assert list(points.y) == pytest.approx(gains)
+        change = 100 * most["difference"].to_numpy()
+        assert list(points.y) == pytest.approx(change)
+        assert list(points.y + np.array(points.error_y.array)) == pytest.approx(
+            100 * most["difference_high"].to_numpy()
+        )
         assert points.name == f"{network}, R = 1"
-        assert f"{network}: r = {np.corrcoef(np.log([60, 30, 10]), gains)[0, 1]:.2f}" in title
+        assert f"{network}: r = {np.corrcoef(np.log([60, 30, 10]), change)[0, 1]:.2f}" in title
     assert figure.layout.xaxis.type == "log"
 
 
-def test_gains_of_an_absent_class_and_of_too_few_classes(summary):
-    lost = summary.assign(iou_b=np.nan, iou_c=np.nan, iou_d=np.nan)
-    figure = class_gain_figure(lost, dict.fromkeys(NAMES, 0.25))
+def test_gains_of_an_absent_class_and_of_too_few_classes(gains):
+    lost = gains.copy()
+    lost.loc[lost["class"] != "a", ["difference", "difference_low", "difference_high"]] = np.nan
+    figure = class_gain_figure(lost)
     read_back(figure)
     assert "r =" not in figure.layout.title.text
 
 
-def test_the_baseline_alone_gains_nothing(summary):
-    figure = class_gain_figure(summary[summary["ratio"] == 0], dict.fromkeys(NAMES, 0.25))
-    assert [list(points.y) for points in figure.data] == [[0] * 4] * 2
-    assert "r =" not in figure.layout.title.text
+def test_without_synthetic_pairs_there_are_no_gains(gains):
+    figure = class_gain_figure(gains.iloc[:0])
+    read_back(figure)
+    assert not figure.data
 
 
 def test_spectra_leave_the_mean_out():

@@ -75,6 +75,7 @@ def test_every_catalog_entry_is_used_and_every_output_is_kept() -> None:
         "judge",
         "synthetic_pairs",
         "segmentation_runs",
+        "scene_confusion",
     }
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.stream import PairStream
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.segmentation.training import HeldOut, train_network
@@ -44,7 +45,8 @@ def train_small(striped_pairs, small_network):
         settings = TrainingSettings(images=40, batch_size=4, evaluations=3, learning_rate=1e-2)
         arguments = {
             "network_settings": small_network,
-            "sources": [striped_pairs(6, 0), striped_pairs(5, 1)],
+            "stream": PairStream(changes.pop("sources", [striped_pairs(6, 0), striped_pairs(5, 1)]), seed),
+            "images": changes.get("settings", settings).images,
             "val": HeldOut(striped_pairs(4, 2), ["v"] * 4),
             "test": HeldOut(striped_pairs(5, 3), ["a", "b", "a", "c", "b"]),
             "class_names": ("one", "two", "three"),

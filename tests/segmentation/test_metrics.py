@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.metrics import f1_score, jaccard_score
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_jaccard_index
 
 from satsynth.scenes.description import IGNORE_INDEX
-from satsynth.segmentation.metrics import confusion_matrix, scores
+from satsynth.segmentation.metrics import BOUNDARY_PIXELS, BoundaryTally, confusion_matrix, scores
 
 classes_and_masks = st.integers(2, 6).flatmap(
     lambda k: st.tuples(
@@ -104,3 +106,65 @@ def test_scores_lie_between_zero_and_one_and_iou_below_f1(confusion):
     else:
         assert 0 <= found.miou <= found.mf1 <= 1
         assert 0 <= found.accuracy <= 1
+
+
+def boundary_pixels(mask, k):
+    """Return the places of class k with a neighbour of another class; ignored pixels and the edge are none."""
+    found = set()
+    for y, x in zip(*np.nonzero(mask == k), strict=True):
+        around = mask[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        if ((around != k) & (around != IGNORE_INDEX)).any():
+            found.add((int(y), int(x)))
+    return found
+
+
+@given(st.integers(0, 2**31))
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_boundary_f1_against_loops(seed):
+    random = np.random.default_rng(seed)
+    tally, near, counts = BoundaryTally(3), BOUNDARY_PIXELS, np.zeros((4, 3))
+    for _ in range(2):
+        predicted, target = (random.integers(0, 3, (5, 5)).repeat(3, 0).repeat(3, 1) for _ in range(2))
+        target[:2, :7] = IGNORE_INDEX
+        tally.add(predicted, target)
+        predicted = np.where(target == IGNORE_INDEX, IGNORE_INDEX, predicted)
+        # OpenCV's disc of radius 2 is the square of 5 x 5 without its 8 places beside the corners.
+        disc = [(y, x) for y in range(-near, near + 1) for x in range(-near, near + 1) if abs(y) < near or x == 0]
+        for k in range(3):
+            sides = [boundary_pixels(labels, k) for labels in (predicted, target)]
+            for row, (one, other) in enumerate((sides, sides[::-1])):
+                counts[2 * row, k] += len(one)
+                counts[2 * row + 1, k] += sum(any((y + dy, x + dx) in other for dy, dx in disc) for y, x in one)
+    for k, f1 in enumerate(tally.f1()):
+        found, right, wanted, met = counts[:, k]
+        if not wanted:
+            assert np.isnan(f1)
+        elif not right + met:
+            assert f1 == 0
+        else:
+            precision, recall = right / max(1, found), met / wanted
+            assert f1 == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+@pytest.mark.parametrize(("edge", "wanted"), [(16, 1.0), (18, 1.0), (19, 0.0)])
+def test_boundaries_may_be_two_pixels_off(edge, wanted):
+    target, predicted = (np.repeat((np.arange(32) >= first)[None], 32, 0).astype(np.int64) for first in (16, edge))
+    tally = BoundaryTally(3)
+    tally.add(predicted, target)
+    assert tally.f1()[:2].tolist() == [wanted] * 2
+    assert np.isnan(tally.f1()[2])
+
+
+@given(classes_and_masks)
+def test_iou_and_f1_against_scikit_learn(case):
+    classes, predicted, target = case
+    counted = target != IGNORE_INDEX
+    if not counted.any():
+        return
+    found = scores(confusion_matrix(torch.from_numpy(predicted), torch.from_numpy(target), classes))
+    present = np.unique(target[counted])
+    arguments = {"labels": present, "average": None, "zero_division": 0}
+    iou = jaccard_score(target[counted], predicted[counted], **arguments)
+    assert found.iou[present] == pytest.approx(iou)
+    assert found.miou == pytest.approx(iou.mean())
+    assert found.mf1 == pytest.approx(f1_score(target[counted], predicted[counted], **arguments).mean())

@@ -1,14 +1,19 @@
+import sys
+import types
 from typing import get_args
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import satsynth.segmentation.networks as networks
 from satsynth.segmentation.networks import build_network, encoder_features
 from satsynth.segmentation.settings import SegmentationNetwork
 from satsynth.work.errors import ResourceError, SatSynthError
 
-ARCHITECTURES = get_args(SegmentationNetwork.model_fields["architecture"].annotation)
+ARCHITECTURES = [
+    name for name in get_args(SegmentationNetwork.model_fields["architecture"].annotation) if name != "farseg"
+]
 
 
 class OfflineError(OSError, ValueError):
@@ -24,8 +29,69 @@ def test_every_architecture_gives_logits(architecture):
     assert logits.dtype == torch.float32
 
 
-def test_there_are_six_architectures():
+def test_there_are_six_architectures_of_smp():
     assert len(set(ARCHITECTURES)) == 6
+
+
+class MadeFarSeg(torch.nn.Module):
+    """Stands in for torchgeo's, which takes the same arguments."""
+
+    def __init__(self, backbone, classes, backbone_pretrained):
+        super().__init__()
+        self.backbone = torch.nn.Linear(2, 2)
+        self.told = (backbone, classes, backbone_pretrained)
+
+
+def test_farseg_comes_from_torchgeo(monkeypatch, tmp_path):
+    made = types.ModuleType("torchgeo.models")
+    made.FarSeg = MadeFarSeg
+    monkeypatch.setitem(sys.modules, "torchgeo", types.ModuleType("torchgeo"))
+    monkeypatch.setitem(sys.modules, "torchgeo.models", made)
+    assert build_network(SegmentationNetwork(architecture="farseg", encoder="resnet18"), 5).told == (
+        "resnet18",
+        5,
+        False,
+    )
+    wanted = SegmentationNetwork(architecture="farseg", encoder="resnet50", weights="imagenet")
+    assert build_network(wanted, 5).told == ("resnet50", 5, True)
+    with pytest.raises(SatSynthError, match="no encoder 'mobilenet_v2'"):
+        build_network(SegmentationNetwork(architecture="farseg", encoder="mobilenet_v2"), 5)
+    state = {"weight": torch.ones(2, 2), "bias": torch.zeros(2)}
+    save_file(state, tmp_path / "backbone.safetensors")
+    local = SegmentationNetwork(
+        architecture="farseg", encoder="resnet18", weights=str(tmp_path / "backbone.safetensors")
+    )
+    assert torch.equal(build_network(local, 5).backbone.weight, state["weight"])
+
+
+def test_without_torchgeo_farseg_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchgeo", None)
+    with pytest.raises(ResourceError, match="needs torchgeo") as caught:
+        build_network(SegmentationNetwork(architecture="farseg", encoder="resnet18"), 5)
+    assert "satsynth[farseg]" in caught.value.remedy
+
+
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_weights_from_a_local_file(small_network, tmp_path, ending):
+    torch.manual_seed(1)
+    encoder = build_network(small_network, 3).encoder.state_dict()
+    file = tmp_path / f"encoder.{ending}"
+    torch.save(encoder, file) if ending == "pt" else save_file(encoder, file)
+    torch.manual_seed(2)
+    found = build_network(small_network.model_copy(update={"weights": str(file)}), 3).encoder.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in encoder.items())
+
+
+def test_local_weights_that_do_not_fit_or_are_not_there_are_named(small_network, tmp_path):
+    file = tmp_path / "other.safetensors"
+    with pytest.raises(ResourceError, match=r"other.safetensors .* do not exist"):
+        build_network(small_network.model_copy(update={"weights": str(file)}), 3)
+    save_file({"conv.weight": torch.zeros(1)}, file)
+    with pytest.raises(ResourceError, match=r"(?s)other.safetensors cannot be loaded .*Missing key"):
+        build_network(small_network.model_copy(update={"weights": str(file)}), 3)
+    file.write_bytes(b"nothing")
+    with pytest.raises(ResourceError, match=r"cannot be loaded"):
+        build_network(small_network.model_copy(update={"weights": str(file)}), 3)
 
 
 @pytest.mark.parametrize(

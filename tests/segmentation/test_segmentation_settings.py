@@ -37,6 +37,11 @@ def test_ratios_must_be_distinct_and_hold_the_baseline(ratios):
         {"networks": {"a": {"architecture": "alexnet", "encoder": "resnet18"}}},
         {"training": {"images": 10, "batch_size": 1}},
         {"training": {"images": 10, "epochs": 3}},
+        {"judge": {"network": "b"}},
+        {"networks": {"a": {"architecture": "farseg", "encoder": "resnet18"}}},
+        {"protocols": ["as_long_as_it_takes"]},
+        {"augmentations": ["flips", "flips"]},
+        {"real_shares": [1.0]},
     ],
 )
 def test_what_makes_no_sense_is_refused(change):

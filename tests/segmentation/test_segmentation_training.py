@@ -8,11 +8,12 @@ import satsynth.segmentation.training as training
 import satsynth.training.loop as loop
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.segmentation.alignment import agreement
 from satsynth.segmentation.features import load_network
 from satsynth.segmentation.metrics import scores
 from satsynth.segmentation.saved import SavedNetwork, run_row
 from satsynth.segmentation.settings import TrainingSettings
-from satsynth.segmentation.training import HeldOut, evaluate
+from satsynth.segmentation.training import HeldOut, evaluate, seconds_an_image
 from satsynth.training.loop import look_points
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
@@ -54,6 +55,7 @@ def test_row_and_files(trained_small):
     assert (row["network"], row["ratio"], row["seed"], row["steps"]) == ("small", 0.5, 0, 10)
     assert row["best_step"] in look_points(5, 10, 3)
     assert row["seconds"] > 0
+    assert 0 <= row["boundary_f1"] <= 1
     manifest = folder.manifest()
     assert sorted(manifest["confusion"]) == ["a", "b", "c"]
     found = scores(np.sum(list(manifest["confusion"].values()), axis=0))
@@ -73,7 +75,7 @@ def test_stored_weights_are_the_chosen_ones(trained_small, striped_pairs):
 def test_the_best_look_is_chosen_and_the_first_of_equals(train_small, tmp_path, monkeypatch, quality, best):
     states, told = [], {}
 
-    def evaluated(network, held_out, *rest):
+    def evaluated(network, held_out, *rest, **more):
         states.append({key: value.clone() for key, value in network.state_dict().items()})
         hits = [*quality, 4][len(states) - 1]
         return {"a": np.diag([hits] * 3) + 1}
@@ -159,3 +161,18 @@ def test_ignored_pixels_teach_nothing(train_small, tmp_path, striped_pairs):
     losses = [m for m in told if "loss" in m]
     assert [m["loss"] for m in losses] == [0]
     assert [m["gradient_norm"] for m in losses] == [0]
+
+
+def test_an_estimate_of_time_grows_with_the_tiles(small_network):
+    small, large = (min(seconds_an_image(small_network, 3, side, 4, COMPUTE) for _ in range(3)) for side in (32, 256))
+    assert 0 < small < large
+
+
+def test_agreement_is_the_score_on_the_pairs(trained_small, striped_pairs):
+    folder, row = trained_small
+    found = agreement(SavedNetwork(folder.result), striped_pairs(5, 3), ("one", "two", "three"), COMPUTE)
+    assert found["miou"] == pytest.approx(row["miou"], abs=1e-3)
+    assert found["iou"]["two"] == pytest.approx(row["iou_two"], abs=1e-3)
+    masks = np.full_like(striped_pairs(2, 0).masks, 1)
+    alone = DecodedPairs(striped_pairs(2, 0).images, masks)
+    assert agreement(SavedNetwork(folder.result), alone, ("one", "two", "three"), COMPUTE)["iou"]["one"] is None

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from satsynth.analysis.manifold import NEIGHBOURS, frechet_distance, neighbourhoods, principal, square_distances
+
 FEATURES = "encoder, mean over space, standardised by train"
 
 
 def bandwidth_of(reference: np.ndarray) -> float:
     """Return the median distance between rows of the reference ``(N, F)``, of at most 1000 of them evenly spread."""
     rows = reference[np.linspace(0, len(reference) - 1, min(len(reference), 1000)).astype(int)]
-    return float(np.sqrt(np.median(_square_distances(rows, rows)[np.triu_indices(len(rows), 1)]))) or 1.0
+    return float(np.sqrt(np.median(square_distances(rows, rows)[np.triu_indices(len(rows), 1)]))) or 1.0
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
@@ -35,14 +37,9 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
     """
     if min(len(a), len(b)) < 2:
         return float("nan")
-    aa, bb, ab = (np.exp(_square_distances(x, y) / (-2 * bandwidth**2)) for x, y in ((a, a), (b, b), (a, b)))
+    aa, bb, ab = (np.exp(square_distances(x, y) / (-2 * bandwidth**2)) for x, y in ((a, a), (b, b), (a, b)))
     n, m = len(a), len(b)
     return float((aa.sum() - np.trace(aa)) / (n * (n - 1)) + (bb.sum() - np.trace(bb)) / (m * (m - 1)) - 2 * ab.mean())
-
-
-def _square_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0)
 
 
 def standardise(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
@@ -111,13 +108,24 @@ def fidelity_facts(
     reference, *others = standardise(features["train"], *(features[name] for name in names))
     width = bandwidth_of(reference)
     kernel = {name: kernel_distance(reference, other, width) for name, other in zip(names, others, strict=True)}
+    first, second = reference[halves], reference[~halves]
+    sets = {**dict(zip(names, others, strict=True)), "train_halves": second}
+    base, *reduced = principal(reference, *sets.values(), first)
+    frechet = {name: frechet_distance(base, part) for name, part in zip(sets, reduced, strict=False)}
     spectra = {name: radial_spectrum(part) for name, part in images.items()}
     colors = {name: color_histogram(part) for name, part in images.items()}
     return spectra, {
         "reference": "train",
         "tiles": "of val and test only those that `tiling.keep` would keep in train",
         "images": {name: len(part) for name, part in images.items()},
-        "kernel_distance": {**kernel, "train_halves": kernel_distance(reference[halves], reference[~halves], width)},
+        "kernel_distance": {**kernel, "train_halves": kernel_distance(first, second, width)},
+        "frechet_distance": {**frechet, "train_halves": frechet_distance(reduced[-1], reduced[-2])},
+        "frechet_dimensions": base.shape[1],
+        "neighbours": NEIGHBOURS,
+        "neighbourhoods": {
+            **{name: neighbourhoods(reference, part) for name, part in zip(names, others, strict=True)},
+            "train_halves": neighbourhoods(first, second),
+        },
         "color_distance": {name: histogram_distance(colors["train"], colors[name]) for name in names},
         "spectrum_distance": {name: spectrum_distance(spectra["train"], spectra[name]) for name in names},
     }

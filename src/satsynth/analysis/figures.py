@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from satsynth.analysis.statistics import ARM, arm_title
+
 _SPLIT_COLORS = {"train": "#4C78A8", "val": "#9ECAE9", "test": "#BAB0AC", "synthetic": "#F58518"}
 
 
@@ -47,14 +49,19 @@ def class_distribution_figure(table: pd.DataFrame, divergence: Mapping[str, floa
 
 
 def ratio_figure(summary: pd.DataFrame) -> go.Figure:
-    """Return mIoU against R with standard errors (the paper's Figure 5)."""
+    """Return mIoU against R with standard errors (the paper's Figure 5), a line for each arm of `summarise`."""
     figure = go.Figure()
-    for network, part in summary.groupby("network"):
+    for _, part in summary.groupby(ARM, dropna=False, sort=False):
+        first = part.iloc[0]
+        same = summary[(summary["network"] == first["network"]) & (summary["augmentation"] == first["augmentation"])]
+        if part["ratio"].max() == 0 < same["ratio"].max():
+            continue  # It is the start of other lines.
+        line = pd.concat([same[same["ratio"] == 0], part[part["ratio"] > 0]])
         figure.add_scatter(
-            x=part["ratio"],
-            y=part["miou"] * 100,
-            error_y={"array": part["miou_se"].fillna(0) * 100},
-            name=str(network),
+            x=line["ratio"],
+            y=line["miou"] * 100,
+            error_y={"array": line["miou_se"].fillna(0) * 100},
+            name=arm_title(dict(first)),
             mode="lines+markers",
         )
     figure.update_xaxes(tickvals=sorted(summary["ratio"].unique()))
@@ -66,34 +73,39 @@ def ratio_figure(summary: pd.DataFrame) -> go.Figure:
     )
 
 
-def class_gain_figure(summary: pd.DataFrame, shares: Mapping[str, float]) -> go.Figure:
+def class_gain_figure(gains: pd.DataFrame) -> go.Figure:
     """Return the gain in IoU of each class at the largest R against its share of real pixels (the paper's Figure 7).
 
     The title names Pearson's correlation with the logarithm of the share where it is defined.
+
+    Args:
+        gains: Rows of `gains_by_class`; a class without real training pixels is left out.
     """
     figure = go.Figure()
     correlations = []
-    for network, part in summary.groupby("network"):
-        base, most = part[part["ratio"] == 0].iloc[0], part.iloc[int(part["ratio"].argmax())]
-        names = [name for name in shares if f"iou_{name}" in part and shares[name] > 0]
-        x = np.array([shares[name] * 100 for name in names])
-        y = np.array([(most[f"iou_{name}"] - base[f"iou_{name}"]) * 100 for name in names], dtype=float)
+    for _, part in gains[gains["share"] > 0].groupby(ARM, dropna=False, sort=False):
+        most = part[part["ratio"] == part["ratio"].max()]
+        name, shares = arm_title(dict(most.iloc[0])), most["share"].to_numpy() * 100
+        change, low, high = (
+            most[column].to_numpy(dtype=float) * 100 for column in ("difference", "difference_low", "difference_high")
+        )
         figure.add_scatter(
-            x=x,
-            y=y,
-            text=names,
+            x=shares,
+            y=change,
+            error_y={"array": np.nan_to_num(high - change), "arrayminus": np.nan_to_num(change - low), "thickness": 1},
+            text=most["class"],
             mode="markers+text",
-            textposition="top center",
-            name=f"{network}, R = {most['ratio']:g}",
+            textposition="middle right",
+            name=f"{name}, R = {most['ratio'].iloc[0]:g}",
             cliponaxis=False,
         )
-        known = np.isfinite(y)
-        if known.sum() > 2 and np.std(y[known]) > 0:
-            correlations.append(f"{network}: r = {np.corrcoef(np.log(x[known]), y[known])[0, 1]:.2f}")
+        known = np.isfinite(change)
+        if known.sum() > 2 and np.std(change[known]) > 0:
+            correlations.append(f"{name}: r = {np.corrcoef(np.log(shares[known]), change[known])[0, 1]:.2f}")
     figure.add_hline(y=0, line_dash="dot", line_color="#888888")
     figure.update_xaxes(type="log")
     title = "Gain of each class against its frequency" + (f" ({', '.join(correlations)})" if correlations else "")
-    return _style(figure, title, "share of real training pixels in % (log)", "change of IoU in points")
+    return _style(figure, title, "share of real training pixels in % (log)", "change of IoU in points (95 % interval)")
 
 
 def spectrum_figure(spectra: Mapping[str, Sequence[float]]) -> go.Figure:

@@ -1,49 +1,120 @@
-"""Statistics of runs: means, standard errors, paired differences."""
+"""Statistics of runs: means, standard errors, paired differences to R = 0, and what they say in words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from scipy import stats
+
+from satsynth.analysis.intervals import UNKNOWN, Interval, PerClass, paired_interval
+
+# What tells arms apart, beside R.
+ARM = ["network", "augmentation", "protocol", "real_share"]
+SCORES = ["miou", "mf1", "accuracy", "boundary_f1"]
+Row = dict[str, Any]
 
 
-def summarise(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Return one row for each network and ratio.
+def summarise(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass) -> pd.DataFrame:
+    """Return one row for each arm and ratio.
 
-    The difference to R = 0 is paired by seed; its interval is Student's t over seeds, so it speaks of the training's
-    randomness under this one generator and this one test area. With one seed there is neither standard error nor
-    interval (NaN).
+    The difference to R = 0 of the same network and augmentation is paired by seed and test scene, with a 95 % interval
+    over both (see `paired_interval`). With one seed there is no standard error (NaN).
 
     Args:
-        runs: Table with ``network, ratio, seed, miou, mf1`` and ``iou_<class>``, a row a training.
-        confidence: Coverage of the interval.
+        runs: Table with `ARM`, ``ratio, seed``, `SCORES` and ``iou_<class>``, a row a training.
+        confusion: Table with `ARM`, ``ratio, seed, scene_id`` and ``confusion``, a flat list of K x K counts, rows =
+            target; a row a training and test scene.
+        per_class: As in `paired_interval`.
 
     Returns:
-        ``network, ratio, seeds, miou, miou_se, mf1, mf1_se, difference, difference_low, difference_high`` and the mean
-        ``iou_<class>``.
+        `ARM`, ``ratio, seeds, scenes``, each score and its standard error (``<score>_se``), ``difference,
+        difference_low, difference_high, seed_error, scene_error``, and the mean ``iou_<class>``.
     """
     classes = [column for column in runs.columns if column.startswith("iou_")]
     rows = []
-    for (network, ratio), part in runs.groupby(["network", "ratio"], sort=True):
-        base = runs[(runs["network"] == network) & (runs["ratio"] == 0)].set_index("seed")["miou"]
-        difference = (part.set_index("seed")["miou"] - base).dropna().to_numpy()
-        low, high = t_interval(difference, confidence) if ratio else (np.nan, np.nan)
-        rows.append(
-            {
-                "network": network,
-                "ratio": ratio,
-                "seeds": len(part),
-                "miou": part["miou"].mean(),
-                "miou_se": standard_error(part["miou"].to_numpy()),
-                "mf1": part["mf1"].mean(),
-                "mf1_se": standard_error(part["mf1"].to_numpy()),
-                "difference": difference.mean() if ratio and len(difference) else np.nan,
-                "difference_low": low,
-                "difference_high": high,
-                **{name: pd.to_numeric(part[name]).mean() for name in classes},
-            }
-        )
+    for key, part, interval, scenes in _compared(runs, confusion, per_class):
+        known = {name: pd.to_numeric(part[name]) for name in [*SCORES, *classes]}
+        row: Row = {**key, "seeds": len(part), "scenes": scenes}
+        for name in SCORES:
+            row |= {name: known[name].mean(), f"{name}_se": standard_error(known[name].to_numpy())}
+        row |= _difference(interval) | {name: known[name].mean() for name in classes}
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def gains_by_class(
+    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass, shares: Mapping[str, float]
+) -> pd.DataFrame:
+    """Return one row for each arm, ratio above zero and class: its IoU at R = 0 and at R, and the difference.
+
+    Args:
+        runs: As in `summarise`.
+        confusion: As in `summarise`.
+        per_class: As in `paired_interval`.
+        shares: Share of real training pixels of each class, in order of the class index.
+
+    Returns:
+        `ARM`, ``ratio, class, share, iou_real, iou, difference, difference_low, difference_high``; in [0, 1], NaN for a
+        class that no test scene has.
+    """
+    rows = []
+    for k, (name, share) in enumerate(shares.items()):
+
+        def one(matrices: np.ndarray, k: int = k) -> np.ndarray:
+            return per_class(matrices)[..., k : k + 1]
+
+        for key, part, interval, _ in _compared(runs, confusion, one):
+            if interval is not None:
+                iou = float(pd.to_numeric(part[f"iou_{name}"]).mean())
+                found = {"class": name, "share": share, "iou_real": iou - interval.difference, "iou": iou}
+                rows.append({**key, **found, **_difference(interval)})
+    kept = ["class", "share", "iou_real", "iou", "difference", "difference_low", "difference_high"]
+    return pd.DataFrame(rows, columns=[*ARM, "ratio", *kept])
+
+
+def _difference(interval: Interval | None) -> dict[str, float]:
+    found = interval or UNKNOWN
+    return {
+        "difference": found.difference,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "seed_error": found.seed_error,
+        "scene_error": found.scene_error,
+    }
+
+
+def _compared(
+    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass
+) -> Iterator[tuple[Row, pd.DataFrame, Interval | None, int]]:
+    """Yield key, runs, difference to R = 0 (None at R = 0) and number of test scenes of each arm and ratio."""
+    # Missing shares do not equal one another.
+    known, tables = (
+        table.assign(real_share=pd.to_numeric(table["real_share"]).fillna(-1)) for table in (runs, confusion)
+    )
+    matrices = {key: _scenes(part) for key, part in tables.groupby([*ARM, "ratio", "seed"], sort=False)}
+    for values, part in known.groupby([*ARM, "ratio"], sort=True):
+        key: Row = dict(zip([*ARM, "ratio"], values, strict=True))
+        baseline = (key["network"], key["augmentation"], "step_matched", -1, 0)
+        pairs = [
+            (real, matrices[(*values, seed)])
+            for seed in part["seed"]
+            if (real := matrices.get((*baseline, seed))) is not None
+        ]
+        interval = None
+        if key["ratio"] > 0 and pairs:
+            base, other = (np.stack(side) for side in zip(*pairs, strict=True))
+            interval = paired_interval(base, other, per_class)
+        share = None if key["real_share"] < 0 else key["real_share"]
+        yield {**key, "real_share": share}, part, interval, len(matrices[(*values, part["seed"].iloc[0])])
+
+
+def _scenes(part: pd.DataFrame) -> np.ndarray:
+    """Return the matrices ``(G, K, K)`` of one training, in order of the scenes' names."""
+    flat = np.stack(part.sort_values("scene_id")["confusion"].to_list())
+    side = round(flat.shape[1] ** 0.5)
+    return flat.reshape(-1, side, side)
 
 
 def standard_error(values: np.ndarray) -> float:
@@ -51,23 +122,32 @@ def standard_error(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
-def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Return Student's t interval of the mean; NaN for fewer than two values."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * standard_error(values)
-    return float(values.mean() - half), float(values.mean() + half)
+def _rows(table: pd.DataFrame) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def arm_title(row: Mapping[str, Any]) -> str:
+    """Return network and what is not the default of an arm, for tables and plots."""
+    named = [row["network"]]
+    named += [
+        row[name] for name, usual in (("augmentation", "flips"), ("protocol", "step_matched")) if row[name] != usual
+    ]
+    if row["real_share"] is not None and not np.isnan(row["real_share"]):
+        named.append(f"{row['real_share']:.0%} real")
+    return " ".join(named)
 
 
 def printed(summary: pd.DataFrame) -> str:
     """Return the summary as a text table, scores in percent."""
-    lines = [f"{'network':<24} {'R':>4} {'seeds':>5} {'mIoU %':>15} {'mF1 %':>15}  {'difference to R = 0':<28}"]
-    for row in summary.to_dict("records"):
-        change = "" if row["ratio"] == 0 else f"{100 * row['difference']:+.2f}"
+    rows = _rows(summary)
+    width = max(24, *(len(arm_title(row)) for row in rows))
+    lines = [f"{'network':<{width}} {'R':>4} {'seeds':>5} {'mIoU %':>15} {'mF1 %':>15}  {'difference to R = 0':<28}"]
+    for row in rows:
+        change = "" if np.isnan(row["difference"]) else f"{100 * row['difference']:+.2f}"
         if change and not np.isnan(row["difference_low"]):
             change += f" [{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
         scores = (_with_error(row[name], row[f"{name}_se"]) for name in ("miou", "mf1"))
-        facts = f"{row['network']:<24} {row['ratio']:>4g} {row['seeds']:>5}"
+        facts = f"{arm_title(row):<{width}} {row['ratio']:>4g} {row['seeds']:>5}"
         lines.append(f"{facts} {next(scores):>15} {next(scores):>15}  {change}".rstrip())
     return "\n".join(lines)
 
@@ -77,17 +157,28 @@ def _with_error(mean: float, error: float) -> str:
 
 
 def in_words(summary: pd.DataFrame) -> list[str]:
-    """Return one sentence for each ratio above zero: did the synthetic pairs help, and how sure is that?"""
+    """Return one sentence for each ratio above zero: did the synthetic pairs help, and how sure is that?
+
+    The last sentences say what the intervals depend on, and which classes were not scored.
+    """
     sentences = []
-    for row in summary[summary["ratio"] > 0].to_dict("records"):
-        change = f"{row['network']}, R = {row['ratio']:g}: mIoU changes by {row['difference']:+.4f} against R = 0"
+    for row in _rows(summary[summary["ratio"] > 0]):
+        change = f"{arm_title(row)}, R = {row['ratio']:g}: mIoU changes by {100 * row['difference']:+.2f} points"
+        if np.isnan(row["difference"]):
+            sentences.append(f"{arm_title(row)}, R = {row['ratio']:g}: there is no run at R = 0 to compare with.")
+            continue
         if np.isnan(row["difference_low"]):
-            sentences.append(f"{change}; with {row['seeds']} seed(s) nothing can be said of its uncertainty.")
+            sentences.append(f"{change}; one seed and one scene tell nothing of how sure that is.")
             continue
         inside = row["difference_low"] <= 0 <= row["difference_high"]
         verdict = "zero lies inside, so this is no evidence of a change" if inside else "zero lies outside"
-        interval = f"[{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]"
-        sentences.append(
-            f"{change}, 95 % interval over seeds {interval}: {verdict}; it holds for this generator and this test area."
-        )
+        over = f"{row['scenes']} test scenes" + (" of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds")
+        interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
+        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}.")
+    if sentences:
+        sentences.append("All this holds for this one generator and this one test area.")
+    classes = [column for column in summary.columns if column.startswith("iou_")]
+    absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
+    if absent:
+        sentences.append(f"No test scene has {', '.join(absent)}: not scored, and not in the means.")
     return sentences

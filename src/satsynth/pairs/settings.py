@@ -1,10 +1,14 @@
-"""Parameters of tiling."""
+"""Parameters of tiling and augmentation."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 
 from satsynth.scenes.description import Frozen, KeepSettings
+
+AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong"]
 
 
 class TilingSettings(Frozen):

@@ -6,32 +6,37 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import albumentations as A
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from satsynth.pairs.augmentation import Augmentation
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.settings import AugmentationName
+
+# What a seed is used for.
+ORDER, TURN, FURTHER, PARTNER = 0, 1, 3, 4
 
 
-class PairStream(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+class PairStream(Stream):
     """Maps a position in the training (images seen so far) to a pair; everything random derives from (seed, position).
 
-    Each epoch visits every pair once in an order of its own. Image and mask are flipped and rotated together, by one of
-    the 8 symmetries of the square.
+    Each epoch visits every pair once in an order of its own. Image and mask are changed together; by default they are
+    flipped and rotated, by one of the 8 symmetries of the square.
 
     Args:
         sources: The pairs, as one union.
         seed: Seed of order and augmentation.
-        augment: Whether to flip and rotate.
+        augmentation: What is done to pairs.
     """
 
-    def __init__(self, sources: Sequence[DecodedPairs], seed: int, augment: bool = True) -> None:
+    def __init__(self, sources: Sequence[DecodedPairs], seed: int, augmentation: AugmentationName = "flips") -> None:
         """Lay the sources end to end."""
         self._sources = list(sources)
         self._starts = np.cumsum([0, *(len(source) for source in sources)])
         self._seed = seed
-        self._transform = A.Compose([A.D4(p=1.0)]) if augment else None
+        self._augmentation = Augmentation(augmentation)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
 
     @property
@@ -40,20 +45,25 @@ class PairStream(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return int(self._starts[-1])
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self._seed, 0, epoch]).permutation(self.pairs)
+        return np.random.default_rng([self._seed, ORDER, epoch]).permutation(self.pairs)
+
+    def _pair(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        source = int(np.searchsorted(self._starts, number, side="right")) - 1
+        return self._sources[source][number - int(self._starts[source])]
+
+    def _random(self, *use: int) -> int:
+        return int(np.random.SeedSequence([self._seed, *use]).generate_state(1)[0])
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return image ``(3, H, W)`` float32 in [-1, 1] and mask ``(H, W)`` int64 at a position >= 0."""
         epoch, offset = divmod(position, self.pairs)
-        number = int(self._order(epoch)[offset])
-        source = int(np.searchsorted(self._starts, number, side="right")) - 1
-        local = number - int(self._starts[source])
-        image, mask = self._sources[source][local]
-        if self._transform is not None:
-            self._transform.set_random_seed(int(np.random.SeedSequence([self._seed, 1, position]).generate_state(1)[0]))
-            both = self._transform(image=image, mask=mask)
-            image, mask = both["image"], both["mask"]
-        return to_tensors(image, mask)
+        augmentation = self._augmentation
+        pair = augmentation.turned(*self._pair(int(self._order(epoch)[offset])), self._random(TURN, position))
+        if augmentation.mix is not None:
+            random = np.random.default_rng([self._seed, PARTNER, position])
+            partner = self._pair(int(random.integers(self.pairs)))
+            pair = augmentation.mix(*pair, *augmentation.turned(*partner, int(random.integers(2**31))), random)
+        return to_tensors(*augmentation.further(*pair, self._random(FURTHER, position)))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the cache of orders behind: worker processes fill their own."""
@@ -77,7 +87,7 @@ def to_image(image: torch.Tensor) -> np.ndarray:
     return scaled.movedim(-3, -1).cpu().numpy()
 
 
-def batches(stream: PairStream, start: int, end: int, batch_size: int, workers: int, pinned: bool) -> DataLoader[Any]:
+def batches(stream: Stream, start: int, end: int, batch_size: int, workers: int, pinned: bool) -> DataLoader[Any]:
     """Return a loader of the positions ``start``..``end - 1`` in order; workers do not change what it gives."""
     return DataLoader(
         stream,

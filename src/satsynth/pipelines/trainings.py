@@ -11,6 +11,7 @@ from satsynth import tracking
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings, digests, remembered, scenes_of
+from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import run_row
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
@@ -24,18 +25,23 @@ class Cell:
 
     Args:
         network: Its name in `segmentation.networks`.
-        ratio: Synthetic pairs for each real one.
+        arm: What it is shown.
         seed: Seed of the training and of the choice of synthetic pairs.
     """
 
     network: str
-    ratio: float
+    arm: Arm
     seed: int
 
     @property
     def title(self) -> str:
         """Its name in progress and tracking."""
-        return f"{self.network} R={self.ratio:g} seed={self.seed}"
+        return f"{self.network} {self.arm.title} seed={self.seed}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What identifies it, for tables and tracking."""
+        return {"network": self.network, **self.arm.facts, "seed": self.seed}
 
 
 def synthetic_rows(cell: Cell, real: int, available: int) -> np.ndarray:
@@ -44,10 +50,10 @@ def synthetic_rows(cell: Cell, real: int, available: int) -> np.ndarray:
     Raises:
         SatSynthError: There are fewer than the ratio asks for.
     """
-    wanted = round(cell.ratio * real)
+    wanted = round(cell.arm.ratio * real)
     if wanted > available:
         raise SatSynthError(
-            f"R = {cell.ratio:g} asks for {wanted} synthetic pairs ({real} real ones), "
+            f"R = {cell.arm.ratio:g} asks for {wanted} synthetic pairs ({real} real ones), "
             f"but `synthetic_pairs` holds {available}.",
             "Raise `sampling.ratio` or `sampling.max_pairs`, or lower `segmentation.ratios`.",
         )
@@ -75,47 +81,28 @@ def segmentation_run(
     Returns:
         The finished work folder and the run's row.
     """
-    from satsynth.segmentation.training import RESULT_VERSION, HeldOut, train_network
+    from satsynth.segmentation.streams import stream_of
+    from satsynth.segmentation.training import HeldOut, train_network
 
-    if cell.network not in settings.networks:
-        raise SatSynthError(
-            f"There is no network '{cell.network}' in `segmentation.networks`; there are {sorted(settings.networks)}.",
-            "Correct the name.",
-        )
-    network = settings.networks[cell.network]
-    facts: dict[str, Any] = {
-        "network": cell.network,
-        "ratio": float(cell.ratio),
-        "seed": cell.seed,
-        "protocol": "step_matched",
-    }
-    used = {
-        "network": network.model_dump(mode="json"),
-        "training": settings.training.model_dump(mode="json"),
-        "precision": compute.precision,
-    }
-    parents = digests(tiles=tiles)
-    real = tiles.count("train")
-    rows = np.zeros(0, np.int64)
-    if cell.ratio > 0 and synthetic is not None:
-        rows = synthetic_rows(cell, real, synthetic.count())
-        parents |= digests(synthetic_pairs=synthetic)
-    params = tracking.flat({**facts, **used})
+    step, rows = step_of(cell, tiles, synthetic, settings, compute)
+    params = tracking.flat(
+        {**step.settings, **cell.facts, "model": settings.networks[cell.network].model_dump(mode="json")}
+    )
     trained = False
 
     def train(folder: WorkFolder) -> None:
         nonlocal trained
         trained = True
-        sources = [decoded(tiles, "train", run.work)]
-        if synthetic is not None and len(rows):
-            sources.append(decoded(synthetic, "synthetic", run.work).take(rows))
+        real = decoded(tiles, "train", run.work)
+        drawn = decoded(synthetic, "synthetic", run.work).take(rows) if synthetic is not None and len(rows) else None
         val, test = (HeldOut(decoded(tiles, split, run.work), scenes_of(tiles, [split])) for split in ("val", "test"))
-        counted = {**facts, "real_pairs": real, "synthetic_pairs": len(rows)}
+        counted = {**cell.facts, "real_pairs": len(real), "synthetic_pairs": len(rows)}
         with tracking.current().child(cell.title, params, folder) as child:
             train_network(
                 folder,
-                network,
-                sources,
+                settings.networks[cell.network],
+                stream_of(cell.arm, real, drawn, cell.seed, settings.training),
+                cell.arm.images(settings.training),
                 val,
                 test,
                 class_names=tiles.class_names,
@@ -125,13 +112,36 @@ def segmentation_run(
                 on_metrics=child.metrics,
                 facts=counted,
                 title=cell.title,
-                keep_weights=cell.ratio == 0,
+                keep_weights=cell.arm.ratio == 0,
             )
 
-    folder = remembered(run, Step("segmentation", RESULT_VERSION, parents, {**facts, **used}), train)
-    row = run_row(folder)
+    folder = remembered(run, step, train)
+    # Equal settings are trained once, by whatever name they go.
+    row = {**run_row(folder), **cell.facts}
     if not trained:
-        tracking.current().reused(
-            cell.title, params, folder, {f"test_{name}": row[name] for name in ("miou", "mf1", "accuracy")}
-        )
+        names = ("miou", "mf1", "accuracy", "boundary_f1")
+        tracking.current().reused(cell.title, params, folder, {f"test_{name}": row[name] for name in names})
     return folder, row
+
+
+def step_of(
+    cell: Cell, tiles: PairStore, synthetic: PairStore | None, settings: SegmentationSettings, compute: ComputeSettings
+) -> tuple[Step, np.ndarray]:
+    """Return what identifies a training, and which synthetic pairs it uses.
+
+    Raises:
+        SatSynthError: There are fewer synthetic pairs than the ratio asks for.
+    """
+    from satsynth.segmentation.training import RESULT_VERSION
+
+    parents, rows = digests(tiles=tiles), np.zeros(0, np.int64)
+    if cell.arm.ratio > 0 and synthetic is not None:
+        rows = synthetic_rows(cell, tiles.count("train"), synthetic.count())
+        parents |= digests(synthetic_pairs=synthetic)
+    used = {
+        **cell.facts,
+        "network": settings.networks[cell.network].model_dump(mode="json"),
+        "training": settings.training.model_dump(mode="json"),
+        "precision": compute.precision,
+    }
+    return Step("segmentation", RESULT_VERSION, parents, used), rows

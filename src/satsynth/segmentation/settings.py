@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from satsynth.pairs.settings import AugmentationName
 from satsynth.scenes.description import Frozen
+
+Protocol = Literal["step_matched", "epoch_matched", "synthetic_only", "pretrain_finetune"]
+
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class SegmentationNetwork(Frozen):
-    """One network of segmentation-models-pytorch."""
+    """One network of segmentation-models-pytorch, or FarSeg of torchgeo."""
 
-    architecture: Literal["fpn", "pspnet", "segformer", "upernet", "deeplabv3plus", "unet"] = Field(
-        description="Decoder."
+    architecture: Literal["fpn", "pspnet", "segformer", "upernet", "deeplabv3plus", "unet", "farseg"] = Field(
+        description="Decoder; `farseg` needs the extra `farseg` and one of the encoders resnet18, 34, 50 and 101."
     )
     encoder: str = Field(description="Encoder by its name in segmentation-models-pytorch.")
     weights: str | None = Field(
         default=None,
-        description="Pre-trained weights of the encoder, such as `imagenet` (downloaded); none by default.",
+        description="Pre-trained weights of the encoder: none, a name such as `imagenet` (downloaded), or a local file "
+        "(.safetensors, .pth, .pt) of the encoder's state.",
     )
     options: dict[str, Any] = Field(default={}, description="Further arguments of the architecture, such as widths.")
 
@@ -54,6 +60,23 @@ class SegmentationSettings(Frozen):
         description="Synthetic pairs for each real one, R; 0 is the baseline.", min_length=1
     )
     seeds: tuple[int, ...] = Field(description="Seeds, one training each.", min_length=1)
+    protocols: tuple[Protocol, ...] = Field(
+        default=("step_matched",),
+        min_length=1,
+        description="What R > 0 may cost and see. `step_matched`: as many steps as R = 0. `epoch_matched`: as many "
+        "epochs, so 1 + R times the steps. `synthetic_only`: synthetic pairs alone. `pretrain_finetune`: half of the "
+        "steps on synthetic pairs, then half on real ones.",
+    )
+    augmentations: tuple[AugmentationName, ...] = Field(
+        default=("flips",),
+        min_length=1,
+        description="Augmentation arms, each at every R; all but `none` (R = 0 alone) flip and rotate.",
+    )
+    real_shares: tuple[Share | None, ...] = Field(
+        default=(None,),
+        min_length=1,
+        description="Share of real pairs in a batch where R > 0, an arm each; null is that of the union, 1 / (1 + R).",
+    )
     training: TrainingSettings
 
     @field_validator("networks", mode="before")
@@ -74,9 +97,20 @@ class SegmentationSettings(Frozen):
             )
         return ratios
 
-    @field_validator("seeds")
+    @field_validator("seeds", "protocols", "augmentations", "real_shares")
     @classmethod
-    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"`seeds` {list(seeds)} must be distinct: a training repeated tells nothing of its spread")
-        return seeds
+    def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"{list(values)} must be distinct: a training repeated tells nothing of its spread")
+        return values
+
+    @model_validator(mode="after")
+    def _judge_is_there(self) -> SegmentationSettings:
+        network = self.networks.get(self.judge.network)
+        if network is None:
+            raise ValueError(
+                f"`judge.network` '{self.judge.network}' is none of `networks`, which are {sorted(self.networks)}"
+            )
+        if network.architecture == "farseg":
+            raise ValueError("`judge.network` must lend the features of its encoder, which FarSeg has no access to")
+        return self

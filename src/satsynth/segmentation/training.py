@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.pairs.stream import PairStream, to_tensors
+from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.stream import to_tensors
 from satsynth.scenes.description import IGNORE_INDEX
-from satsynth.segmentation.metrics import confusion_matrix, scores
+from satsynth.segmentation.metrics import BoundaryTally, confusion_matrix, scores
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.saved import TIMING, WEIGHTS, run_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
@@ -28,7 +30,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.files import atomic, write_json
 from satsynth.work.folder import WorkFolder
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 # What a seed is used for; order and augmentation have 0 and 1.
 DROPOUT = 2
 
@@ -54,8 +56,19 @@ def evaluate(
     device: torch.device,
     compute: ComputeSettings,
     batch_size: int = 32,
+    boundaries: BoundaryTally | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the confusion matrix ``(K, K)`` of each scene, by name."""
+    """Return the confusion matrix ``(K, K)`` of each scene, by name.
+
+    Args:
+        network: The network, on its device.
+        held_out: What it is evaluated on.
+        classes: Number of classes K.
+        device: Device of the network.
+        compute: How to compute.
+        batch_size: Tiles at once.
+        boundaries: Counts boundaries too, if given.
+    """
     network.eval()
     matrices: dict[str, np.ndarray] = {}
     for first in range(0, len(held_out.pairs), batch_size):
@@ -69,6 +82,8 @@ def evaluate(
         for i, guess, (_, mask) in zip(part, predicted, tensors, strict=True):
             scene = held_out.scenes[i]
             matrices[scene] = matrices.get(scene, 0) + confusion_matrix(guess, mask, classes)
+            if boundaries is not None:
+                boundaries.add(guess.numpy(), mask.numpy())
     network.train()
     return matrices
 
@@ -76,7 +91,8 @@ def evaluate(
 def train_network(
     folder: WorkFolder,
     network_settings: SegmentationNetwork,
-    sources: Sequence[DecodedPairs],
+    stream: Stream,
+    images: int,
     val: HeldOut,
     test: HeldOut,
     class_names: Sequence[str],
@@ -93,11 +109,12 @@ def train_network(
     Args:
         folder: Work folder.
         network_settings: Which network.
-        sources: Training pairs, as one union.
+        stream: Training pairs.
+        images: Training budget in images.
         val: Pairs of the val split, for choosing among steps.
         test: Pairs of the test split.
         class_names: Names in order of the class index.
-        seed: Seed of initialisation, order and augmentation.
+        seed: Seed of initialisation and dropout; order and augmentation are the stream's.
         settings: How to train.
         compute: Where.
         on_metrics: Called with step and metrics as training goes on.
@@ -125,7 +142,7 @@ def train_network(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     best = BestWeights()
-    steps = max(1, settings.images // settings.batch_size)
+    steps = max(1, images // settings.batch_size)
     looks = look_points(steps / 2, steps, settings.evaluations)
 
     def step_loss(
@@ -158,9 +175,11 @@ def train_network(
         parts={"network": network, "optimizer": optimizer, "best": best},
         after_step=after_step,
     )
-    seconds = train(training, PairStream(sources, seed), folder.path / "checkpoint.pt", device, compute, on_metrics)
+    seconds = train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
     network.load_state_dict(best.weights)
-    matrices = evaluate(network, test, classes, device, compute)
+    boundaries = BoundaryTally(classes)
+    matrices = evaluate(network, test, classes, device, compute, boundaries=boundaries)
+    boundary = boundaries.f1()
     total = scores(np.sum(list(matrices.values()), axis=0))
     row: dict[str, Any] = {
         **facts,
@@ -170,6 +189,7 @@ def train_network(
         "miou": total.miou,
         "mf1": total.mf1,
         "accuracy": total.accuracy,
+        "boundary_f1": float(np.nanmean(boundary)) if np.isfinite(boundary).any() else None,
         **{
             f"iou_{name}": None if np.isnan(value) else float(value)
             for name, value in zip(class_names, total.iou, strict=True)
@@ -192,3 +212,24 @@ def train_network(
     folder.finish(manifest, [WEIGHTS] if keep_weights else [])
     folder.forget_helpers()
     return run_row(folder)
+
+
+def seconds_an_image(
+    settings: SegmentationNetwork, classes: int, side: int, batch_size: int, compute: ComputeSettings, steps: int = 2
+) -> float:
+    """Return how long a training step of a network takes here, for each image, from a few steps on noise."""
+    device = choose_device(compute)
+    network = build_network(settings, classes).to(device).to(memory_format=torch.channels_last)
+    images = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    began = 0.0
+    for step in range(steps + 1):
+        if step == 1:
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            began = time.perf_counter()
+        with autocast(device, compute):
+            logits = network(images)
+        logits.float().square().mean().backward()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - began) / steps / batch_size

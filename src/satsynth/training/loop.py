@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from satsynth.pairs.stream import PairStream, batches
+from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.stream import batches
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import atomic
@@ -90,7 +91,7 @@ def look_points(first: float, last: int, number: int) -> set[int]:
 
 def train(
     training: Training,
-    stream: PairStream,
+    stream: Stream,
     checkpoint: Path,
     device: torch.device,
     compute: ComputeSettings,

@@ -19,6 +19,7 @@ from satsynth.pairs.tiling import comparable_rows
 from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.steps import RunSettings, digests, remembered_table, require_parent, scenes_of
 from satsynth.pipelines.trainings import Cell, segmentation_run
+from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
@@ -26,7 +27,7 @@ from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 4
+RESULT_VERSION = 5
 SPLITS = ("train", "val", "test")
 MOST_IMAGES = 5000
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
@@ -46,7 +47,7 @@ def train_judge(
     Returns:
         The `judge`.
     """
-    cell = Cell(segmentation.judge.network, 0, segmentation.judge.seed)
+    cell = Cell(segmentation.judge.network, Arm(0.0), segmentation.judge.seed)
     folder, row = segmentation_run(cell, tiles, None, segmentation, compute, run)
     log.info("Judge: %s, mIoU %.3f on real test scenes", cell.network, row["miou"])
     return SavedNetwork(folder.result)
@@ -150,6 +151,44 @@ def measure_fidelity(
         ", ".join(name for name, inside in alike.items() if not inside) or "none",
     )
     return facts, spectrum_figure({str(name): table[name].tolist() for name in table})
+
+
+def measure_alignment(
+    tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork, compute: ComputeSettings, run: RunSettings
+) -> dict[str, Any]:
+    """Measure how well synthetic masks fit their images: the judge's predictions against them, beside real val pairs.
+
+    Args:
+        tiles: Real pairs.
+        synthetic_pairs: Synthetic pairs.
+        judge: It predicts the masks from the images.
+        compute: Where.
+        run: Where work is kept.
+
+    Returns:
+        Metrics `alignment`: mIoU, accuracy and IoU by class for `synthetic` and `val`.
+    """
+    from satsynth.segmentation.alignment import agreement
+
+    require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
+    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
+
+    def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
+        found = {}
+        for name, store, split in (("synthetic", synthetic_pairs, "synthetic"), ("val", tiles, "val")):
+            pairs = decoded(store, split, run.work).take(_chosen(store, split))
+            found[name] = {"pairs": len(pairs), **agreement(judge, pairs, tiles.class_names, compute)}
+        return pd.DataFrame(), found
+
+    parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
+    step = Step("alignment", RESULT_VERSION, parents, {"images": MOST_IMAGES, "precision": compute.precision})
+    facts = remembered_table(run, step, measure)[1]
+    log.info(
+        "Alignment: the judge agrees with synthetic masks at mIoU %.3f, with real val masks at %.3f",
+        facts["synthetic"]["miou"],
+        facts["val"]["miou"],
+    )
+    return facts
 
 
 def find_copies(tiles: PairStore, synthetic_pairs: PairStore, run: RunSettings) -> tuple[pd.DataFrame, dict[str, Any]]:

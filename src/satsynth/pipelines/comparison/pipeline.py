@@ -39,6 +39,13 @@ def create_pipeline() -> Pipeline:
                 tags=["comparison", "gpu"],
             ),
             node(
+                nodes.measure_alignment,
+                [*stores, "judge", "params:compute", "params:run"],
+                "alignment",
+                name="measure_alignment",
+                tags=["comparison", "gpu"],
+            ),
+            node(
                 nodes.find_copies,
                 [*stores, "params:run"],
                 ["nearest_neighbours", "memorisation"],

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from satsynth.analysis.figures import class_gain_figure, ratio_figure
-from satsynth.analysis.statistics import summarise
+from satsynth.analysis.statistics import gains_by_class, summarise
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings, require_parent
-from satsynth.pipelines.trainings import Cell, segmentation_run, synthetic_rows
+from satsynth.pipelines.trainings import Cell, segmentation_run, step_of
+from satsynth.segmentation.arms import arms
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +27,8 @@ def grid(settings: SegmentationSettings) -> Iterable[Cell]:
     """Yield all trainings, seed by seed, so that an interrupted grid is balanced."""
     for seed in settings.seeds:
         for network in settings.networks:
-            for ratio in settings.ratios:
-                yield Cell(network, ratio, seed)
+            for arm in arms(settings):
+                yield Cell(network, arm, seed)
 
 
 def run_grid(
@@ -33,8 +37,8 @@ def run_grid(
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
     run: RunSettings,
-) -> pd.DataFrame:
-    """Train every network at every ratio with every seed, each for the same number of steps.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train every network in every arm with every seed.
 
     Args:
         tiles: Real pairs.
@@ -44,50 +48,102 @@ def run_grid(
         run: Where work is kept.
 
     Returns:
-        The table `segmentation_runs`, a row a training.
+        The tables `segmentation_runs`, a row a training, and `scene_confusion`, a row a training and test scene.
     """
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     cells = list(grid(segmentation))
-    for cell in cells:
-        synthetic_rows(cell, tiles.count("train"), synthetic_pairs.count())
-    log.info("Segmentation: %d trainings of %d images each", len(cells), segmentation.training.images)
-    rows = []
-    for cell in cells:
-        _, row = segmentation_run(cell, tiles, synthetic_pairs, segmentation, compute, run)
-        log.info("%s: mIoU %.4f on real test scenes", cell.title, row["miou"])
+    steps = [step_of(cell, tiles, synthetic_pairs, segmentation, compute)[0] for cell in cells]
+    missing = [c for c, step in zip(cells, steps, strict=True) if run.fresh or not WorkFolder(run.work, step).finished]
+    _show_plan(cells, missing, tiles, segmentation, compute)
+    rows: list[dict[str, Any]] = []
+    scenes: list[dict[str, Any]] = []
+    for number, cell in enumerate(cells, 1):
+        folder, row = segmentation_run(cell, tiles, synthetic_pairs, segmentation, compute, run)
+        log.info("%d of %d, %s: mIoU %.4f on real test scenes", number, len(cells), cell.title, row["miou"])
         rows.append(row)
-    return pd.DataFrame(rows)
+        scenes += [
+            {**cell.facts, "scene_id": scene, "confusion": np.ravel(matrix).tolist()}
+            for scene, matrix in sorted(folder.manifest()["confusion"].items())
+        ]
+    return pd.DataFrame(rows), pd.DataFrame(scenes)
 
 
-def summarise_runs(segmentation_runs: pd.DataFrame) -> pd.DataFrame:
-    """Summarise the runs by network and ratio.
+def _show_plan(
+    cells: Sequence[Cell],
+    missing: Sequence[Cell],
+    tiles: PairStore,
+    settings: SegmentationSettings,
+    compute: ComputeSettings,
+) -> None:
+    """Log what will be trained, and how long that takes by a few steps of each network."""
+    named = ", ".join(dict.fromkeys(f"{cell.network} {cell.arm.title}" for cell in cells))
+    log.info("Segmentation: %d trainings, each with seeds %s: %s", len(cells), list(settings.seeds), named)
+    if not missing:
+        log.info("Segmentation: all were done before")
+        return
+    from satsynth.segmentation.training import seconds_an_image
+
+    images: dict[str, int] = {}
+    for cell in missing:
+        images[cell.network] = images.get(cell.network, 0) + cell.arm.images(settings.training)
+    rates = {
+        name: seconds_an_image(
+            settings.networks[name], len(tiles.class_names), tiles.tile_size, settings.training.batch_size, compute
+        )
+        for name in images
+    }
+    minutes = sum(rates[name] * number for name, number in images.items()) / 60
+    log.info("Segmentation: %d of them are new, about %.1f minutes", len(missing), minutes)
+
+
+def summarise_runs(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:
+    """Summarise the runs by arm and ratio.
 
     Args:
         segmentation_runs: A row a training.
+        scene_confusion: A row a training and test scene.
 
     Returns:
         The table `segmentation_summary`.
     """
-    return summarise(segmentation_runs)
+    from satsynth.segmentation.metrics import class_iou
+
+    return summarise(segmentation_runs, scene_confusion, class_iou)
+
+
+def compare_class_gains(
+    segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame, tiles: PairStore
+) -> pd.DataFrame:
+    """Compare the IoU of each class with that at R = 0 (the paper's Table 6).
+
+    Args:
+        segmentation_runs: A row a training.
+        scene_confusion: A row a training and test scene.
+        tiles: Real pairs, for the share of each class.
+
+    Returns:
+        The table `class_gains`.
+    """
+    from satsynth.segmentation.metrics import class_iou
+
+    counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()].sum(0)
+    shares = dict(zip(tiles.class_names, (counts / counts.sum()).tolist(), strict=True))
+    return gains_by_class(segmentation_runs, scene_confusion, class_iou, shares)
 
 
 def plot_ratios(segmentation_summary: pd.DataFrame) -> go.Figure:
     """Plot mIoU against R.
 
     Args:
-        segmentation_summary: A row for each network and ratio.
+        segmentation_summary: A row for each arm and ratio.
     """
     return ratio_figure(segmentation_summary)
 
 
-def plot_class_gains(segmentation_summary: pd.DataFrame, tiles: PairStore) -> go.Figure:
+def plot_class_gains(class_gains: pd.DataFrame) -> go.Figure:
     """Plot the gain of each class against its frequency in real training pairs.
 
     Args:
-        segmentation_summary: A row for each network and ratio.
-        tiles: Real pairs.
+        class_gains: A row for each arm, ratio and class.
     """
-    counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()].sum(0)
-    return class_gain_figure(
-        segmentation_summary, dict(zip(tiles.class_names, (counts / counts.sum()).tolist(), strict=True))
-    )
+    return class_gain_figure(class_gains)

@@ -10,12 +10,25 @@ def create_pipeline() -> Pipeline:
     inputs = ["tiles", "synthetic_pairs", "params:segmentation", "params:compute", "params:run"]
     return Pipeline(
         [
-            node(nodes.run_grid, inputs, "segmentation_runs", name="train_networks", tags=["segmentation", "gpu"]),
+            node(
+                nodes.run_grid,
+                inputs,
+                ["segmentation_runs", "scene_confusion"],
+                name="train_networks",
+                tags=["segmentation", "gpu"],
+            ),
             node(
                 nodes.summarise_runs,
-                "segmentation_runs",
+                ["segmentation_runs", "scene_confusion"],
                 "segmentation_summary",
                 name="summarise_runs",
+                tags=["segmentation", "cpu"],
+            ),
+            node(
+                nodes.compare_class_gains,
+                ["segmentation_runs", "scene_confusion", "tiles"],
+                "class_gains",
+                name="compare_class_gains",
                 tags=["segmentation", "cpu"],
             ),
             node(
@@ -27,7 +40,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.plot_class_gains,
-                ["segmentation_summary", "tiles"],
+                "class_gains",
                 "class_gain_plot",
                 name="plot_class_gains",
                 tags=["segmentation", "cpu"],

@@ -1,0 +1,114 @@
+"""How sure a difference between two arms is: an interval over both trainings and test scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+PerClass = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A paired difference and how sure it is.
+
+    Args:
+        difference: Mean over seeds of the difference on all scenes.
+        low: Lower end; NaN where nothing can be said.
+        high: Upper end.
+        seed_error: Standard error that comes from the seeds; NaN for one seed.
+        scene_error: Standard error that comes from the scenes; NaN for one scene.
+        degrees: Degrees of freedom of the t quantile.
+    """
+
+    difference: float
+    low: float
+    high: float
+    seed_error: float
+    scene_error: float
+    degrees: float
+
+
+UNKNOWN = Interval(*[float("nan")] * 6)
+
+
+def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, confidence: float = 0.95) -> Interval:
+    """Return the difference of a mean class score between two arms, with an interval over seeds and test scenes.
+
+    Both the seeds and the scenes are taken as drawn from many. The influence of a scene on a seed's difference is its
+    jackknife pseudo-value on the summed confusion matrix. The table of seeds by scenes then has a two-way variance:
+    that of seeds, plus that of scenes, less their interaction, which both contain. The quantile is Student's t with
+    Satterthwaite's degrees of freedom. With one seed (or one scene) the interval is over scenes (or seeds) alone.
+
+    Args:
+        base: ``(S, G, K, K)`` confusion matrices of S seeds on G scenes, rows = target.
+        other: The same of the other arm, paired by seed and scene.
+        per_class: Maps ``(..., K, K)`` to scores ``(..., K)``, NaN for a class absent from the targets. A class that is
+            absent without a scene takes no part in that scene's influence.
+        confidence: Coverage of the interval.
+
+    Source: Cameron, Gelbach and Miller, 2011, for the two-way variance; Satterthwaite, 1946; Efron, 1982, for
+        pseudo-values.
+    """
+    seeds, scenes = base.shape[:2]
+    totals = np.stack([base, other]).astype(np.float64)
+    whole = totals.sum(2)
+    change = np.subtract(*per_class(whole)[::-1])
+    each = _class_mean(change)
+    difference = float(each.mean())
+    if np.isnan(difference):
+        return UNKNOWN
+    if scenes == 1:
+        return _one_way(difference, each, confidence, over_seeds=True)
+    without = np.subtract(*per_class(whole[:, :, None] - totals)[::-1])
+    # A class that only this scene has says nothing of how scenes differ.
+    influence = np.nan_to_num(_class_mean(change[:, None] - without))
+    pseudo = each[:, None] + (scenes - 1) * influence
+    if seeds == 1:
+        return _one_way(difference, pseudo[0], confidence, over_seeds=False)
+
+    rows, columns = pseudo.mean(1, keepdims=True), pseudo.mean(0, keepdims=True)
+    squares = {
+        "seeds": (scenes * (rows - pseudo.mean()) ** 2).sum() / (seeds - 1),
+        "scenes": (seeds * (columns - pseudo.mean()) ** 2).sum() / (scenes - 1),
+        "both": ((pseudo - rows - columns + pseudo.mean()) ** 2).sum() / ((seeds - 1) * (scenes - 1)),
+    }
+    seed_part, scene_part, shared = (squares[name] / (seeds * scenes) for name in ("seeds", "scenes", "both"))
+    variance = seed_part + scene_part - shared
+    spread = seed_part**2 / (seeds - 1) + scene_part**2 / (scenes - 1) + shared**2 / ((seeds - 1) * (scenes - 1))
+    if variance <= max(seed_part, scene_part):
+        # The interaction is estimated too; a difference below either part alone would promise more than is known.
+        variance = max(seed_part, scene_part)
+        degrees = float(seeds - 1 if seed_part >= scene_part else scenes - 1)
+    else:
+        degrees = float(variance**2 / spread) if spread else float(seeds - 1)
+    return _around(difference, variance, degrees, np.sqrt(seed_part), np.sqrt(scene_part), confidence)
+
+
+def _class_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the last axis of what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
+
+
+def _one_way(difference: float, values: np.ndarray, confidence: float, over_seeds: bool) -> Interval:
+    nan = float("nan")
+    if len(values) < 2:
+        return Interval(difference, nan, nan, nan, nan, nan)
+    variance = float(values.var(ddof=1) / len(values))
+    error = float(np.sqrt(variance))
+    seed_error, scene_error = (error, nan) if over_seeds else (nan, error)
+    return _around(difference, variance, len(values) - 1.0, seed_error, scene_error, confidence)
+
+
+def _around(
+    difference: float, variance: float, degrees: float, seed_error: float, scene_error: float, confidence: float
+) -> Interval:
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance))
+    return Interval(
+        difference, difference - half, difference + half, float(seed_error), float(scene_error), float(degrees)
+    )
