@@ -130,8 +130,9 @@ class TrackingHooks:
         """Log the outcome, end the parent run and print the summary."""
         outputs = pipeline.all_outputs()
         if self._tracker is not None:
-            if "pair_gallery" in outputs:
-                self._tracker.artifact(_path_of(catalog, "pair_gallery"), "gallery")
+            for name, folder in (("pair_gallery", "gallery"), ("closest_pairs", "gallery"), ("report", "report")):
+                if name in outputs:
+                    self._tracker.artifact(_path_of(catalog, name), folder)
             if "segmentation_summary" in outputs:
                 from satsynth.analysis.statistics import arm_title
 
@@ -163,7 +164,7 @@ class TrackingHooks:
                 click.echo(f"\n{sentence}")
         shown = [
             name
-            for name in ("pair_gallery", "class_distribution_plot", "ratio_curve", "segmentation_summary")
+            for name in ("report", "pair_gallery", "class_distribution_plot", "ratio_curve", "segmentation_summary")
             if name in outputs
         ]
         if shown:

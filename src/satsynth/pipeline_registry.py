@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
-from satsynth.pipelines import comparison, diffusion, ingestion, sampling, segmentation, tiling
+from satsynth.pipelines import comparison, diffusion, ingestion, report, sampling, segmentation, tiling
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the six pipelines, and all of them as `augment`, the default."""
+    """Return the seven pipelines, and all of them as `augment`, the default."""
     parts = {
         "ingestion": ingestion.create_pipeline(),
         "tiling": tiling.create_pipeline(),
@@ -14,6 +14,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "sampling": sampling.create_pipeline(),
         "comparison": comparison.create_pipeline(),
         "segmentation": segmentation.create_pipeline(),
+        "report": report.create_pipeline(),
     }
     augment = sum(parts.values(), Pipeline([]))
     return {**parts, "augment": augment, "__default__": augment}

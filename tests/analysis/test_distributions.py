@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from scipy.spatial import distance
 
-from satsynth.analysis.distributions import class_rows, divergences, jensen_shannon
+from satsynth.analysis.distributions import MEASURES, adjacency_rows, class_rows, divergences, jensen_shannon
 from satsynth.scenes.description import IGNORE_INDEX
 
 NAMES = ("one", "two", "three")
@@ -68,3 +68,40 @@ def test_divergences_to_the_reference():
     assert list(found) == ["val", "synthetic"]
     assert found["val"] == jensen_shannon(np.array([0.5, 0.5]), np.array([0.2, 0.8])) > 0
     assert found["synthetic"] == 0
+
+
+def test_intervals_are_over_scenes():
+    random = np.random.default_rng(0)
+    # Twenty scenes of four like masks: the scenes differ, the masks of one do not.
+    shares = random.uniform(0.1, 0.9, 20).repeat(4)
+    masks = np.stack([(np.arange(100) < 100 * share).astype(np.uint8).reshape(10, 10) for share in shares])
+    scenes = [f"s{i // 4}" for i in range(80)]
+    by_scene, by_mask = class_rows("a", masks, NAMES, scenes), class_rows("a", masks, NAMES)
+    for measure in MEASURES:
+        assert by_scene[measure].tolist() == by_mask[measure].tolist()
+        assert (by_scene[f"{measure}_low"] <= by_scene[measure] + 1e-12).all()
+        assert (by_scene[measure] <= by_scene[f"{measure}_high"] + 1e-12).all()
+    wide, narrow = (table["pixel_share_high"][1] - table["pixel_share_low"][1] for table in (by_scene, by_mask))
+    assert wide == pytest.approx(2 * narrow, rel=0.15)
+    mean = masks.mean((1, 2))
+    assert wide == pytest.approx(2 * 1.96 * mean[::4].std() / np.sqrt(20), rel=0.15)
+
+
+@given(masks_of)
+def test_adjacency_against_loops(masks):
+    counts = np.zeros((3, 3))
+    for mask in masks:
+        for y in range(9):
+            for x in range(7):
+                for dy, dx in ((0, 1), (1, 0)):
+                    if y + dy < 9 and x + dx < 7:
+                        pair = sorted((int(mask[y, x]), int(mask[y + dy, x + dx])))
+                        if pair[1] != IGNORE_INDEX and pair[0] != pair[1]:
+                            counts[tuple(pair)] += 1
+    table = adjacency_rows("a", masks, NAMES)
+    assert list(zip(table["class"], table["neighbour"], strict=True)) == [
+        ("one", "two"),
+        ("one", "three"),
+        ("two", "three"),
+    ]
+    assert table["share"].to_numpy() == pytest.approx(counts[np.triu_indices(3, 1)] / max(1, counts.sum()))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from satsynth.analysis.memorisation import nearest, neighbours, thumbnails
+from satsynth.analysis.memorisation import Space, nearest, neighbours, symmetries, thumbnails
 
 
 def noise_images(number, seed, side=32):
@@ -13,8 +13,8 @@ def noise_images(number, seed, side=32):
     return random.integers(0, 256, (number, 8, 8, 3), np.uint8).repeat(side // 8, 1).repeat(side // 8, 2)
 
 
-def symmetries(image):
-    return [np.rot90(side, k) for side in (image, image[:, ::-1]) for k in range(4)]
+def pixels(synthetic, train, held_out):
+    return {"pixels": Space(thumbnails(synthetic), thumbnails(train), thumbnails(held_out))}
 
 
 def test_thumbnails_are_the_eight_symmetries():
@@ -51,19 +51,21 @@ def test_a_copy_is_found_however_it_is_turned(turn):
     train, held_out, synthetic = noise_images(12, 3), noise_images(40, 4), noise_images(6, 5)
     synthetic[2] = symmetries(train[7])[turn]
     ids = [f"s{i}" for i in range(6)], [f"t{i}" for i in range(12)]
-    table, summary = neighbours(synthetic, train, held_out, *ids)
+    table, summary = neighbours(pixels(synthetic, train, held_out), *ids)
     first = table.iloc[0]
     assert (first["pair_id"], first["nearest"], first["distance"]) == ("s2", "t7", 0)
     assert first["suspicious"]
     assert table["distance"].is_monotonic_increasing
     assert sorted(table["pair_id"]) == ids[0]
+    summary = summary["pixels"]
     assert summary["suspicious_share"] == table["suspicious"].mean() >= 1 / 6
     assert summary["median_distance"] == table["distance"].median()
 
 
 def test_yardstick_is_the_first_percentile_of_held_out_images():
     train, held_out, synthetic = noise_images(5, 6), noise_images(30, 7), noise_images(8, 8)
-    table, summary = neighbours(synthetic, train, held_out, list("abcdefgh"), list("12345"))
+    table, summary = neighbours(pixels(synthetic, train, held_out), list("abcdefgh"), list("12345"))
+    summary = summary["pixels"]
     usual = nearest(thumbnails(held_out), thumbnails(train))[1]
     assert summary["suspicious_below"] == pytest.approx(np.quantile(usual, 0.01))
     assert summary["median_distance_held_out"] == pytest.approx(np.median(usual))
@@ -73,6 +75,20 @@ def test_yardstick_is_the_first_percentile_of_held_out_images():
 def test_what_is_usual_among_real_images_is_not_suspicious():
     """Plain water looks alike everywhere: where held-out images equal training images, so may synthetic ones."""
     train = noise_images(5, 9)
-    table, summary = neighbours(train[:2], train, train[2:4], ["a", "b"], list("12345"))
+    table, summary = neighbours(pixels(train[:2], train, train[2:4]), ["a", "b"], list("12345"))
     assert table["distance"].tolist() == [0, 0]
-    assert summary["suspicious_below"] == summary["suspicious_share"] == 0
+    assert summary["pixels"]["suspicious_below"] == summary["pixels"]["suspicious_share"] == 0
+
+
+def test_each_space_has_a_verdict_of_its_own():
+    """An image may be a copy in its features and not in its pixels."""
+    sets = noise_images(4, 10), noise_images(6, 11), noise_images(30, 12)
+    random = np.random.default_rng(0)
+    synthetic, train, held_out = (random.normal(size=(len(part), 1, 5)) for part in sets)
+    synthetic[3, 0] = train[5, 0]
+    spaces = {**pixels(*sets), "features": Space(synthetic, train, held_out)}
+    table, summary = neighbours(spaces, list("abcd"), list("123456"))
+    assert list(summary) == ["pixels", "features"] and len(table) == 8
+    first = table[table["space"] == "features"].iloc[0]
+    assert (first["pair_id"], first["nearest"], first["distance"], first["suspicious"]) == ("d", "6", 0, True)
+    assert not table[(table["space"] == "pixels") & (table["pair_id"] == "d")]["suspicious"].any()

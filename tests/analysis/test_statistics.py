@@ -184,7 +184,7 @@ def test_words_of_a_loss():
 
 def test_words_of_one_seed():
     sentence = in_words(summary_of(tables_of({(0, 0): 0.4, (1, 0): 0.5})))[0]
-    assert "over 2 test scenes of one seed" in sentence
+    assert "over 2 test scenes of one seed" in sentence and "tells nothing of how much trainings vary" in sentence
 
 
 def test_printed_has_a_row_a_ratio():

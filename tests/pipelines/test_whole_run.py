@@ -29,6 +29,9 @@ def test_smoke_run_fills_every_entry_and_prints_gallery_and_table(smoke: tuple[P
         "memorisation.json",
         "nearest_neighbours.csv",
         "segmentation_summary.csv",
+        "class_gains.csv",
+        "alignment.json",
+        "report.html",
     ):
         assert _report(project, name).exists()
     picture = decode_image(_report(project, "pair_gallery.png").read_bytes())

@@ -87,9 +87,9 @@ def test_every_node_is_named_tagged_and_documented() -> None:
         assert node.func.__doc__ and "Args:" in node.func.__doc__
 
 
-def test_augment_is_the_default_and_the_sum_of_the_six() -> None:
-    six = ("ingestion", "tiling", "diffusion", "sampling", "comparison", "segmentation")
-    assert {node.name for name in six for node in pipelines[name].nodes} == {
+def test_augment_is_the_default_and_the_sum_of_the_seven() -> None:
+    seven = ("ingestion", "tiling", "diffusion", "sampling", "comparison", "segmentation", "report")
+    assert {node.name for name in seven for node in pipelines[name].nodes} == {
         node.name for node in pipelines["augment"].nodes
     }
     assert pipelines["__default__"].nodes == pipelines["augment"].nodes

@@ -8,10 +8,71 @@ import numpy as np
 import pandas as pd
 
 from satsynth.pairs.regions import regions_of
+from satsynth.scenes.description import IGNORE_INDEX
+
+RESAMPLES = 1000
+MEASURES = ("pixel_share", "image_share", "regions", "region_pixels")
 
 
-def class_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str]) -> pd.DataFrame:
+def class_rows(
+    name: str, masks: Iterable[np.ndarray], class_names: Sequence[str], scenes: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Return the class distribution of one set of masks.
+
+    Args:
+        name: Name of the set.
+        masks: Masks ``(H, W)`` uint8 of class indices, 255 = ignore.
+        class_names: Names in order of the class index.
+        scenes: The scene of each mask; each mask is one of its own without.
+
+    Returns:
+        A row a class: ``split, class, pixel_share`` (of pixels not ignored), ``image_share`` (of masks that hold it),
+        ``regions`` (connected, for each mask), ``region_pixels`` (mean size), and for each of these ``<measure>_low``
+        and ``<measure>_high``, a 95 % percentile interval from 1,000 resamples of the scenes.
+    """
+    counts = np.stack([_class_counts(mask, len(class_names)) for mask in masks])
+    named = list(scenes) if scenes is not None else [str(i) for i in range(len(counts))]
+    order = {scene: i for i, scene in enumerate(dict.fromkeys(named))}
+    place = np.array([order[scene] for scene in named])
+    # One table a scene: its sums over masks.
+    sums = np.zeros((place.max() + 1, *counts.shape[1:]), np.int64)
+    np.add.at(sums, place, counts)
+    number = np.bincount(place)
+    drawn = np.random.default_rng(0).multinomial(len(number), np.full(len(number), 1 / len(number)), RESAMPLES)
+    resampled = _measures(np.tensordot(drawn, sums, 1), drawn @ number)
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    found = _measures(sums.sum(0)[None], np.array([number.sum()]))[0]
+    columns = {measure: found[i] for i, measure in enumerate(MEASURES)}
+    for i, measure in enumerate(MEASURES):
+        columns |= {f"{measure}_low": low[i], f"{measure}_high": high[i]}
+    return pd.DataFrame({"split": name, "class": list(class_names), **columns})
+
+
+def _class_counts(mask: np.ndarray, classes: int) -> np.ndarray:
+    """Return pixels, whether there are any, regions, and pixels in regions of each class, ``(4, K)`` int64."""
+    pixels = np.bincount(mask.ravel(), minlength=256)[:classes]
+    _, kinds, sizes = regions_of(mask)
+    regions, inside = (np.bincount(kinds, weights, classes).astype(np.int64) for weights in (None, sizes))
+    return np.stack([pixels, pixels > 0, regions, inside])
+
+
+def _measures(sums: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Return the `MEASURES` ``(N, 4, K)`` of summed counts ``(N, 4, K)`` over numbers of masks ``(N,)``."""
+    pixels, present, regions, inside = sums.transpose(1, 0, 2)
+    number = np.maximum(masks, 1)[:, None]
+    return np.stack(
+        [
+            pixels / np.maximum(pixels.sum(1, keepdims=True), 1),
+            present / number,
+            regions / number,
+            inside / np.maximum(regions, 1),
+        ],
+        axis=1,
+    )
+
+
+def adjacency_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str]) -> pd.DataFrame:
+    """Return how often two classes touch.
 
     Args:
         name: Name of the set.
@@ -19,26 +80,24 @@ def class_rows(name: str, masks: Iterable[np.ndarray], class_names: Sequence[str
         class_names: Names in order of the class index.
 
     Returns:
-        A row a class: ``split, class, pixel_share`` (of pixels not ignored), ``image_share`` (of masks that hold it),
-        ``regions`` (connected, for each mask), ``region_pixels`` (mean size).
+        A row for each two different classes: ``split, class, neighbour, share`` of all pairs of pixels of different
+        classes that lie side by side, horizontally or vertically.
     """
     classes = len(class_names)
-    pixels, images, regions, sizes = (np.zeros(classes, np.int64) for _ in range(4))
-    number = 0
+    counts = np.zeros((classes, classes), np.int64)
     for mask in masks:
-        counts = np.bincount(mask.ravel(), minlength=256)[:classes]
-        _, kinds, found_sizes = regions_of(mask)
-        found, size = (np.bincount(kinds, weights, classes).astype(np.int64) for weights in (None, found_sizes))
-        pixels, images, regions, sizes = pixels + counts, images + (counts > 0), regions + found, sizes + size
-        number += 1
+        for one, other in ((mask[:, :-1], mask[:, 1:]), (mask[:-1], mask[1:])):
+            known = (one != IGNORE_INDEX) & (other != IGNORE_INDEX) & (one != other)
+            codes = one[known].astype(np.int64) * classes + other[known]
+            counts += np.bincount(codes, minlength=classes**2).reshape(classes, classes)
+    both = counts + counts.T
+    first, second = np.triu_indices(classes, 1)
     return pd.DataFrame(
         {
             "split": name,
-            "class": list(class_names),
-            "pixel_share": pixels / max(1, pixels.sum()),
-            "image_share": images / max(1, number),
-            "regions": regions / max(1, number),
-            "region_pixels": sizes / np.maximum(regions, 1),
+            "class": np.array(class_names)[first],
+            "neighbour": np.array(class_names)[second],
+            "share": both[first, second] / max(1, both[first, second].sum()),
         }
     )
 
@@ -57,7 +116,13 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
     return max(0.0, (part(p) + part(q)) / 2)
 
 
-def divergences(table: pd.DataFrame, reference: str = "train") -> dict[str, float]:
-    """Return the Jensen-Shannon divergence (bits) of each set's pixel shares to the reference's, from `class_rows`."""
-    shares = {str(name): part["pixel_share"].to_numpy() for name, part in table.groupby("split", sort=False)}
+def divergences(table: pd.DataFrame, column: str = "pixel_share", reference: str = "train") -> dict[str, float]:
+    """Return the Jensen-Shannon divergence (bits) of a column of shares of each set to the reference's.
+
+    Args:
+        table: Rows of `class_rows` or `adjacency_rows`.
+        column: ``pixel_share`` or ``share``.
+        reference: Name of the set that the others are compared with.
+    """
+    shares = {str(name): part[column].to_numpy() for name, part in table.groupby("split", sort=False)}
     return {name: jensen_shannon(share, shares[reference]) for name, share in shares.items() if name != reference}

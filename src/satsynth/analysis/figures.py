@@ -39,6 +39,12 @@ def class_distribution_figure(table: pd.DataFrame, divergence: Mapping[str, floa
         figure.add_bar(
             x=part["class"],
             y=shares,
+            error_y={
+                "array": part["pixel_share_high"] * 100 - shares,
+                "arrayminus": shares - part["pixel_share_low"] * 100,
+                "thickness": 1,
+                "width": 2,
+            },
             name=name,
             marker_color=_SPLIT_COLORS.get(str(split)),
             hovertemplate="%{x}: %{y:.2f} %",

@@ -33,27 +33,29 @@ def contact_sheet(pairs: Sequence[tuple[np.ndarray, np.ndarray]], colors: np.nda
 
 
 def gallery(
-    real: Sequence[tuple[np.ndarray, np.ndarray]],
-    synthetic: Sequence[tuple[np.ndarray, np.ndarray]],
+    left: Sequence[tuple[np.ndarray, np.ndarray]],
+    right: Sequence[tuple[np.ndarray, np.ndarray]],
     class_names: Sequence[str],
     colors: np.ndarray,
     columns: int = 3,
+    titles: tuple[str, str] = ("real", "synthetic"),
 ) -> np.ndarray:
-    """Return the picture: real pairs on the left, synthetic ones on the right, the classes' colours below.
+    """Return the picture: one set of pairs on the left, one on the right, the classes' colours below.
 
     Args:
-        real: Images ``(H, W, 3)`` and masks ``(H, W)``, both uint8.
-        synthetic: The same.
+        left: Images ``(H, W, 3)`` and masks ``(H, W)``, both uint8.
+        right: The same.
         class_names: Names in order of the class index.
         colors: Display colours ``(K, 3)``.
         columns: Pairs a row on each side.
+        titles: Of both sides.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
     sides = [
         _titled(contact_sheet(pairs, colors, columns), title)
-        for pairs, title in ((real, "real"), (synthetic, "synthetic"))
+        for pairs, title in zip((left, right), titles, strict=True)
     ]
     height = max(side.shape[0] for side in sides)
     sides = [np.pad(side, ((0, height - side.shape[0]), (0, 0), (0, 0)), constant_values=255) for side in sides]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,25 +13,25 @@ THUMBNAIL = 16
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Return images ``(N, H, W, 3)`` uint8 at 16 x 16 by area, as ``(N, 8, 768)`` float32: the 8 symmetries of each.
-
-    Training flips and rotates, so a copy may be flipped or rotated.
-    """
+    """Return images ``(N, H, W, 3)`` uint8 at 16 x 16 by area, as ``(N, 8, 768)`` float32: the 8 symmetries of each."""
     found = []
     for image in images:
         reduced = cv2.resize(np.ascontiguousarray(image), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-        small = reduced.astype(np.float32) / 255
-        turned = [np.rot90(side, k) for side in (small, small[:, ::-1]) for k in range(4)]
-        found.append([view.ravel() for view in turned])
+        found.append([view.ravel() for view in symmetries(reduced.astype(np.float32) / 255)])
     return np.asarray(found, np.float32)
 
 
+def symmetries(image: np.ndarray) -> list[np.ndarray]:
+    """Return an image ``(H, H, 3)`` in the 8 symmetries of the square: training flips and rotates, so may a copy be."""
+    return [np.rot90(side, k) for side in (image, image[:, ::-1]) for k in range(4)]
+
+
 def nearest(queries: np.ndarray, references: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Return index and distance (root mean square, in [0, 1]) of the nearest reference under any symmetry.
+    """Return index and distance (root mean square; of thumbnails in [0, 1]) of the nearest reference to any view.
 
     Args:
-        queries: ``(N, 8, F)`` from `thumbnails`.
-        references: ``(M, 8, F)``; only the first view of each is used.
+        queries: ``(N, V, F)``, such as `thumbnails`.
+        references: ``(M, V, F)``; only the first view of each is used.
         chunk: Queries at once.
 
     Returns:
@@ -49,40 +50,56 @@ def nearest(queries: np.ndarray, references: np.ndarray, chunk: int = 64) -> tup
     return np.concatenate(index), np.concatenate(distance)
 
 
+@dataclass(frozen=True)
+class Space:
+    """Vectors of three sets of images in which copies are looked for.
+
+    Args:
+        synthetic: ``(N, V, F)``, V views of each.
+        train: ``(M, V, F)``; only the first view of each is used.
+        held_out: ``(L, V, F)``, of real images that the generator never saw.
+    """
+
+    synthetic: np.ndarray
+    train: np.ndarray
+    held_out: np.ndarray
+
+
 def neighbours(
-    synthetic: np.ndarray,
-    train: np.ndarray,
-    held_out: np.ndarray,
-    synthetic_ids: Sequence[str],
-    train_ids: Sequence[str],
-) -> tuple[pd.DataFrame, dict[str, float]]:
+    spaces: Mapping[str, Space], synthetic_ids: Sequence[str], train_ids: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
     """Return the nearest training image of each synthetic one, and a summary with held-out images as the yardstick.
 
     A synthetic image counts as suspicious when it is nearer to a training image than 99 % of the held-out images are.
 
     Args:
-        synthetic: ``(N, H, W, 3)`` uint8.
-        train: ``(M, H, W, 3)`` uint8.
-        held_out: ``(L, H, W, 3)`` uint8, real images that the generator never saw.
+        spaces: What distances are taken in, by name.
         synthetic_ids: N names.
         train_ids: M names.
+
+    Returns:
+        A row a synthetic image and space, ``space, pair_id, nearest, distance, suspicious``, the nearest first; and for
+        each space ``median_distance, median_distance_held_out, suspicious_below, suspicious_share``.
     """
-    views, base, yard = thumbnails(synthetic), thumbnails(train), thumbnails(held_out)
-    index, distance = nearest(views, base)
-    _, usual = nearest(yard, base)
-    limit = float(np.quantile(usual, 0.01))
-    table = pd.DataFrame(
-        {
-            "pair_id": list(synthetic_ids),
-            "nearest": [train_ids[i] for i in index],
-            "distance": distance,
-            "suspicious": distance < limit,
+    tables, summary = [], {}
+    for name, space in spaces.items():
+        index, distance = nearest(space.synthetic, space.train)
+        usual = nearest(space.held_out, space.train)[1]
+        limit = float(np.quantile(usual, 0.01))
+        table = pd.DataFrame(
+            {
+                "space": name,
+                "pair_id": list(synthetic_ids),
+                "nearest": [train_ids[i] for i in index],
+                "distance": distance,
+                "suspicious": distance < limit,
+            }
+        )
+        tables.append(table.sort_values("distance", ignore_index=True))
+        summary[name] = {
+            "median_distance": float(np.median(distance)),
+            "median_distance_held_out": float(np.median(usual)),
+            "suspicious_below": limit,
+            "suspicious_share": float(np.mean(distance < limit)),
         }
-    ).sort_values("distance", ignore_index=True)
-    summary = {
-        "median_distance": float(np.median(distance)),
-        "median_distance_held_out": float(np.median(usual)),
-        "suspicious_below": limit,
-        "suspicious_share": float(np.mean(distance < limit)),
-    }
-    return table, summary
+    return pd.concat(tables, ignore_index=True), summary

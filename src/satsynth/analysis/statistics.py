@@ -143,17 +143,28 @@ def printed(summary: pd.DataFrame) -> str:
     width = max(24, *(len(arm_title(row)) for row in rows))
     lines = [f"{'network':<{width}} {'R':>4} {'seeds':>5} {'mIoU %':>15} {'mF1 %':>15}  {'difference to R = 0':<28}"]
     for row in rows:
-        change = "" if np.isnan(row["difference"]) else f"{100 * row['difference']:+.2f}"
-        if change and not np.isnan(row["difference_low"]):
-            change += f" [{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
-        scores = (_with_error(row[name], row[f"{name}_se"]) for name in ("miou", "mf1"))
+        change = change_in_points(row)
+        scores = (with_error(row[name], row[f"{name}_se"]) for name in ("miou", "mf1"))
         facts = f"{arm_title(row):<{width}} {row['ratio']:>4g} {row['seeds']:>5}"
         lines.append(f"{facts} {next(scores):>15} {next(scores):>15}  {change}".rstrip())
     return "\n".join(lines)
 
 
-def _with_error(mean: float, error: float) -> str:
+def with_error(mean: float, error: float) -> str:
+    """Return a score in percent with its standard error; empty where it is not known."""
+    if np.isnan(mean):
+        return ""
     return f"{100 * mean:.2f}" + ("" if np.isnan(error) else f" ± {100 * error:.2f}")
+
+
+def change_in_points(row: Mapping[str, Any]) -> str:
+    """Return a difference with its interval in points; empty where there is none."""
+    if np.isnan(row["difference"]):
+        return ""
+    change = f"{100 * row['difference']:+.2f}"
+    if np.isnan(row["difference_low"]):
+        return change
+    return f"{change} [{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
 
 
 def in_words(summary: pd.DataFrame) -> list[str]:
@@ -174,7 +185,8 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         verdict = "zero lies inside, so this is no evidence of a change" if inside else "zero lies outside"
         over = f"{row['scenes']} test scenes" + (" of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds")
         interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
-        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}.")
+        alone = "; one seed tells nothing of how much trainings vary" if row["seeds"] == 1 else ""
+        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{alone}.")
     if sentences:
         sentences.append("All this holds for this one generator and this one test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]

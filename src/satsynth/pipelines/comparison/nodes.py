@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,9 @@ def train_judge(
     return SavedNetwork(folder.result)
 
 
-def compare_classes(tiles: PairStore, synthetic_pairs: PairStore, run: RunSettings) -> pd.DataFrame:
+def compare_classes(
+    tiles: PairStore, synthetic_pairs: PairStore, run: RunSettings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare the class distributions of train, val, test and synthetic pairs.
 
     Args:
@@ -62,24 +65,26 @@ def compare_classes(tiles: PairStore, synthetic_pairs: PairStore, run: RunSettin
         run: Where work is kept.
 
     Returns:
-        The table `class_distribution`, a row for each set and class.
+        The tables `class_distribution`, a row for each set and class, and `class_adjacency`, a row for each set and
+        two classes.
     """
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
+    names = tiles.class_names
+    sets: dict[str, tuple[np.ndarray, list[str] | None]] = {
+        split: (decoded(tiles, split, run.work).masks, scenes_of(tiles, [split])) for split in SPLITS
+    }
+    sets["synthetic"] = (decoded(synthetic_pairs, "synthetic", run.work).masks, None)
 
-    def compare() -> tuple[pd.DataFrame, dict[str, Any]]:
-        parts = [
-            distributions.class_rows(split, decoded(tiles, split, run.work).masks, tiles.class_names)
-            for split in SPLITS
-        ]
-        parts.append(
-            distributions.class_rows(
-                "synthetic", decoded(synthetic_pairs, "synthetic", run.work).masks, tiles.class_names
-            )
-        )
-        return pd.concat(parts, ignore_index=True), {}
+    def table_of(name: str, rows: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+        step = Step(name, RESULT_VERSION, digests(tiles=tiles, synthetic_pairs=synthetic_pairs), {})
+        return remembered_table(run, step, lambda: (pd.concat(map(rows, sets), ignore_index=True), {}))[0]
 
-    step = Step("class_distribution", RESULT_VERSION, digests(tiles=tiles, synthetic_pairs=synthetic_pairs), {})
-    return remembered_table(run, step, compare)[0]
+    return (
+        table_of(
+            "class_distribution", lambda name: distributions.class_rows(name, sets[name][0], names, sets[name][1])
+        ),
+        table_of("class_adjacency", lambda name: distributions.adjacency_rows(name, sets[name][0], names)),
+    )
 
 
 def plot_classes(class_distribution: pd.DataFrame) -> go.Figure:
@@ -96,6 +101,7 @@ def measure_fidelity(
     synthetic_pairs: PairStore,
     judge: SavedNetwork,
     class_distribution: pd.DataFrame,
+    class_adjacency: pd.DataFrame,
     compute: ComputeSettings,
     run: RunSettings,
 ) -> tuple[dict[str, Any], go.Figure]:
@@ -106,6 +112,7 @@ def measure_fidelity(
         synthetic_pairs: Synthetic pairs.
         judge: Its features are used.
         class_distribution: For the divergence of class shares.
+        class_adjacency: For the divergence of what touches what.
         compute: Where.
         run: Where work is kept.
 
@@ -135,6 +142,7 @@ def measure_fidelity(
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
     table, facts = remembered_table(run, Step("fidelity", RESULT_VERSION, parents, {"images": MOST_IMAGES}), measure)
     facts["class_divergence"] = distributions.divergences(class_distribution)
+    facts["adjacency_divergence"] = distributions.divergences(class_adjacency, "share")
     distance = facts["kernel_distance"]
     log.info(
         "Kernel distance to train: synthetic %.4f, val %.4f, halves of train %.4f",
@@ -191,35 +199,88 @@ def measure_alignment(
     return facts
 
 
-def find_copies(tiles: PairStore, synthetic_pairs: PairStore, run: RunSettings) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Find the nearest real training image of each synthetic one.
+def find_copies(
+    tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork, compute: ComputeSettings, run: RunSettings
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Find the nearest real training image of each synthetic one, in pixels and in the judge's features.
 
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
+        judge: Its features are used.
+        compute: Where.
         run: Where work is kept.
 
     Returns:
         The table `nearest_neighbours` and the metrics `memorisation`.
     """
+    from satsynth.segmentation.features import image_features
+
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
+    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
 
     def find() -> tuple[pd.DataFrame, dict[str, Any]]:
         index = tiles.index()
         known = index.loc[index["split"] == "train", "pair_id"].tolist()
         names = synthetic_pairs.index()["pair_id"].to_numpy()[_chosen(synthetic_pairs, "synthetic")].tolist()
-        drawn, unseen = _images(synthetic_pairs, "synthetic", run), _images(tiles, "val", run)
-        return memorisation.neighbours(drawn, decoded(tiles, "train", run.work).images, unseen, names, known)
+        sets = [
+            _images(synthetic_pairs, "synthetic", run),
+            np.asarray(decoded(tiles, "train", run.work).images),
+            _images(tiles, "val", run),
+        ]
+        plain = image_features(judge, sets[1], compute)
 
-    step = Step(
-        "memorisation", RESULT_VERSION, digests(tiles=tiles, synthetic_pairs=synthetic_pairs), {"images": MOST_IMAGES}
-    )
+        def views(images: np.ndarray) -> np.ndarray:
+            turned = zip(*(memorisation.symmetries(image) for image in images), strict=True)
+            found = [fidelity.standardise(plain, image_features(judge, np.stack(v), compute))[1] for v in turned]
+            return np.stack(found, axis=1)
+
+        spaces = {
+            "pixels": memorisation.Space(*(memorisation.thumbnails(images) for images in sets)),
+            "features": memorisation.Space(views(sets[0]), fidelity.standardise(plain)[0][:, None], views(sets[2])),
+        }
+        return memorisation.neighbours(spaces, names, known)
+
+    parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
+    step = Step("memorisation", RESULT_VERSION, parents, {"images": MOST_IMAGES})
     table, facts = remembered_table(run, step, find)
     log.info(
-        "Suspiciously near to a training image: %.1f %% of the synthetic images (1 %% of real held-out ones)",
-        100 * facts["suspicious_share"],
+        "Suspiciously near to a training image: %.1f %% of the synthetic images in pixels, %.1f %% in features "
+        "(1 %% of real held-out ones)",
+        *(100 * facts[space]["suspicious_share"] for space in ("pixels", "features")),
     )
     return table, facts
+
+
+def draw_closest(
+    tiles: PairStore,
+    synthetic_pairs: PairStore,
+    nearest_neighbours: pd.DataFrame,
+    comparison: ComparisonSettings,
+    run: RunSettings,
+) -> np.ndarray:
+    """Draw the synthetic pairs that are nearest to training pairs, beside those.
+
+    Args:
+        tiles: Real pairs.
+        synthetic_pairs: Synthetic pairs.
+        nearest_neighbours: The table.
+        comparison: How many.
+        run: Where work is kept.
+
+    Returns:
+        The picture `closest_pairs`: the first half nearest in pixels, the second in features.
+    """
+    sides = []
+    each = max(1, comparison.gallery_pairs // 2)
+    closest = nearest_neighbours.groupby("space", sort=False).head(each)
+    for store, split, column in ((synthetic_pairs, "synthetic", "pair_id"), (tiles, "train", "nearest")):
+        index, pairs = store.index(), decoded(store, split, run.work)
+        place = {name: i for i, name in enumerate(index.loc[index["split"] == split, "pair_id"])}
+        sides.append([pairs[place[name]] for name in closest[column]])
+    return gallery(
+        sides[0], sides[1], tiles.class_names, tiles.colors, titles=("synthetic", "nearest real training pair")
+    )
 
 
 def draw_gallery(

@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
             node(
                 nodes.compare_classes,
                 [*stores, "params:run"],
-                "class_distribution",
+                ["class_distribution", "class_adjacency"],
                 name="compare_classes",
                 tags=["comparison", "cpu"],
             ),
@@ -33,7 +33,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.measure_fidelity,
-                [*stores, "judge", "class_distribution", "params:compute", "params:run"],
+                [*stores, "judge", "class_distribution", "class_adjacency", "params:compute", "params:run"],
                 ["fidelity", "spectrum_plot"],
                 name="measure_fidelity",
                 tags=["comparison", "gpu"],
@@ -47,9 +47,16 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.find_copies,
-                [*stores, "params:run"],
+                [*stores, "judge", "params:compute", "params:run"],
                 ["nearest_neighbours", "memorisation"],
                 name="find_copies",
+                tags=["comparison", "gpu"],
+            ),
+            node(
+                nodes.draw_closest,
+                [*stores, "nearest_neighbours", "params:comparison", "params:run"],
+                "closest_pairs",
+                name="draw_closest",
                 tags=["comparison", "cpu"],
             ),
             node(

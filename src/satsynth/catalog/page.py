@@ -1,0 +1,22 @@
+"""Pages as HTML files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kedro_datasets.text import TextDataset
+
+from satsynth.work.files import atomic
+
+
+class PageDataset(TextDataset):
+    """A text file that is whole or not there, in UTF-8 whatever the machine's own encoding is."""
+
+    def load(self) -> str:
+        """Return the text."""
+        return Path(self._get_load_path()).read_text(encoding="utf-8")
+
+    def save(self, data: str) -> None:
+        """Write the text atomically."""
+        with atomic(Path(self._get_save_path())) as temporary:
+            temporary.write_text(data, encoding="utf-8")

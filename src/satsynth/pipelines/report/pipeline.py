@@ -1,0 +1,16 @@
+"""Wiring of `report`."""
+
+from inspect import signature
+
+from kedro.pipeline import Pipeline, node
+
+from satsynth.pipelines.report.nodes import write_report
+
+PARAMETERS = ("description", "tiling", "diffusion", "sampling", "segmentation", "compute")
+
+
+def create_pipeline() -> Pipeline:
+    """All results to one HTML page."""
+    # Each argument is named after what it takes.
+    inputs = {name: f"params:{name}" if name in PARAMETERS else name for name in signature(write_report).parameters}
+    return Pipeline([node(write_report, inputs, "report", name="write_report", tags=["report", "cpu"])])
