@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from scipy.spatial import distance
 
+from satsynth.analysis import distributions
 from satsynth.analysis.distributions import MEASURES, adjacency_rows, class_rows, divergences, jensen_shannon
 from satsynth.scenes.description import IGNORE_INDEX
 
@@ -105,3 +106,10 @@ def test_adjacency_against_loops(masks):
         ("two", "three"),
     ]
     assert table["share"].to_numpy() == pytest.approx(counts[np.triu_indices(3, 1)] / max(1, counts.sum()))
+
+
+def test_intervals_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
+    masks = np.random.default_rng(0).integers(0, 3, (6, 8, 8), np.uint8)
+    whole = class_rows("a", masks, NAMES)
+    monkeypatch.setattr(distributions, "MOST_DRAWN", 20)
+    pd.testing.assert_frame_equal(class_rows("a", masks, NAMES), whole)

@@ -11,6 +11,7 @@ from satsynth.pairs.regions import regions_of
 from satsynth.scenes.description import IGNORE_INDEX
 
 RESAMPLES = 1000
+MOST_DRAWN = 10**7
 MEASURES = ("pixel_share", "image_share", "regions", "region_pixels")
 
 
@@ -38,9 +39,7 @@ def class_rows(
     sums = np.zeros((place.max() + 1, *counts.shape[1:]), np.int64)
     np.add.at(sums, place, counts)
     number = np.bincount(place)
-    drawn = np.random.default_rng(0).multinomial(len(number), np.full(len(number), 1 / len(number)), RESAMPLES)
-    resampled = _measures(np.tensordot(drawn, sums, 1), drawn @ number)
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    low, high = np.quantile(_resampled(sums, number), [0.025, 0.975], axis=0)
     found = _measures(sums.sum(0)[None], np.array([number.sum()]))[0]
     columns = {measure: found[i] for i, measure in enumerate(MEASURES)}
     for i, measure in enumerate(MEASURES):
@@ -54,6 +53,22 @@ def _class_counts(mask: np.ndarray, classes: int) -> np.ndarray:
     _, kinds, sizes = regions_of(mask)
     regions, inside = (np.bincount(kinds, weights, classes).astype(np.int64) for weights in (None, sizes))
     return np.stack([pixels, pixels > 0, regions, inside])
+
+
+def _resampled(sums: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return the `MEASURES` ``(1000, 4, K)`` of resampled scenes, in bounded memory.
+
+    Args:
+        sums: ``(G, 4, K)`` counts of each scene.
+        number: ``(G,)`` masks of each scene.
+    """
+    random, scenes = np.random.default_rng(0), len(number)
+    at_once = max(1, MOST_DRAWN // scenes)
+    found = []
+    for first in range(0, RESAMPLES, at_once):
+        drawn = random.multinomial(scenes, np.full(scenes, 1 / scenes), min(at_once, RESAMPLES - first))
+        found.append(_measures(np.tensordot(drawn, sums, 1), drawn @ number))
+    return np.concatenate(found)
 
 
 def _measures(sums: np.ndarray, masks: np.ndarray) -> np.ndarray:

@@ -195,7 +195,8 @@ def train_network(
             for name, value in zip(class_names, total.iou, strict=True)
         },
     }
-    on_metrics(steps, {"test_miou": total.miou, "test_mf1": total.mf1, "test_accuracy": total.accuracy})
+    told = ("miou", "mf1", "accuracy", "boundary_f1")
+    on_metrics(steps, {f"test_{name}": row[name] for name in told if row[name] is not None})
     if keep_weights:
         with atomic(folder.result / WEIGHTS) as temporary:
             save_file({key: value.contiguous() for key, value in best.weights.items()}, temporary)

@@ -1,0 +1,133 @@
+"""How fast a segmentation training is fed: satsynth's streams beside random tensors and PNG files, in one run.
+
+    python benchmarks/segmentation.py --dataset dubai --raw <folder of the scenes>
+
+The same network, loop and batches of 16 each time, in turn, several times over; the table gives medians and ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from measures import NETWORK, PROJECT, TRAINING, parameters, tiles_of
+from torch.nn import functional as F
+
+from satsynth.pairs.cache import DecodedPairs, decoded
+from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.pair import encode_image, encode_mask
+from satsynth.pairs.stream import PairStream, to_tensors
+from satsynth.pipelines.steps import RunSettings
+from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.segmentation.networks import build_network
+from satsynth.training.device import choose_device
+from satsynth.training.loop import Training, train
+from satsynth.training.settings import ComputeSettings
+
+STEPS, PNG_PAIRS = 40, 400
+
+
+class RandomTensors(Stream):
+    """The same pair again and again: nothing is read, decoded or turned."""
+
+    def __init__(self, side: int, classes: int) -> None:
+        self._pair = torch.rand(3, side, side) * 2 - 1, torch.randint(0, classes, (side, side))
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a pair."""
+        return self._pair
+
+
+class PngFiles(Stream):
+    """A plain data set of PNG files, decoded and flipped each time."""
+
+    def __init__(self, folder: Path, pairs: DecodedPairs) -> None:
+        self._files = []
+        for i in range(min(PNG_PAIRS, len(pairs))):
+            image, mask = pairs[i]
+            files = folder / f"{i}.png", folder / f"{i}_mask.png"
+            files[0].write_bytes(encode_image(image))
+            files[1].write_bytes(encode_mask(mask))
+            self._files.append(files)
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a pair."""
+        image_file, mask_file = self._files[position % len(self._files)]
+        image = cv2.cvtColor(cv2.imread(str(image_file)), cv2.COLOR_BGR2RGB)
+        mask = cv2.imread(str(mask_file), cv2.IMREAD_UNCHANGED)
+        if position % 2:
+            image, mask = np.fliplr(image), np.fliplr(mask)
+        return to_tensors(image, mask)
+
+
+def images_per_second(stream: Stream, classes: int, compute: ComputeSettings) -> float:
+    """Return the rate of the project's own training loop over a stream."""
+    device = choose_device(compute)
+    torch.manual_seed(0)
+    network = build_network(NETWORK, classes).to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
+
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return F.cross_entropy(network(images), masks, ignore_index=IGNORE_INDEX), {}
+
+    training = Training(
+        title="",
+        network=network,
+        optimizer=optimizer,
+        step_loss=step_loss,
+        steps=STEPS,
+        batch_size=TRAINING.batch_size,
+        rate_at=lambda step: 1e-3,
+        clip=5.0,
+        parts={},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = train(training, stream, Path(folder) / "checkpoint.pt", device, compute, lambda *_: None)
+    return STEPS * TRAINING.batch_size / seconds
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--dataset", default="dubai")
+    arguments.add_argument("--raw", help="folder of the raw data, where it is not the description's own")
+    arguments.add_argument("--repeats", type=int, default=3)
+    given = arguments.parse_args()
+    tiles = tiles_of(given.dataset, given.raw)
+    compute = ComputeSettings(**parameters().compute)
+    classes = len(tiles.class_names)
+    pairs = decoded(tiles, "train", RunSettings(project=str(PROJECT)).work)
+    with tempfile.TemporaryDirectory() as folder:
+        streams: dict[str, Stream] = {
+            "random tensors": RandomTensors(tiles.tile_size, classes),
+            "satsynth, flips": PairStream([pairs], 0),
+            "satsynth, strong": PairStream([pairs], 0, "strong"),
+            "PNG files": PngFiles(Path(folder), pairs),
+        }
+        images_per_second(streams["random tensors"], classes, compute)  # Warms up.
+        rates: dict[str, list[float]] = {name: [] for name in streams}
+        for _ in range(given.repeats):
+            for name, stream in streams.items():
+                rates[name].append(images_per_second(stream, classes, compute))
+    base = statistics.median(rates["random tensors"])
+    rows = [
+        {
+            "pairs from": name,
+            "images/s": f"{statistics.median(found):.1f}",
+            "from": f"{min(found):.1f}",
+            "to": f"{max(found):.1f}",
+            "share of random tensors": f"{statistics.median(found) / base:.0%}",
+        }
+        for name, found in rates.items()
+    ]
+    print(pd.DataFrame(rows).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
