@@ -12,25 +12,21 @@ import plotly.graph_objects as go
 
 from satsynth.analysis import distributions, fidelity, memorisation
 from satsynth.analysis.figures import class_distribution_figure, spectrum_figure
-from satsynth.analysis.gallery import gallery
 from satsynth.analysis.masks import RANGE, like, mask_statistics
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import comparable_rows
-from satsynth.pipelines.parameters import ComparisonSettings
+from satsynth.pipelines.comparison.measured import MOST_IMAGES, chosen_rows, images_of, masks_of
 from satsynth.pipelines.steps import RunSettings, digests, remembered_table, require_parent, scenes_of
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 5
+RESULT_VERSION = 6
 SPLITS = ("train", "val", "test")
-MOST_IMAGES = 5000
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
 
 
@@ -125,13 +121,13 @@ def measure_fidelity(
     require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
 
     def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
-        images = {name: _images(tiles, name, run) for name in SPLITS}
-        images["synthetic"] = _images(synthetic_pairs, "synthetic", run)
+        images = {name: images_of(tiles, name, run) for name in SPLITS}
+        images["synthetic"] = images_of(synthetic_pairs, "synthetic", run)
         features = {name: image_features(judge, part, compute) for name, part in images.items()}
-        train = np.array(scenes_of(tiles, ["train"]))[_chosen(tiles, "train")]
+        train = np.array(scenes_of(tiles, ["train"]))[chosen_rows(tiles, "train")]
         spectra, facts = fidelity.fidelity_facts(images, features, fidelity.scene_halves(train.tolist()))
-        masks = {name: mask_statistics(_masks(tiles, name, run), tiles.class_names) for name in SPLITS}
-        masks["synthetic"] = mask_statistics(_masks(synthetic_pairs, "synthetic", run), tiles.class_names)
+        masks = {name: mask_statistics(masks_of(tiles, name, run), tiles.class_names) for name in SPLITS}
+        masks["synthetic"] = mask_statistics(masks_of(synthetic_pairs, "synthetic", run), tiles.class_names)
         return pd.DataFrame(spectra), {
             **facts,
             "features": f"judge {judge.digest[:12]}, {fidelity.FEATURES}",
@@ -184,7 +180,7 @@ def measure_alignment(
     def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
         found = {}
         for name, store, split in (("synthetic", synthetic_pairs, "synthetic"), ("val", tiles, "val")):
-            pairs = decoded(store, split, run.work).take(_chosen(store, split))
+            pairs = decoded(store, split, run.work).take(chosen_rows(store, split))
             found[name] = {"pairs": len(pairs), **agreement(judge, pairs, tiles.class_names, compute)}
         return pd.DataFrame(), found
 
@@ -222,11 +218,11 @@ def find_copies(
     def find() -> tuple[pd.DataFrame, dict[str, Any]]:
         index = tiles.index()
         known = index.loc[index["split"] == "train", "pair_id"].tolist()
-        names = synthetic_pairs.index()["pair_id"].to_numpy()[_chosen(synthetic_pairs, "synthetic")].tolist()
+        names = synthetic_pairs.index()["pair_id"].to_numpy()[chosen_rows(synthetic_pairs, "synthetic")].tolist()
         sets = [
-            _images(synthetic_pairs, "synthetic", run),
+            images_of(synthetic_pairs, "synthetic", run),
             np.asarray(decoded(tiles, "train", run.work).images),
-            _images(tiles, "val", run),
+            images_of(tiles, "val", run),
         ]
         plain = image_features(judge, sets[1], compute)
 
@@ -250,77 +246,3 @@ def find_copies(
         *(100 * facts[space]["suspicious_share"] for space in ("pixels", "features")),
     )
     return table, facts
-
-
-def draw_closest(
-    tiles: PairStore,
-    synthetic_pairs: PairStore,
-    nearest_neighbours: pd.DataFrame,
-    comparison: ComparisonSettings,
-    run: RunSettings,
-) -> np.ndarray:
-    """Draw the synthetic pairs that are nearest to training pairs, beside those.
-
-    Args:
-        tiles: Real pairs.
-        synthetic_pairs: Synthetic pairs.
-        nearest_neighbours: The table.
-        comparison: How many.
-        run: Where work is kept.
-
-    Returns:
-        The picture `closest_pairs`: the first half nearest in pixels, the second in features.
-    """
-    sides = []
-    each = max(1, comparison.gallery_pairs // 2)
-    closest = nearest_neighbours.groupby("space", sort=False).head(each)
-    for store, split, column in ((synthetic_pairs, "synthetic", "pair_id"), (tiles, "train", "nearest")):
-        index, pairs = store.index(), decoded(store, split, run.work)
-        place = {name: i for i, name in enumerate(index.loc[index["split"] == split, "pair_id"])}
-        sides.append([pairs[place[name]] for name in closest[column]])
-    return gallery(
-        sides[0], sides[1], tiles.class_names, tiles.colors, titles=("synthetic", "nearest real training pair")
-    )
-
-
-def draw_gallery(
-    tiles: PairStore, synthetic_pairs: PairStore, comparison: ComparisonSettings, run: RunSettings
-) -> np.ndarray:
-    """Draw real pairs beside synthetic ones, chosen evenly, not by looks.
-
-    Args:
-        tiles: Real pairs.
-        synthetic_pairs: Synthetic pairs.
-        comparison: How many.
-        run: Where work is kept.
-
-    Returns:
-        The picture `pair_gallery`.
-    """
-    shown = []
-    for store, split in ((tiles, "train"), (synthetic_pairs, "synthetic")):
-        pairs = decoded(store, split, run.work)
-        shown.append([pairs[int(i)] for i in _evenly(len(pairs), comparison.gallery_pairs)])
-    return gallery(shown[0], shown[1], tiles.class_names, tiles.colors)
-
-
-def _evenly(number: int, most: int) -> np.ndarray:
-    """Return at most ``most`` numbers below ``number``, evenly spread."""
-    return np.linspace(0, number - 1, min(number, most)).round().astype(int)
-
-
-def _chosen(store: PairStore, split: str) -> np.ndarray:
-    """Return the pairs of a split that are measured: comparable with training tiles, and not too many."""
-    rows = np.arange(store.count(split)) if split == "synthetic" else comparable_rows(store, split)
-    return rows[_evenly(len(rows), MOST_IMAGES)] if len(rows) else rows
-
-
-def _images(store: PairStore, split: str, run: RunSettings) -> np.ndarray:
-    rows = _chosen(store, split)
-    if not len(rows):
-        raise SatSynthError(f"No tile of the split '{split}' passes `tiling.keep`.", "Loosen `tiling.keep`.")
-    return decoded(store, split, run.work).images[rows]
-
-
-def _masks(store: PairStore, split: str, run: RunSettings) -> np.ndarray:
-    return decoded(store, split, run.work).masks[_chosen(store, split)]

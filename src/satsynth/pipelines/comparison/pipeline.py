@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from satsynth.pipelines.comparison import nodes
+from satsynth.pipelines.comparison import nodes, pictures
 
 
 def create_pipeline() -> Pipeline:
@@ -53,14 +53,14 @@ def create_pipeline() -> Pipeline:
                 tags=["comparison", "gpu"],
             ),
             node(
-                nodes.draw_closest,
+                pictures.draw_closest,
                 [*stores, "nearest_neighbours", "params:comparison", "params:run"],
                 "closest_pairs",
                 name="draw_closest",
                 tags=["comparison", "cpu"],
             ),
             node(
-                nodes.draw_gallery,
+                pictures.draw_gallery,
                 [*stores, "params:comparison", "params:run"],
                 "pair_gallery",
                 name="draw_gallery",
