@@ -17,6 +17,7 @@ PREVIEWS = {
     "class_distribution_plot": "PlotlyPreview",
     "fidelity": "JSONPreview",
     "spectrum_plot": "PlotlyPreview",
+    "color_plot": "PlotlyPreview",
     "alignment": "JSONPreview",
     "memorisation": "JSONPreview",
     "nearest_neighbours": "TablePreview",
@@ -26,6 +27,8 @@ PREVIEWS = {
     "scene_confusion": "TablePreview",
     "segmentation_summary": "TablePreview",
     "class_gains": "TablePreview",
+    "network_comparison": "TablePreview",
+    "augmentation_comparison": "TablePreview",
     "ratio_curve": "PlotlyPreview",
     "class_gain_plot": "PlotlyPreview",
 }
