@@ -89,7 +89,8 @@ class WorkFolder:
     def forget_helpers(self) -> None:
         """Remove all but the result: checkpoints are of no use once it is there."""
         for entry in self.path.iterdir():
-            if entry != self.result and entry.name not in ("step.json", "run.json"):
+            # A half-written file is its writer's own, which may be another thread.
+            if entry != self.result and entry.name not in ("step.json", "run.json") and entry.suffix != ".tmp":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
