@@ -20,6 +20,7 @@ from satsynth.diffusion.settings import SamplingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.parameters import did_you_mean, problems_of
 from satsynth.pipelines.steps import RunSettings
+from satsynth.scenes.description import DatasetDescription
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.finished import Finished
@@ -31,6 +32,9 @@ _FILES = "parameters_dataset_"
 
 class ProjectHooks:
     """Makes the project's folder known to the configuration and refuses what Kedro would let through."""
+
+    def __init__(self) -> None:
+        self._lock: RunLock | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -70,12 +74,19 @@ class ProjectHooks:
                 "Correct them in conf/ or in --params.",
             )
 
-    def __init__(self) -> None:
-        self._lock: RunLock | None = None
-
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Announce the run, and refuse a GPU that is not there before any work is done."""
+        described = DatasetDescription.model_validate(catalog.load("parameters")["description"])
+        log.info(
+            "%s on %s (%s, %d classes), environment %s: %d steps",
+            _pipelines(run_params),
+            described.name,
+            described.title,
+            len(described.classes),
+            run_params.get("env") or "base",
+            len(pipeline.nodes),
+        )
         if self._lock is None:
             self._lock = RunLock(RunSettings.model_validate(catalog.load("params:run")).work)
         self._lock.acquire()
@@ -135,7 +146,7 @@ class TrackingHooks:
             for key, value in parameters.items()
             if key not in ("datasets", "project", "run", "tracking")
         }
-        pipelines = ", ".join(run_params.get("pipeline_names") or ["augment"])
+        pipelines = _pipelines(run_params)
         tags = {
             "pipelines": pipelines,
             "environment": str(run_params.get("env") or "base"),
@@ -237,6 +248,10 @@ class TrackingHooks:
 
 def _path_of(catalog: Any, name: str) -> Path:
     return Path(catalog.get(name)._get_load_path())
+
+
+def _pipelines(run_params: dict[str, Any]) -> str:
+    return ", ".join(run_params.get("pipeline_names") or ["augment"])
 
 
 def _plain(value: Any) -> Any:

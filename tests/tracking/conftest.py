@@ -42,12 +42,19 @@ def work(tmp_path: Path) -> WorkFolder:
 def served(made_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """MLflow's own server, in this process."""
     from mlflow.server import app, handlers
+    from mlflow.tracking._model_registry import utils as registry_utils
+    from mlflow.tracking._tracking_service import utils as tracking_utils
 
     shutil.copy(made_database, tmp_path / "server.db")
     backend = f"sqlite:///{tmp_path / 'server.db'}"
     monkeypatch.setattr(handlers, "_tracking_store", None)
     monkeypatch.setattr(handlers, "_model_registry_store", None)
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    # The server makes its files those of the whole process.
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(tracking_utils, "_tracking_uri", None)
+    monkeypatch.setattr(registry_utils, "_registry_uri", None)
     handlers.initialize_backend_stores(backend, backend, (tmp_path / "served").as_uri())
     spoilt = Spoilt(app)
     server = make_server("127.0.0.1", 0, spoilt, server_class=Server, handler_class=Quiet)

@@ -82,7 +82,8 @@ def log_model(client: Any, experiment: str, run: str, model: ModelToLog) -> None
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    client.create_model_version(model.name, f"models:/{logged.model_id}", run, tags, model_id=logged.model_id)
+    # Not models:/<id>, which a file's registry looks up at the process's own tracking URI.
+    client.create_model_version(model.name, logged.artifact_location, run, tags, model_id=logged.model_id)
 
 
 def write_model(path: Path, model: ModelToLog, model_id: str | None = None, run: str | None = None) -> None:
@@ -95,6 +96,7 @@ def write_model(path: Path, model: ModelToLog, model_id: str | None = None, run:
         run: Identifier of the run that it belongs to.
     """
     import mlflow.pyfunc
+    import pandas as pd
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
@@ -126,6 +128,7 @@ def write_model(path: Path, model: ModelToLog, model_id: str | None = None, run:
             pip_requirements=_requirements(),
             model_config={"sampling": sampling.model_dump(mode="json"), "precision": model.precision},
             signature=signature,
+            input_example=pd.DataFrame({"pair": [0, 1]}),
             mlflow_model=Model(artifact_path="generator", run_id=run, model_uuid=model_id, model_id=model_id),
         )
 

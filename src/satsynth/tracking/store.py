@@ -19,6 +19,12 @@ RUN_FILE = "run.json"
 # Below MLflow's own limits, which count bytes too.
 METRICS, PARAMS, PARAM_LENGTH = 900, 90, 5900
 DIGEST_LENGTH = 36
+# A dead server is given up soon, and MLflow draws no bars of its own; a user's own setting wins.
+_MANNERS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 @dataclass
@@ -67,14 +73,15 @@ class Store:
     """
 
     def __init__(self, uri: str, experiment: str, artifacts: Path) -> None:
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        for name, value in _MANNERS.items():
+            os.environ.setdefault(name, value)
         from mlflow.tracking import MlflowClient
 
         for noisy in ("alembic", "mlflow", "urllib3.connectionpool"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self.uri, self.shown_uri = uri, without_password(uri)
-        self.client = MlflowClient(uri, uri)
+        registry = os.environ.get("MLFLOW_REGISTRY_URI") if uri == os.environ.get("MLFLOW_TRACKING_URI") else None
+        self.client = MlflowClient(uri, registry or uri)
         known = self.client.get_experiment_by_name(experiment)
         where = artifacts.as_uri() if uri.startswith("sqlite:") else None
         self.experiment = known.experiment_id if known else self.client.create_experiment(experiment, where)
