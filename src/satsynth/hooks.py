@@ -79,13 +79,13 @@ class ProjectHooks:
         """Announce the run, and refuse a GPU that is not there before any work is done."""
         described = DatasetDescription.model_validate(catalog.load("parameters")["description"])
         log.info(
-            "%s on %s (%s, %d classes), environment %s: %d steps",
+            "%s on %s (%s, %d classes), environment %s: %s",
             _pipelines(run_params),
             described.name,
             described.title,
             len(described.classes),
             run_params.get("env") or "base",
-            len(pipeline.nodes),
+            f"{len(pipeline.nodes)} step" + ("s" if len(pipeline.nodes) > 1 else ""),
         )
         if self._lock is None:
             self._lock = RunLock(RunSettings.model_validate(catalog.load("params:run")).work)
@@ -120,6 +120,7 @@ class TrackingHooks:
         self._tracker: tracking.Tracker | None = None
         self._parameters: dict[str, Any] = {}
         self._environment = ""
+        self._where = ""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -221,6 +222,7 @@ class TrackingHooks:
     def _close(self, status: str) -> None:
         if self._tracker is not None:
             self._tracker.close(status)
+            self._where = self._tracker.where
             tracking.use(None)
             self._tracker = None
 
@@ -243,7 +245,9 @@ class TrackingHooks:
         for name in shown:
             click.echo(f"{name.replace('_', ' '):<24} {_path_of(catalog, name)}")
         if shown:
-            click.echo("\nLook at the lineage with `make viz` and compare runs with `make ui`.")
+            local = self._where.startswith("sqlite:") or not self._where
+            compare = "compare runs with `make ui`" if local else f"compare runs at {self._where}"
+            click.echo(f"\nLook at the lineage with `make viz` and {compare}.")
 
 
 def _path_of(catalog: Any, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Commands of their own, as `kedro satsynth <command>`."""
+"""The project's own commands: `kedro satsynth <command>`, each in a module of its own that imports little."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from satsynth.commands.storage import prune, storage
 from satsynth.work.errors import SatSynthError
 
 
-class _Readable(click.Group):
+class ReadableGroup(click.Group):
+    """Commands whose errors are messages, not tracebacks."""
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; errors that are meant to be read are shown as one message."""
+        """Run the command.
+
+        Raises:
+            ClickException: What a user can do something about.
+        """
         try:
             return super().invoke(ctx)
         except SatSynthError as error:
             raise click.ClickException(str(error)) from None
 
 
-@click.group(name="satsynth", cls=_Readable)
+@click.group(name="satsynth", cls=ReadableGroup)
 def project_commands() -> None:
-    """Look after this project."""
+    """Commands beside the pipelines."""
 
 
 project_commands.add_command(storage)

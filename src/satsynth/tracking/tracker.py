@@ -62,6 +62,11 @@ class Tracker:
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
 
+    @property
+    def where(self) -> str:
+        """The server or file that is written to now."""
+        return without_password(self._uri)
+
     # What is below runs on the caller's thread and only queues.
 
     def start(
@@ -142,13 +147,13 @@ class Tracker:
         self._thread.join(patience)
         end = time.monotonic() + MODEL_SECONDS
         if self._thread.is_alive() and self._uploading.is_set() and status == "FINISHED":
-            log.info("The generator is still being copied to MLflow at %s ...", without_password(self._uri))
+            log.info("The generator is still being copied to MLflow at %s ...", self.where)
             while self._thread.is_alive() and self._uploading.is_set() and time.monotonic() < end:
                 self._thread.join(1.0)
         self._hurry.set()
         self._thread.join(patience)
         if self._thread.is_alive():
-            log.warning("MLflow at %s is too slow: its last entries are left out.", without_password(self._uri))
+            log.warning("MLflow at %s is too slow: its last entries are left out.", self.where)
 
     def _put(self, action: Action) -> None:
         self._queue.put((time.monotonic(), action))
@@ -182,7 +187,7 @@ class Tracker:
         except Exception as error:  # whatever the server does, the run goes on
             if "" in self._ids and getattr(error, "error_code", "") in _REFUSALS:
                 if not self._refused:
-                    log.warning("MLflow at %s refused an entry: %s", without_password(self._uri), _reason(error))
+                    log.warning("MLflow at %s refused an entry: %s", self.where, _reason(error))
                 self._refused = True
                 return
             self._leave(_reason(error))
@@ -197,7 +202,7 @@ class Tracker:
 
     def _leave(self, reason: str) -> None:
         """Go on in the local file, or without tracking where that is what failed."""
-        uri, shown = self._local, without_password(self._uri)
+        uri, shown = self._local, self.where
         if not uri:
             self._stopped = True
             log.warning("Tracking in MLflow at %s has stopped (%s); the run goes on without it.", shown, reason)

@@ -41,9 +41,12 @@ def train_joint_diffusion(
 
     def train(folder: WorkFolder) -> None:
         log.info(
-            "Diffusion: %d images, %d real pairs, on %s",
+            "Diffusion: trained on %d images of %d real pairs (%d x %d, %d classes), on %s",
             diffusion.images,
             tiles.count("train"),
+            tiles.tile_size,
+            tiles.tile_size,
+            len(tiles.class_names),
             describe_device(choose_device(compute)),
         )
         with tracking.current().child("diffusion", params, folder, seen) as child:
