@@ -198,8 +198,7 @@ class TrackingHooks:
                 from satsynth.analysis.statistics import arm_title
 
                 for row in catalog.load("segmentation_summary").to_dict("records"):
-                    name = f"miou.{arm_title(row)}".replace("%", " percent")
-                    self._tracker.metrics("", round(row["ratio"] * 100), {name: row["miou"]})
+                    self._tracker.metrics("", round(row["ratio"] * 100), {f"miou.{arm_title(row)}": row["miou"]})
         self._close("FINISHED")
         self._summary(outputs, catalog)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -64,6 +65,8 @@ class Served:
             self.stop()
         else:
             self.app.manner = manner
+        if manner == "hang":
+            os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
 
 
 def wait_until(ready: Callable[[], bool], seconds: float = 60) -> None:

@@ -32,7 +32,7 @@ def test_a_server_that_fails_from_the_start_is_left_for_the_local_file(
     tracker.start("parent", {"a": "1"}, {"dataset": "made"})
     with tracker.child("diffusion", {"seed": "0"}, work) as child:
         child.metrics(1, {"loss": 0.5})
-    assert time.monotonic() - began < 1, "the run waited for the server"
+    assert time.monotonic() - began < 2, "the run waited for the server"
     tracker.close("FINISHED")
     (warning,) = warnings(caplog)
     assert served.uri in warning and local in warning

@@ -26,6 +26,9 @@ SAMPLING = SamplingSettings(steps=4, batch_size=1, sampler="dpm_solver_2m_sde")
 # What somebody else types, with MLflow and pandas and the requirements of the model.
 ELSEWHERE = """
 import base64, json, sys
+# Of satsynth's own requirements these are none of the model's.
+for name in ("kedro", "kedro_datasets", "segmentation_models_pytorch", "rasterio", "torchmetrics", "psutil"):
+    sys.modules[name] = None
 import mlflow, pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/tests-generator/latest")

@@ -21,6 +21,8 @@ from satsynth.work.files import MANIFEST, canonical_json, digest_of, disk_errors
 
 log = logging.getLogger(__name__)
 _PROCESS_START = time.time()
+# Who merely asks whether a lock is held holds it for a moment.
+PATIENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
     try:
         with disk_errors(folder.path):
             folder.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PATIENCE, poll_interval=0.02)
     except Timeout:
         who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
         raise ResourceError(

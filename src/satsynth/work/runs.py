@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from satsynth.work.errors import ResourceError, listing
 from satsynth.work.files import disk_errors
+from satsynth.work.folder import PATIENCE
 
 _RUNS, _ALONE = "runs", "alone.lock"
 
@@ -38,7 +39,7 @@ class RunLock:
             return
         with disk_errors(self._root):
             (self._root / _RUNS).mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=PATIENCE, poll_interval=0.02)
         if _is_held(self._root / _ALONE):
             self.release()
             raise ResourceError(
@@ -63,7 +64,7 @@ def alone(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(root / _ALONE)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE, poll_interval=0.02)
     except Timeout:
         raise ResourceError(f"Another process is freeing disk space in {root.parent}.", "Wait for it to end.") from None
     try:
