@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -306,8 +305,17 @@ def test_an_empty_project_has_nothing_to_show_or_remove(tree: Tree) -> None:
     assert tree.run("storage").exit_code == 0
 
 
-def test_old_stale_locks_do_not_refuse(tree: Tree) -> None:
+def test_locks_of_killed_runs_do_not_refuse_and_are_swept(tree: Tree) -> None:
     (tree.root / "runs").mkdir(parents=True)
     (tree.root / "runs" / "process 1 on elsewhere.lock").touch()
     with alone(tree.root):
-        time.sleep(0)
+        assert not list((tree.root / "runs").iterdir())
+
+
+def test_a_run_that_ended_leaves_no_lock(tree: Tree) -> None:
+    lock = RunLock(tree.root)
+    lock.acquire()
+    assert len(list((tree.root / "runs").iterdir())) == 1
+    lock.release()
+    lock.release()
+    assert not list((tree.root / "runs").iterdir())

@@ -48,6 +48,8 @@ class RunLock:
 
     def release(self) -> None:
         """Take the announcement back."""
+        if self._lock.is_locked:
+            Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 
 
@@ -74,6 +76,9 @@ def alone(root: Path) -> Iterator[None]:
                 f"{len(busy)} process(es) are at work in {root.parent}:\n{listing(busy)}",
                 "Wait for them to end, or stop them: what they have done so far is kept.",
             )
+        # Left by runs that were killed; a run that begins just now is refused anyway.
+        for stale in (root / _RUNS).glob("*.lock"):
+            stale.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
