@@ -8,6 +8,7 @@ from projects import Project, clean_environment
 
 PREVIEWS = {
     "scenes": "TablePreview",
+    "bad_files": "TablePreview",
     "tiles": "ImagePreview",
     "generator": "JSONPreview",
     "judge": "JSONPreview",

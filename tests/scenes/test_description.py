@@ -14,6 +14,7 @@ from satsynth.scenes.description import MAX_CLASSES, ClassSpec, DatasetDescripti
 
 CHANNEL = st.integers(0, 255)
 LAYOUT = settings()["layout"]
+BLOCKS = {"kind": "blocks", "image": "a.tif", "mask": "m.tif", "block": 16, "rows": [0, 1]}
 INDEX_CLASSES = [{**spec, "raw": number} for number, spec in enumerate(CLASSES)]
 
 
@@ -52,8 +53,13 @@ def test_every_shipped_description_is_valid_and_bears_its_files_name(project: Pa
         ({"classes": [*CLASSES, {"name": "x", "raw": [0, 0], "color": "#000000"}]}, "Field required"),
         ({"masks": {"encoding": "index"}, "ignore": [65536], "classes": INDEX_CLASSES}, "less than or equal to 65535"),
         ({"masks": {"encoding": "index"}, "ignore": [-1], "classes": INDEX_CLASSES}, "greater than or equal to 0"),
-        ({"splits": {"val": ["east"]}}, r"splits\.test\s+Field required"),
-        ({"splits": {"val": [], "test": ["west"]}}, r"splits\.val"),
+        ({"splits": {"val": ["east"]}}, r"splits\s.*`test` is empty"),
+        ({"splits": {"val": [], "test": ["west"]}}, r"splits\s.*`val` is empty; .*`lists.val`"),
+        ({"splits": {"by": "tile", "val": ["a"], "test": ["b"]}}, "'group' or 'scene'"),
+        ({"layout": {**BLOCKS, "margin": 8}}, "`margin: 8` leaves nothing of a block of 16 pixels"),
+        ({"images": {"bands": [1, 2]}}, "bands"),
+        ({"images": {"bands": [0, 1, 2]}}, "greater than or equal to 1"),
+        ({"images": {"scaling": {"low": 0, "high": [1, 2, 0]}}}, "`low` must be below `high`"),
         ({"scale": 0}, "greater than 0"),
         ({"scale": 2}, "less than or equal to 1"),
         ({"tiling": {"keep": {"max_ignore": 1.5}}}, "max_ignore"),
@@ -63,6 +69,12 @@ def test_a_wrong_description_is_refused_and_says_where(changes: dict[str, Any], 
     DatasetDescription.model_validate(settings())
     with pytest.raises(ValidationError, match=f"(?s){said}"):
         DatasetDescription.model_validate(settings(**changes))
+
+
+def test_a_split_may_be_named_by_a_list_alone() -> None:
+    rule = DatasetDescription.model_validate(settings(splits={"val": ["a"], "lists": {"test": "val.txt"}})).splits
+    assert rule.lists.named() == {"test": "val.txt"}
+    assert rule.test == ()
 
 
 def test_a_missing_field_is_named() -> None:

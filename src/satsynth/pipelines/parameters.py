@@ -12,6 +12,7 @@ from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.steps import RunSettings
 from satsynth.scenes.description import DatasetDescription, Frozen
+from satsynth.scenes.settings import IngestionSettings
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 
@@ -39,6 +40,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "description": DatasetDescription,
     "run": RunSettings,
     "compute": ComputeSettings,
+    "ingestion": IngestionSettings,
     "tiling": TilingSettings,
     "diffusion": DiffusionSettings,
     "sampling": SamplingSettings,

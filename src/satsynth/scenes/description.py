@@ -75,6 +75,49 @@ class BlocksLayout(Frozen):
     mask: str = Field(description="Path of the mask below the raw folder.")
     block: int = Field(description="Side of a block in pixels.", ge=16)
     rows: tuple[int, int] = Field(description="First and last row of blocks that are used.")
+    margin: int = Field(
+        default=0,
+        description="Pixels left out between blocks of different splits; the training block gives them, or the block "
+        "for validation beside one for the test.",
+        ge=0,
+    )
+
+    @model_validator(mode="after")
+    def _margin_fits(self) -> BlocksLayout:
+        if 2 * self.margin >= self.block:
+            raise ValueError(f"`margin: {self.margin}` leaves nothing of a block of {self.block} pixels")
+        return self
+
+
+Band = Annotated[int, Field(ge=1)]
+Level = float | tuple[float, float, float]
+
+
+class Scaling(Frozen):
+    """The intensities that become 0 and 255; between them it is linear, beyond them it is cut off."""
+
+    low: Level = Field(description="Intensity that becomes 0: one for all bands, or one each for R, G and B.")
+    high: Level = Field(description="Intensity that becomes 255: one for all bands, or one each for R, G and B.")
+
+    @model_validator(mode="after")
+    def _low_is_lower(self) -> Scaling:
+        lows, highs = (level if isinstance(level, tuple) else (level,) * 3 for level in (self.low, self.high))
+        if not all(low < high for low, high in zip(lows, highs, strict=True)):
+            raise ValueError(f"`low` must be below `high`; found {self.low} and {self.high}")
+        return self
+
+
+class ImageFormat(Frozen):
+    """How images are read."""
+
+    bands: tuple[Band] | tuple[Band, Band, Band] | None = Field(
+        default=None,
+        description="Numbers of the red, green and blue band, counted from 1, or of one band that is shown grey; "
+        "by default the file itself says which they are.",
+    )
+    scaling: Scaling | None = Field(
+        default=None, description="How intensities become 8 bit; by default images are 8 bit already."
+    )
 
 
 class MaskFormat(Frozen):
@@ -90,11 +133,38 @@ class MaskFormat(Frozen):
     )
 
 
-class SplitRule(Frozen):
-    """Which groups of neighbouring scenes go where; shell patterns; a group that is named nowhere is for training."""
+class SplitLists(Frozen):
+    """Text files below the raw folder that name scenes, one a line: an image's file name, its path, or a scene."""
 
-    val: tuple[str, ...] = Field(description="Groups for validation.", min_length=1)
-    test: tuple[str, ...] = Field(description="Groups for the test.", min_length=1)
+    train: str | None = Field(default=None, description="Scenes for training; with it, a scene on no list is left out.")
+    val: str | None = Field(default=None, description="Scenes for validation.")
+    test: str | None = Field(default=None, description="Scenes for the test.")
+
+    def named(self) -> dict[str, str]:
+        """Return the file of each split that has one."""
+        return {split: name for split, name in self.model_dump().items() if name is not None}
+
+
+class SplitRule(Frozen):
+    """Which scenes go where: by shell patterns, by the data set's own lists, or both; all others are for training.
+
+    A scene that a list gives to val or test stays there; patterns divide the rest.
+    """
+
+    by: Literal["group", "scene"] = Field(
+        default="group",
+        description="What patterns are matched with. `scene` may part neighbours: use it where the official splits do.",
+    )
+    val: tuple[str, ...] = Field(default=(), description="Groups, or scenes, for validation.")
+    test: tuple[str, ...] = Field(default=(), description="Groups, or scenes, for the test.")
+    lists: SplitLists = SplitLists()
+
+    @model_validator(mode="after")
+    def _every_split_is_named(self) -> SplitRule:
+        for split in ("val", "test"):
+            if not getattr(self, split) and not getattr(self.lists, split):
+                raise ValueError(f"`{split}` is empty; name groups for it, or a file under `lists.{split}`")
+        return self
 
 
 class LeastShare(Frozen):
@@ -131,6 +201,7 @@ class DatasetDescription(Frozen):
         description="Raw folder relative to the project, or `package:<module>` for files that a Python package ships."
     )
     layout: FilesLayout | BlocksLayout = Field(discriminator="kind")
+    images: ImageFormat = ImageFormat()
     masks: MaskFormat
     ignore: tuple[RawId | Color, ...] = Field(default=(), description="Raw ids or colours that belong to no class.")
     classes: tuple[ClassSpec, ...] = Field(max_length=MAX_CLASSES)

@@ -1,0 +1,191 @@
+"""Looking through a raw folder for images and the masks that belong to them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from satsynth.scenes.description import DatasetDescription, FilesLayout
+from satsynth.scenes.problems import BadFile
+from satsynth.scenes.scene import Scene
+from satsynth.scenes.splits import divide
+from satsynth.work.errors import DataError
+
+
+def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path) -> tuple[list[Scene], list[BadFile]]:
+    """Find the images of a data set and match them with their masks.
+
+    Args:
+        description: The data set.
+        layout: How its files are named.
+        raw: Its raw folder.
+
+    Returns:
+        Scenes with their splits, and what cannot be used.
+
+    Raises:
+        DataError: No file has the name of an image, or the splits cannot be made.
+    """
+    listing = _list(raw)
+    names, bad = listing.names, listing.bad
+    pattern = re.compile(layout.pattern)
+    matches = [(name, match) for name in names if (match := _match(pattern, name))]
+    if not matches:
+        raise DataError(
+            f"None of the {len(names)} files below {raw} matches the pattern {layout.pattern!r} "
+            f"of the data set '{description.name}'.",
+            f"Check the folder, or `layout.pattern`. The first files there: {', '.join(names[:5]) or 'none'}.",
+        )
+    known = {_lower_suffix(name): name for name in names} | {name: name for name in names}
+    drafts = []
+    for image, match in matches:
+        parts = match.groupdict()
+        wanted = os.path.normpath(layout.mask.format(**parts))
+        mask = known.get(wanted) or known.get(_lower_suffix(wanted)) or wanted
+        scene, group = layout.scene.format(**parts), layout.group.format(**parts)
+        drafts.append(Scene(scene, group, "", image, mask, (0, 0, 0, 0), 0, 0, None, None, ""))
+    bad += _orphans(layout, names, {draft.mask for draft in drafts} | {draft.image for draft in drafts})
+    drafts, unknown = divide(drafts, description, raw)
+    bad += unknown
+    usable, unusable = _usable(drafts, listing)
+    return usable, bad + unusable
+
+
+@dataclass
+class _Listing:
+    """What lies below a raw folder: files, those of them that are links out of it, and what cannot be looked at."""
+
+    names: list[str] = field(default_factory=list)
+    links: dict[str, Path] = field(default_factory=dict)
+    bad: list[BadFile] = field(default_factory=list)
+
+
+def _list(raw: Path) -> _Listing:
+    found = _Listing()
+
+    def closed(error: OSError) -> None:
+        folder = Path(os.fsdecode(error.filename)).relative_to(raw).as_posix()
+        remedy = "Give this user read access to the folder."
+        found.bad.append(BadFile(folder, f"cannot be opened ({error.strerror})", remedy))
+
+    for folder, folders, files in os.walk(raw, onerror=closed):
+        for name in [*files, *folders]:
+            path = Path(folder, name)
+            below = path.relative_to(raw).as_posix()
+            target = path.resolve() if path.is_symlink() else path
+            if not target.is_relative_to(raw):
+                found.links[below] = target
+            if name in files and _is_text(below):
+                found.names.append(below)
+            elif name in files:
+                shown = below.encode("utf-8", "backslashreplace").decode()
+                found.bad.append(BadFile(shown, "has a name that is not UTF-8", "Rename it."))
+            elif below in found.links:
+                found.bad.append(_link(below, target))
+    found.names.sort()
+    return found
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _link(name: str, target: Path, scene: str = "") -> BadFile:
+    problem = f"is a symbolic link that leaves the raw folder, to {target}"
+    remedy = "Copy what it points to in its place, or name that folder as raw data: --params=raw=<folder>."
+    return BadFile(name, problem, remedy, scene)
+
+
+def _match(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
+    return pattern.fullmatch(name) or pattern.fullmatch(_lower_suffix(name))
+
+
+def _lower_suffix(name: str) -> str:
+    """Return a name with its extension in lower case: cameras and Windows write .JPG and .TIF."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem + dot + suffix.lower() if dot and "/" not in suffix else name
+
+
+def _usable(drafts: Sequence[Scene], listing: _Listing) -> tuple[list[Scene], list[BadFile]]:
+    """Part scenes that have a mask and a name of their own from those that do not."""
+    names = set(listing.names)
+    count = Counter(draft.scene_id for draft in drafts)
+    usable, bad = [], []
+    for draft in drafts:
+        away = [name for name in (draft.image, draft.mask) if name in listing.links]
+        if away:
+            bad += [_link(name, listing.links[name], draft.scene_id) for name in away]
+            continue
+        if count[draft.scene_id] > 1:
+            problem = f"is one of {count[draft.scene_id]} images that give the same scene identifier '{draft.scene_id}'"
+            remedy = "Let `layout.scene` tell them apart."
+        elif draft.mask.startswith(("..", "/")):
+            problem = f"has no mask: {draft.mask} leaves the raw folder"
+            remedy = "Name a path below the raw folder in `layout.mask`."
+        elif draft.mask not in names:
+            problem = f"has no mask: {draft.mask} is not there"
+            remedy = "Add the mask, or remove the image."
+        else:
+            usable.append(draft)
+            continue
+        bad.append(BadFile(draft.image, problem, remedy, draft.scene_id))
+    return usable, bad
+
+
+def _orphans(layout: FilesLayout, names: Iterable[str], used: set[str]) -> list[BadFile]:
+    """Return masks to which there is no image."""
+    try:
+        shape = re.compile(_mask_pattern(layout), re.compile(layout.pattern).flags)
+    except re.error:
+        # A group that refers back to another cannot be taken out of the pattern: orphans stay unknown.
+        return []
+    return [
+        BadFile(name, "is a mask without an image", "Add the image, or remove the mask.")
+        for name in names
+        if name not in used and _match(shape, name)
+    ]
+
+
+def _mask_pattern(layout: FilesLayout) -> str:
+    """Return the regular expression of a mask's path: the template, each group by its own expression."""
+    parts = re.split(r"{(\w+)}", layout.mask)
+    seen: set[str] = set()
+    expression = ""
+    for number, part in enumerate(parts):
+        if number % 2 == 0:
+            expression += re.escape(part)
+        elif part in seen:
+            expression += f"(?P={part})"
+        else:
+            seen.add(part)
+            inner = re.sub(r"\(\?P<\w+>", "(?:", _group(layout.pattern, part))
+            expression += f"(?P<{part}>{inner})"
+    return expression
+
+
+def _group(pattern: str, name: str) -> str:
+    """Return the expression inside a named group; the pattern is known to hold it and to be valid."""
+    start = pattern.index(f"(?P<{name}>") + len(f"(?P<{name}>")
+    depth, place, in_set = 1, start, False
+    while depth:
+        character = pattern[place]
+        if character == "\\":
+            place += 1
+        elif in_set:
+            in_set = character != "]"
+        elif character == "[":
+            in_set = True
+            # A bracket right after the opening, or after its ^, is a character like any other.
+            place += len(re.match(r"\^?\]?", pattern[place + 1 :]).group())  # type: ignore[union-attr]
+        else:
+            depth += (character == "(") - (character == ")")
+        place += 1
+    return pattern[start : place - 1]
