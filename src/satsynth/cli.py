@@ -14,6 +14,7 @@ from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.validation import ParameterValidationError
 
 from satsynth import tracking
+from satsynth.commands import project_commands
 from satsynth.work.errors import SatSynthError
 
 _AGAIN = "Everything finished so far is kept: type the same command again (without fresh=true) to go on."
@@ -66,3 +67,4 @@ def _run(**arguments: Any) -> Any:
 run = copy.copy(kedro_run)
 run.callback = _run
 cli.add_command(run)
+cli.add_command(project_commands)

@@ -1,0 +1,1 @@
+"""Makes `layouts` importable."""
