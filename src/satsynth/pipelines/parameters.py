@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
+from satsynth.fetching.settings import DownloadSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.steps import RunSettings
 from satsynth.scenes.description import DatasetDescription, Frozen
@@ -38,6 +39,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "sampling": SamplingSettings,
     "comparison": ComparisonSettings,
     "segmentation": SegmentationSettings,
+    "download": DownloadSettings,
     "tracking": TrackingSettings,
 }
 

@@ -42,7 +42,10 @@ def find_and_check(description: DatasetDescription, compute: ComputeSettings, ru
         "ingestion",
         RESULT_VERSION,
         parents,
-        description.model_dump(mode="json", exclude={"tiling", "title", "licence", "obtain", "raw"}),
+        # What is not given must not count: a field added later leaves finished work as it is.
+        description.model_dump(
+            mode="json", exclude={"tiling", "title", "licence", "obtain", "download", "raw"}, exclude_none=True
+        ),
     )
     table, _ = remembered_table(run, step, check)
     counts = table["split"].value_counts()

@@ -42,7 +42,9 @@ def cut_tiles(
     reader = SceneReader(description, raw_folder(description, run.raw, run.folder))
     settings = {
         "tiling": tiling.model_dump(mode="json"),
-        "description": description.model_dump(mode="json", include={"name", "classes", "ignore", "masks", "scale"}),
+        "description": description.model_dump(
+            mode="json", include={"name", "classes", "ignore", "masks", "scale"}, exclude_none=True
+        ),
     }
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
     folder = remembered(
