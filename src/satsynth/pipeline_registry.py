@@ -2,7 +2,17 @@
 
 from kedro.pipeline import Pipeline
 
-from satsynth.pipelines import comparison, diffusion, download, ingestion, report, sampling, segmentation, tiling
+from satsynth.pipelines import (
+    comparison,
+    diffusion,
+    download,
+    export,
+    ingestion,
+    report,
+    sampling,
+    segmentation,
+    tiling,
+)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -17,5 +27,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "report": report.create_pipeline(),
     }
     augment = sum(parts.values(), Pipeline([]))
-    alone = {"download": download.create_pipeline()}
+    alone = {"export": export.create_pipeline(), "download": download.create_pipeline()}
     return {**parts, **alone, "augment": augment, "__default__": augment}

@@ -67,7 +67,7 @@ def test_neither_environments_nor_data_sets_share_a_file(env: str) -> None:
 
 def _all() -> Pipeline:
     """The default pipeline and those that stand alone."""
-    return pipelines["augment"] + pipelines["download"]
+    return pipelines["augment"] + pipelines["export"] + pipelines["download"]
 
 
 def test_every_catalog_entry_is_used_and_every_output_is_kept() -> None:
@@ -93,8 +93,9 @@ def test_every_node_is_named_tagged_and_documented() -> None:
         assert node.func.__doc__ and "Args:" in node.func.__doc__
 
 
-def test_nothing_is_fetched_by_the_default() -> None:
-    assert "fetch_raw" not in {node.name for node in pipelines["__default__"].nodes}
+def test_nothing_is_fetched_or_exported_by_the_default() -> None:
+    names = {node.name for node in pipelines["__default__"].nodes}
+    assert not names & {"fetch_raw", "export_tiles", "export_synthetic"}
 
 
 def test_augment_is_the_default_and_the_sum_of_the_seven() -> None:

@@ -14,7 +14,8 @@ from satsynth.scenes.description import parse_color
 
 LARGEST = 1 << 20
 _NAME_KEYS = ("name", "title", "label", "class", "class_name")
-_VALUE_KEYS = ("raw", "id", "value", "color", "colour", "hex")
+_COLOR_KEYS = ("color", "colour", "hex")
+_VALUE_KEYS = ("raw", "id", "value", *_COLOR_KEYS)
 
 
 @dataclass
@@ -78,7 +79,8 @@ def _take(legend: Legend, entry: Mapping[str, Any], encoding: str) -> None:
     if name is None or code is None:
         return
     legend.names[code] = name
-    colors = (_code(value, "color") for value in values if isinstance(value, (list, tuple)) or "#" in str(value))
+    shown = [entry.get(key) for key in _COLOR_KEYS] + values
+    colors = (_code(value, "color") for value in shown if isinstance(value, (list, tuple)) or "#" in str(value))
     color = next((color for color in colors if color is not None), None)
     if color is not None:
         legend.colors[code] = f"#{color:06X}"

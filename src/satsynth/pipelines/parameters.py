@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.fetching.settings import DownloadSettings
-from satsynth.pairs.settings import TilingSettings
+from satsynth.pairs.settings import ExportSettings, TilingSettings
 from satsynth.pipelines.steps import RunSettings
 from satsynth.scenes.description import DatasetDescription, Frozen
 from satsynth.segmentation.settings import SegmentationSettings
@@ -39,6 +39,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "sampling": SamplingSettings,
     "comparison": ComparisonSettings,
     "segmentation": SegmentationSettings,
+    "export": ExportSettings,
     "download": DownloadSettings,
     "tracking": TrackingSettings,
 }
