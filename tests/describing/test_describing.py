@@ -5,16 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import yaml
-from layouts import LAYOUTS, SIDE, Layout, write_layout
+from affine import Affine
 from PIL import Image, ImageFilter
 
+from layouts import LAYOUTS, SIDE, Layout, write_layout
 from made_data import COLORS, blobs, paint, picture, save
 from satsynth.describing.proposal import propose
 from satsynth.describing.text import description_text
 from satsynth.describing.writing import checked
+from satsynth.scenes.checking import check_scenes
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
-from satsynth.scenes.finding import check_scenes, find_scenes
+from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.scene import Scene, SceneReader
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
@@ -95,6 +98,20 @@ def test_lists_decide_where_there_are_some(tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("images/7.png\n0\n")
     found = groups_of(tmp_path)
     assert found["val"] == {"1", "5"} and found["test"] == {"7", "0"} and len(found["train"]) == 8
+    # With a list for training, what is on no list is left out; without one for the test, val is the test.
+    (tmp_path / "test.txt").unlink()
+    (tmp_path / "train.txt").write_text("\n".join("2346789") + "\n10\n")
+    found = groups_of(tmp_path)
+    assert found == {"test": {"1", "5"}, "val": {"10"}, "train": set("2346789")}
+
+
+def test_a_list_of_scenes_without_masks_is_not_used(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"])
+    for split, names in {"train": "02346789", "val": "15", "test": "xyz"}.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(names))
+    _, text = described(tmp_path)
+    assert "test.txt is not used" in text
+    assert groups_of(tmp_path)["test"] == {"1", "5"}
 
 
 def test_many_scenes_get_a_short_rule(tmp_path: Path) -> None:
@@ -166,7 +183,7 @@ def test_masks_stored_as_jpeg_are_proposed_with_a_warning_and_how_to_convert(tmp
     description, text = described(tmp_path)
     said = " ".join(text.replace("#", " ").split())
     assert "stored with loss (JPEG)" in said and "nearest class colour" in said
-    with pytest.raises(DataError, match="unknown value"):
+    with pytest.raises(DataError, match="with loss"):
         scenes_of(description, tmp_path)
     # What the text advises, done with the classes that were painted.
     colors = [COLORS[i] for i in range(3)]
@@ -275,3 +292,23 @@ def test_dubai_is_described_as_by_hand(shared: Path, project: Path) -> None:
 def test_real_benchmarks_are_matched(shared: Path, name: str, scenes: int) -> None:
     description, _ = described(shared / "data" / name)
     assert len(scenes_of(description, shared / "data" / name)) == scenes
+
+
+def test_bands_and_depth_of_images_are_proposed(tmp_path: Path) -> None:
+    from satsynth.scenes.rasters import read_image
+
+    for name in "abcdef":
+        bands = RNG.integers(200, 3000, (4, SIDE, SIDE)).astype(np.uint16)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        with rasterio.open(
+            tmp_path / f"images/{name}.tif", "w", driver="GTiff", count=4, height=SIDE, width=SIDE, dtype="uint16",
+            transform=Affine(2, 0, 0, 0, -2, 0), photometric="MINISBLACK",
+        ) as file:  # fmt: skip
+            file.write(bands)
+        save(tmp_path / f"masks/{name}.png", ids(blobs(RNG, SIDE, SIDE)))
+    description, text = described(tmp_path)
+    assert description.images.bands == (1, 2, 3) and description.images.scaling is not None
+    assert "does not say which are red" in text and "not 8 bit" in text
+    scenes = scenes_of(description, tmp_path)
+    pixels = read_image(tmp_path / scenes[0].image, form=description.images)
+    assert pixels.min() == 0 and pixels.max() == 255 and 100 < pixels.mean() < 155

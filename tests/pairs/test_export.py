@@ -21,8 +21,9 @@ from satsynth.pairs.export import export_pairs, file_names
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.settings import ExportSettings
 from satsynth.pairs.store import PairStore
+from satsynth.scenes.checking import check_scenes
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
-from satsynth.scenes.finding import check_scenes, find_scenes
+from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.painting import Painter
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.files import MANIFEST, file_digest

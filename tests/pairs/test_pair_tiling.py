@@ -11,12 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_data import CLASSES, MadeData, make_data
+from made_data import CLASSES, MadeData, make_data, paint, save
 from satsynth.pairs import tiling
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import Cut, check_keep, cover_starts, cut_scenes, cut_tile, grid_starts, kept_rows, plan
+from satsynth.pairs.tiling import (
+    Cut,
+    check_keep,
+    cover_starts,
+    cut_pairs,
+    cut_scenes,
+    grid_starts,
+    kept_rows,
+    missing_classes,
+    plan,
+)
 from satsynth.scenes.description import IGNORE_INDEX, KeepSettings, LeastShare
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError
@@ -191,25 +201,90 @@ def placed_scene(made: MadeData, **changes: Any) -> Scene:
     return replace(scene, crs="EPSG:32640", transform=(0.5, 0.0, 1000.0, 0.0, -0.5, 2000.0), **changes)
 
 
+def cut_one(made: MadeData, scene: Scene, top: int, left: int, tile: int = 32) -> Pair:
+    (pair,) = cut_pairs([Cut(scene, top, left)], made.reader(), TilingSettings(tile_size=tile))
+    return pair
+
+
 def test_bounds_of_georeferenced_tiles_are_those_of_their_pixels(made: MadeData) -> None:
-    pair = cut_tile(Cut(placed_scene(made), 8, 16), made.reader(), 32)
+    pair = cut_one(made, placed_scene(made), 8, 16)
     assert pair.crs == "EPSG:32640"
     assert pair.bounds == (1000 + 8, 2000 - 20, 1000 + 24, 2000 - 4)
-    padded = cut_tile(Cut(placed_scene(made), 40, 96), made.reader(), 32)
+    padded = cut_one(made, placed_scene(made), 40, 96)
     assert padded.bounds == (1000 + 48, 2000 - 22.5, 1000 + 50.5, 2000 - 20)
-    assert cut_tile(Cut(replace(placed_scene(made), transform=None), 0, 0), made.reader(), 32).bounds is None
+    assert cut_one(made, replace(placed_scene(made), transform=None), 0, 0).bounds is None
 
 
 def test_bounds_follow_window_and_scale(tmp_path: Path) -> None:
     made = make_data(tmp_path, scale=0.5)
     scene = placed_scene(made, window=(20, 10, 64, 32), height=16, width=32)
-    assert cut_tile(Cut(scene, 0, 16), made.reader(), 16).bounds == (1000 + 26, 2000 - 21, 1000 + 42, 2000 - 5)
+    assert cut_one(made, scene, 0, 16, 16).bounds == (1000 + 26, 2000 - 21, 1000 + 42, 2000 - 5)
 
 
 def test_tiles_of_a_georeferenced_scene_cover_its_bounds(made: MadeData) -> None:
     scene = placed_scene(made)
     others = [other for other in made.scenes() if other.scene_id != scene.scene_id]
-    bounds = [cut_tile(one, made.reader(), 32).bounds for one in plan([*others, scene], SMALL) if one.scene is scene]
+    cuts = [one for one in plan([*others, scene], SMALL) if one.scene is scene]
+    bounds = [pair.bounds for pair in cut_pairs(cuts, made.reader(), SMALL)]
     left, bottom, right, top = np.array(bounds).T
     assert (left.min(), right.max()) == (1000, 1000 + 101 / 2)
     assert (bottom.min(), top.max()) == (2000 - 45 / 2, 2000)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.37])
+def test_tiles_read_row_by_row_equal_tiles_read_alone(tmp_path: Path, scale: float) -> None:
+    made = make_data(
+        tmp_path, {("north", "a"): (260, 275), ("east", "a"): (90, 90), ("west", "a"): (90, 90)}, scale=scale
+    )
+    settings = SMALL.model_copy(update={"stride": 13})
+    cuts = plan(made.scenes(), settings)
+    together = list(cut_pairs(cuts, made.reader(), settings))
+    assert len(together) == len(cuts)
+    for cut_, pair in zip(cuts, together, strict=True):
+        (alone,) = cut_pairs([cut_], made.reader(), settings)
+        assert pair.pair_id == alone.pair_id
+        np.testing.assert_array_equal(pair.image, alone.image)
+        np.testing.assert_array_equal(pair.mask, alone.mask)
+
+
+def test_an_image_is_not_read_where_no_tile_is_kept(made: MadeData) -> None:
+    scenes = [scene for scene in made.scenes() if scene.split == "train"]
+    for scene in scenes:
+        # Only its header is left: enough to know its size, not to decode it.
+        image = made.raw / scene.image
+        image.write_bytes(image.read_bytes()[:200])
+    nothing = SMALL.model_copy(update={"keep": KeepSettings(least=LeastShare(classes=("land",), share=1.0))})
+    assert list(cut_pairs(plan(scenes, nothing), made.reader(), nothing)) == []
+    with pytest.raises(DataError, match="cannot be read"):
+        list(cut_pairs(plan(scenes, SMALL), made.reader(), SMALL))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 50])
+def test_the_order_of_work_holds_every_job_once_and_keeps_threads_apart(workers: int) -> None:
+    jobs = [(Path(str(number)), []) for number in range(11)]
+    order = [int(path.name) for path, _ in tiling._spread(jobs, workers)]
+    assert sorted(order) == list(range(11))
+    run = -(-11 // workers)
+    assert order[: len(range(0, 11, run))] == list(range(0, 11, run))
+    assert tiling._spread([], workers) == []
+
+
+def test_classes_without_a_pixel_are_named_by_split(tmp_path: Path) -> None:
+    made = make_data(tmp_path / "raw")
+    assert missing_classes(cut(tmp_path / "whole", made)) == []
+    for name, mask in made.masks.items():
+        gone = {"east/a": 0, "north/a": 2, "north/b": 2, "south/a": 2}.get(name)
+        if gone is not None:
+            group, file = name.split("/")
+            save(made.raw / group / "masks" / f"{file}.png", paint(np.where(mask == gone, 1, mask)))
+    assert missing_classes(cut(tmp_path / "lacking", made)) == ["building in train", "water in val"]
+
+
+def test_a_scene_that_crosses_splits_is_refused_before_anything_is_cut(made: MadeData, tmp_path: Path) -> None:
+    scenes = made.scenes()
+    scenes.append(replace(scenes[0], split="test"))
+    with (
+        work_folder(tmp_path / "work", Step("tiling", 1, {}, {})) as folder,
+        pytest.raises(DataError, match=f"'{scenes[0].scene_id}' is in both"),
+    ):
+        cut_scenes(folder, scenes, made.reader(), SMALL, 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from made_data import COLORS, blobs, describe, paint
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
-from satsynth.scenes.labels import UNKNOWN, LabelMap, pack_colors
+from satsynth.scenes.labels import UNKNOWN, LabelMap, Unknown, pack_colors
 
 
 def index_description(ids: list[int], ignore: list[int]) -> DatasetDescription:
@@ -27,7 +27,7 @@ def test_ids_become_indices_and_back_for_any_classes(ids: list[int], data: st.Da
     indices = labels.indices(raw)
     assert indices.dtype == np.uint8
     np.testing.assert_array_equal(indices, np.where(wanted == len(classes), IGNORE_INDEX, wanted))
-    assert labels.unknown_values(raw) == []
+    assert labels.unknown_codes(raw) == {}
     unknown = data.draw(st.integers(0, 65535))
     assume(unknown not in ids)
     assert labels.indices(np.array([[unknown]], np.uint16)) == [[UNKNOWN]]
@@ -56,13 +56,38 @@ def test_unknown_colours_are_reported_with_count_place_and_nearest() -> None:
     raw = paint(mask)
     raw[2, 5:8] = raw[4, 0] = (130, 41, 246)
     raw[5, 7] = (155, 155, 150)
-    first, second = LabelMap(describe()).unknown_values(raw)
-    assert (first.value, first.pixels, first.x, first.y) == ("colour #8229F6", 4, 5, 2)
-    assert first.nearest == "colour #8429F6 (land)"
-    assert (second.value, second.pixels, second.x, second.y) == ("colour #9B9B96", 1, 7, 5)
-    assert second.nearest == "colour #9B9B9B (ignore)"
-    for said in ("#8229F6", "4 pixel", "x=5, y=2", "#8429F6 (land)"):
-        assert said in str(first)
+    labels = LabelMap(describe())
+    unknown = labels.unknown_codes(raw)
+    assert unknown == {0x8229F6: Unknown(4, 5, 2), 0x9B9B96: Unknown(1, 7, 5)}
+    assert labels.in_words(unknown) == (
+        "colour #8229F6 in 4 pixel(s), first at x=5, y=2; the nearest known value is colour #8429F6 (land); "
+        "colour #9B9B96 in 1 pixel(s), first at x=7, y=5; the nearest known value is colour #9B9B9B (ignore)"
+    )
+    assert labels.in_words(unknown, limit=1).endswith("(land); 1 more unknown values in 1 pixel(s)")
+
+
+def test_a_mask_looked_at_in_parts_gives_the_same_report() -> None:
+    raw = paint(np.zeros((9, 4), np.uint8))
+    raw[1, 3] = raw[7, 0] = (1, 2, 3)
+    labels = LabelMap(describe())
+    first, second = labels.unknown_codes(raw[:5]), labels.unknown_codes(raw[5:], top=5)
+    assert {0x010203: first[0x010203] + second[0x010203]} == labels.unknown_codes(raw)
+    assert second[0x010203].y == 7
+
+
+def test_colours_in_reverse_order_are_named_as_such_only_where_all_are() -> None:
+    labels = LabelMap(describe())
+    raw = paint(np.array([[0, 1], [1, 255]], np.uint8))[..., ::-1]
+    said = labels.reversed_words(labels.unknown_codes(np.ascontiguousarray(raw)))
+    # The grey of the ignored pixel reads the same from both ends.
+    assert said is not None
+    assert "reverse order (B, G, R) in 3 pixel(s): colour #F62984 is colour #8429F6 (land) reversed" in said
+    mixed = raw.copy()
+    mixed[0, 0] = (1, 2, 3)
+    assert labels.reversed_words(labels.unknown_codes(mixed)) is None
+    assert labels.reversed_words({}) is None
+    ids = LabelMap(index_description([0, 1], []))
+    assert ids.reversed_words(ids.unknown_codes(np.array([[9]], np.uint8))) is None
 
 
 @pytest.mark.parametrize(
@@ -72,8 +97,22 @@ def test_unknown_ids_never_wrap_around_to_known_ones(dtype: type, value: int) ->
     labels = LabelMap(index_description([0, 1, 65535], [255]))
     raw: np.ndarray = np.array([[0, 1], [1, value]]).astype(dtype)
     np.testing.assert_array_equal(labels.indices(raw), [[0, 1], [1, UNKNOWN]])
-    (found,) = labels.unknown_values(raw)
-    assert (found.value, found.pixels, found.x, found.y) == (f"id {value}", 1, 1, 1)
+    assert labels.unknown_codes(raw) == {value: Unknown(1, 1, 1)}
+    assert labels.in_words(labels.unknown_codes(raw)).startswith(f"id {value} in 1 pixel(s), first at x=1, y=1")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.int8, np.uint16, np.int16, np.uint32, np.int64])
+def test_ids_of_every_type_read_alike(dtype: type) -> None:
+    labels = LabelMap(index_description([1, 0], [100]))
+    values = [[0, 1], [1, 1 if dtype is np.bool_ else 100]]
+    wanted = [[1, 0], [0, 0 if dtype is np.bool_ else IGNORE_INDEX]]
+    np.testing.assert_array_equal(labels.indices(np.array(values).astype(dtype)), wanted)
+
+
+def test_a_part_of_a_mask_reads_as_a_part() -> None:
+    mask = blobs(np.random.default_rng(3), 20, 30)
+    part = paint(mask)[3:17, 5:22]
+    np.testing.assert_array_equal(LabelMap(describe()).indices(part), mask[3:17, 5:22])
 
 
 def test_every_known_value_has_a_name_in_the_report() -> None:
@@ -81,4 +120,4 @@ def test_every_known_value_has_a_name_in_the_report() -> None:
     for index, name in ((0, "water"), (1, "land"), (2, "building"), (IGNORE_INDEX, "ignore")):
         red, green, blue = COLORS[index]
         near = np.array([[(red, green, blue ^ 1)]], np.uint8)
-        assert labels.unknown_values(near)[0].nearest.endswith(f"({name})")
+        assert labels.in_words(labels.unknown_codes(near)).endswith(f"({name})")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from made_data import COLORS, blobs, paint, picture, save
+from satsynth.scenes.land_sea_lake import read_land_sea_lake
 from satsynth.scenes.rasters import (
     raster_info,
     read_image,
-    read_land_sea_lake,
     read_raw_mask,
     reduce_image,
     reduce_mask,

@@ -1,51 +1,39 @@
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from affine import Affine
+from PIL import Image
 
+from satsynth.pairs.settings import TilingSettings
+from satsynth.pairs.tiling import Cut, cut_pairs
+from satsynth.scenes.checking import check_scenes
 from satsynth.scenes.description import DatasetDescription
-from satsynth.scenes.finding import check_scenes, find_scenes
+from satsynth.scenes.finding import find_scenes
+from satsynth.scenes.problems import BadFilesError
 from satsynth.scenes.rasters import raster_info, read_image, read_raw_mask
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.files import file_digest
 
 pytestmark = pytest.mark.real
 
-LOVEDA = ["background", "building", "road", "water", "barren", "forest", "agriculture"]
-ISAID = {
-    "background": (0, 0, 0),
-    "ship": (0, 0, 63),
-    "storage_tank": (0, 63, 63),
-    "baseball_diamond": (0, 63, 0),
-    "tennis_court": (0, 63, 127),
-    "basketball_court": (0, 63, 191),
-    "ground_track_field": (0, 63, 255),
-    "bridge": (0, 127, 63),
-    "large_vehicle": (0, 127, 127),
-    "small_vehicle": (0, 0, 127),
-    "helicopter": (0, 0, 191),
-    "swimming_pool": (0, 0, 255),
-    "roundabout": (0, 191, 127),
-    "soccer_ball_field": (0, 127, 191),
-    "plane": (0, 127, 255),
-    "harbor": (0, 100, 155),
-}
 
-
-def describe(name: str, pattern: str, mask: str, **more: object) -> DatasetDescription:
-    layout = {"kind": "files", "pattern": pattern, "mask": mask, "scene": "{part}-{name}", "group": "{part}-{name}"}
-    return DatasetDescription.model_validate(
-        {"name": name, "title": name, "licence": "academic", "obtain": "-", "raw": "-", "layout": layout, **more}
-    )
+def describe(project: Path, name: str, **splits: list[str]) -> DatasetDescription:
+    """Return a shipped description, with other splits where too few real scenes are at hand."""
+    text = (project / "conf" / "base" / f"parameters_dataset_{name}.yml").read_text(encoding="utf-8")
+    described = yaml.safe_load(text)["datasets"][name]
+    if splits:
+        described["splits"] = {"by": "scene", **splits}
+    return DatasetDescription.model_validate(described)
 
 
 def test_dubai_is_read_whole_and_split_by_neighbourhood(shared: Path, project: Path) -> None:
-    text = (project / "conf" / "base" / "parameters_dataset_dubai.yml").read_text(encoding="utf-8")
-    description = DatasetDescription.model_validate(yaml.safe_load(text)["datasets"]["dubai"])
+    description = describe(project, "dubai")
     raw = shared / "data" / "dubai"
     scenes = find_scenes(description, raw, file_digest)
     check_scenes(scenes, SceneReader(description, raw), workers=2)
@@ -64,20 +52,16 @@ def test_dubai_is_read_whole_and_split_by_neighbourhood(shared: Path, project: P
     assert set(Counter(scene.group for scene in scenes).values()) == {9}
 
 
-def test_loveda_reads_as_class_indices(shared: Path) -> None:
-    description = describe(
-        "loveda",
-        r"(?P<part>Train|Val)/(?P<area>Rural|Urban)/images_png/(?P<name>\d+)\.png",
-        "{part}/{area}/masks_png/{name}.png",
-        masks={"encoding": "index"},
-        classes=[{"name": name, "raw": i + 1, "color": "#000000"} for i, name in enumerate(LOVEDA)],
-        ignore=[0],
-        splits={"val": ["Train-1"], "test": ["Val-*"]},
-    )
+def test_loveda_reads_as_class_indices(shared: Path, project: Path) -> None:
+    description = describe(project, "loveda", val=["Train/Rural/1"], test=["Val/*"])
     raw = shared / "data" / "loveda"
     scenes, reader = find_scenes(description, raw, file_digest), SceneReader(description, raw)
     check_scenes(scenes, reader, workers=1)
-    assert [scene.split for scene in scenes] == ["train", "val", "test"]
+    assert {scene.scene_id: scene.split for scene in scenes} == {
+        "Train/Rural/0": "train",
+        "Train/Rural/1": "val",
+        "Val/Rural/2": "test",
+    }
     for scene in scenes:
         assert (scene.height, scene.width) == (1024, 1024)
         stored = read_raw_mask(raw / scene.mask, "index")
@@ -86,27 +70,31 @@ def test_loveda_reads_as_class_indices(shared: Path) -> None:
         assert image.std() > 5
 
 
-def test_isaid_reads_by_its_rgb_colours_and_not_by_their_reverse(shared: Path) -> None:
-    classes = [{"name": name, "raw": color, "color": color} for name, color in ISAID.items()]
-    description = describe(
-        "isaid",
-        r"(?P<part>train|val)/images/(?P<name>P\d+)\.png",
-        "{part}/Semantic_masks/images/{name}_instance_color_RGB.png",
-        masks={"encoding": "color"},
-        classes=classes,
-        splits={"val": ["val-P0003"], "test": ["val-P0004"]},
-    )
+def test_isaid_reads_by_its_rgb_colours(shared: Path, project: Path) -> None:
+    description = describe(project, "isaid", val=["val/P0003"], test=["val/P0004"])
     raw = shared / "data" / "isaid"
     scenes, reader = find_scenes(description, raw, file_digest), SceneReader(description, raw)
     check_scenes(scenes, reader, workers=1)
-    assert len(scenes) == 3
+    assert {scene.scene_id: scene.split for scene in scenes} == {
+        "train/P0005": "train",
+        "val/P0003": "val",
+        "val/P0004": "test",
+    }
     seen = set()
     for scene in scenes:
-        _, mask = reader.read(scene, 0, 0, scene.height, scene.width)
-        seen |= set(np.unique(mask))
-        reverse = read_raw_mask(raw / scene.mask, "color")[..., ::-1]
-        assert reader.labels.unknown_values(reverse)
+        seen |= set(np.unique(reader.read(scene, 0, 0, scene.height, scene.width)[1]))
     assert {0} < seen <= set(range(16))
+
+
+def test_isaid_masks_in_the_order_bgr_are_refused_by_that_name(shared: Path, project: Path, tmp_path: Path) -> None:
+    description = describe(project, "isaid", val=["val/P0003"], test=["val/P0004"])
+    raw = tmp_path / "isaid"
+    shutil.copytree(shared / "data" / "isaid", raw, copy_function=shutil.copyfile)
+    mask = raw / "val" / "Semantic_masks" / "images" / "P0003_instance_color_RGB.png"
+    Image.fromarray(np.ascontiguousarray(read_raw_mask(mask, "color")[..., ::-1])).save(mask)
+    scenes = find_scenes(description, raw, file_digest)
+    with pytest.raises(BadFilesError, match=r"has 1 bad file\(s\)(?s:.*)P0003.* in reverse order \(B, G, R\)"):
+        check_scenes(scenes, SceneReader(description, raw), workers=1)
 
 
 def test_a_real_geotiff_has_a_reference_and_windows(shared: Path) -> None:
@@ -117,3 +105,38 @@ def test_a_real_geotiff_has_a_reference_and_windows(shared: Path) -> None:
     whole = read_image(path)
     assert whole.shape == (info.height, info.width, 3)
     np.testing.assert_array_equal(read_image(path, (100, 50, 64, 32)), whole[50:82, 100:164])
+
+
+def test_a_real_geotiff_becomes_tiles_with_bounds(shared: Path, project: Path, tmp_path: Path) -> None:
+    """The label is made: the sample of OpenEarthMap has none."""
+    raw = tmp_path / "openearthmap"
+    source = shared / "data" / "openearthmap" / "adelaide" / "images" / "adelaide_2.tif"
+    info = raster_info(source)
+    label = np.random.default_rng(0).integers(0, 9, (info.height, info.width)).astype(np.uint8)
+    for number in (2, 7, 14):
+        image, mask = (raw / "adelaide" / kind / f"adelaide_{number}.tif" for kind in ("images", "labels"))
+        for path in (image, mask):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        # Another byte behind the file makes it another image.
+        image.write_bytes(source.read_bytes() + bytes(number))
+        Image.fromarray(label).save(mask)
+    (raw / "train.txt").write_text("adelaide_2.tif\nadelaide_7.tif\n")
+    (raw / "val.txt").write_text("adelaide_14.tif\n")
+    description = describe(project, "openearthmap")
+    scenes, reader = find_scenes(description, raw, file_digest), SceneReader(description, raw)
+    check_scenes(scenes, reader, workers=1)
+    assert [(scene.scene_id, scene.split) for scene in scenes] == [
+        ("adelaide_14", "test"),
+        ("adelaide_2", "train"),
+        ("adelaide_7", "val"),
+    ]
+    scene = scenes[1]
+    assert scene.crs == info.crs and scene.transform == info.transform
+    (pair,) = cut_pairs([Cut(scene, 128, 256)], reader, TilingSettings())
+    np.testing.assert_array_equal(pair.image, read_image(source, (256, 128, 128, 128)))
+    stored = label[128:256, 256:384]
+    np.testing.assert_array_equal(pair.mask, np.where(stored == 0, 255, stored.astype(int) - 1))
+    place = Affine(*info.transform)
+    left, top = place @ (256, 128)
+    right, bottom = place @ (384, 256)
+    assert pair.bounds == pytest.approx((left, bottom, right, top))

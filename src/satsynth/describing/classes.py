@@ -13,10 +13,11 @@ Raw = int | str
 # A grey edge is spread over many values; fewer are labels.
 LEAST_EDGE_VALUES = 8
 CONVERT = (
-    "Convert them first: give each pixel the nearest class colour and save PNG. In Python, with `colors` the list of "
-    "the classes' (R, G, B): `pixels = np.asarray(Image.open(file).convert('RGB'), int); nearest = ((pixels[:, :, "
-    "None] - np.array(colors)) ** 2).sum(-1).argmin(-1); Image.fromarray(np.array(colors, np.uint8)[nearest])"
-    ".save(Path(file).with_suffix('.png'))`. Then describe the folder again."
+    "Export them again without loss. If that cannot be done, give each pixel the nearest class colour and save PNG. In "
+    "Python, with `colors` the list of the classes' (R, G, B): `pixels = np.asarray(Image.open(file).convert('RGB'), "
+    "int); nearest = ((pixels[:, :, None] - np.array(colors)) ** 2).sum(-1).argmin(-1); "
+    "Image.fromarray(np.array(colors, np.uint8)[nearest]).save(Path(file).with_suffix('.png'))`. Then describe the "
+    "folder again."
 )
 
 
@@ -122,8 +123,8 @@ def _two_with_edges(values: MaskValues, notes: list[str]) -> ProposedClasses:
     )
     if values.lossy:
         notes.append(
-            "The masks are JPEG files, which blur labels: part of the greys is only that. Better: threshold them at "
-            "128, save PNG and describe the folder again."
+            "The masks are JPEG files, which blur labels: ingestion refuses them. Export them again without loss, or "
+            "threshold them at 128 and save PNG; then describe the folder again."
         )
     return ProposedClasses(
         classes, [_raw(values, level * step) for level in range(1, 255)], f"Grey edges: {share} of the pixels.", notes
@@ -136,7 +137,7 @@ def _dominant(values: MaskValues, notes: list[str]) -> ProposedClasses:
     why = "are stored with loss (JPEG)" if values.lossy else "have soft edges, or are pictures rather than labels"
     notes.append(
         f"The masks hold {len(values.pixels)} distinct values: they {why}. The {len(codes)} most frequent are proposed "
-        f"as classes, but ingestion will refuse all others. {CONVERT}"
+        f"as classes, but ingestion will refuse these masks. {CONVERT}"
     )
     classes = [
         ProposedClass(_name(values, codes, place), _raw(values, code), _color(values, code, place), _seen(values, code))

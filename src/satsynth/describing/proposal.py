@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.describing.classes import ProposedClasses, propose_classes
+from satsynth.describing.images import propose_images
 from satsynth.describing.legend import Legend, find_legends
 from satsynth.describing.matching import Matching, match_files
 from satsynth.describing.splits import draw, propose_splits
@@ -26,6 +27,7 @@ class Proposal:
     Args:
         scenes: Number of scenes.
         layout: The field `layout`.
+        images: The field `images`; empty where images are 8-bit RGB.
         masks: The field `masks`.
         classes: Classes and ignored values.
         splits: The field `splits`.
@@ -35,9 +37,10 @@ class Proposal:
 
     scenes: int
     layout: dict[str, Any]
+    images: dict[str, Any]
     masks: dict[str, Any]
     classes: ProposedClasses
-    splits: dict[str, list[str]]
+    splits: dict[str, Any]
     why_splits: str
     notes: list[str] = field(default_factory=list)
 
@@ -83,16 +86,19 @@ def propose(folder: Path, masks_looked_at: int) -> Proposal:
         "group": splits.group,
     }
     notes = [*matching.notes, *_leftovers(matching, template), *notes, *splits.notes, *classes.notes]
-    return Proposal(
-        len(template.used), layout, masks, classes, {"val": splits.val, "test": splits.test}, splits.why, notes
-    )
+    images, more = propose_images(folder, [image for image, _ in template.used])
+    return Proposal(len(template.used), layout, images, masks, classes, splits.rule(), splits.why, [*notes, *more])
 
 
 def _leftovers(matching: Matching, template: Template) -> list[str]:
     notes = []
     if matching.without_mask:
         left = set(template.left_out) & set(matching.without_mask)
-        how = "the pattern leaves them out" if not template.too_many else "ingestion will name them"
+        how = (
+            "--params=ingestion.on_bad_scene=skip goes on without them"
+            if template.too_many
+            else "the pattern leaves them out"
+        )
         notes.append(
             f"{len(matching.without_mask)} image(s) have no mask, as {matching.without_mask[0]}"
             f"{f'; {how}' if left else ''}. Once their masks are there, describe the folder again."
@@ -161,7 +167,9 @@ def _blocks(folder: Path, image: str, mask: str, limit: int) -> Proposal:
         "of pixels at the edges are left out."
     )
     why = "Columns of blocks from left to right: training, validation, test."
-    return Proposal(rows * columns, layout, masks, classes, {"val": val, "test": test}, why, notes + classes.notes)
+    images, more = propose_images(folder, [image])
+    notes += [*classes.notes, *more]
+    return Proposal(rows * columns, layout, images, masks, classes, {"val": val, "test": test}, why, notes)
 
 
 def _block_side(info: RasterInfo) -> int:

@@ -29,6 +29,7 @@ class ProposedSplits:
         test: Shell patterns of groups for the test.
         why: How it was decided, in a sentence.
         notes: What is not sure about it.
+        lists: Files that name the scenes of a split.
     """
 
     template: Template
@@ -38,6 +39,12 @@ class ProposedSplits:
     test: list[str]
     why: str
     notes: list[str] = field(default_factory=list)
+    lists: dict[str, str] = field(default_factory=dict)
+
+    def rule(self) -> dict[str, object]:
+        """Return the field `splits`."""
+        patterns = {split: names for split, names in (("val", self.val), ("test", self.test)) if names}
+        return {"lists": self.lists, **patterns} if self.lists else dict(patterns)
 
 
 def propose_splits(folder: Path, template: Template) -> ProposedSplits:
@@ -53,11 +60,9 @@ def propose_splits(folder: Path, template: Template) -> ProposedSplits:
     folders = [f"{{{name}}}" for name in template.folders]
     parts = [*(["{split}"] if template.has_split else []), *folders, *(["{name}"] if template.has_name else [])]
     scene = "/".join(parts)
-    lists = read_lists(folder)
-    if lists.keys() & {"val", "test"}:
-        listed = _by_lists(template, scene, lists)
-        if listed is not None:
-            return listed
+    listed = _by_lists(folder, template, scene, find_lists(folder))
+    if listed is not None:
+        return listed
     draft = ProposedSplits(template, scene, scene, [], [], "")
     if template.has_split:
         return _by_folders(draft, folders)
@@ -66,14 +71,13 @@ def propose_splits(folder: Path, template: Template) -> ProposedSplits:
     return replace(draft, val=val, test=test, why=f"About 70 % train, 10 % validate, 20 % test, {draft.why}.")
 
 
-def read_lists(folder: Path) -> dict[str, set[str]]:
-    """Return the names in the lists train.txt, val.txt and test.txt, at the top or one folder below."""
-    found: dict[str, set[str]] = {}
+def find_lists(folder: Path) -> dict[str, Path]:
+    """Return the lists train.txt, val.txt and test.txt by split, at the top or one folder below."""
+    found: dict[str, Path] = {}
     for path in sorted([*folder.glob("*.txt"), *folder.glob("*/*.txt")]):
         split = split_of(path.stem)
-        if split is not None and split not in found and len(path.stem) <= len("validation"):
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            found[split] = {line.strip() for line in lines if line.strip()}
+        if split is not None and len(path.stem) <= len("validation"):
+            found.setdefault(split, path)
     return found
 
 
@@ -86,28 +90,40 @@ def _counts(draft: ProposedSplits) -> Counter[str]:
     return Counter(draft.group.format(**parts) for _, parts in _matches(draft.template))
 
 
-def _by_lists(template: Template, scene: str, lists: Mapping[str, set[str]]) -> ProposedSplits | None:
-    places: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    unlisted = 0
+def _by_lists(folder: Path, template: Template, scene: str, lists: Mapping[str, Path]) -> ProposedSplits | None:
+    """Hand on the lists that name scenes; None if none for val or test does."""
+    names: dict[str, str] = {}
     for image, parts in _matches(template):
         path = PurePosixPath(image)
-        names = {image, path.name, path.stem, str(path.with_suffix(""))}
-        split = next((split for split, listed in lists.items() if names & listed), None)
-        unlisted += split is None
-        places[split or "train"].append(scene.format(**parts))
-    notes = [f"{unlisted} scene(s) are in none of the lists: they train."] if unlisted else []
-    if not places["test"]:
-        places["test"], places["val"] = places["val"], []
-        notes.append("There is no list for the test: the scenes listed for validation are the test.")
-    if not places["val"]:
-        val, _ = draw(Counter(places["train"]), 0)
-        places["val"] = [name for name in places["train"] if name in set(val)]
-        notes.append("There is no list for validation: a tenth of the training scenes validate.")
-    if not places["test"] or not places["train"]:
+        for name in (image, path.name, path.stem, str(path.with_suffix(""))):
+            names[name] = scene.format(**parts)
+    listed, notes = {}, []
+    for split, source in lists.items():
+        lines = {line.strip() for line in source.read_text(encoding="utf-8-sig", errors="replace").splitlines()} - {""}
+        known = {names[line] for line in lines & names.keys()}
+        file = source.relative_to(folder).as_posix()
+        if not known:
+            notes.append(f"{file} is not used: it names no image that has a mask.")
+            continue
+        if lines - names.keys():
+            notes.append(
+                f"{file} names {len(lines - names.keys())} scene(s) that are not there, as "
+                f"{min(lines - names.keys())}: --params=ingestion.on_bad_scene=skip goes on without them."
+            )
+        listed[split] = (file, known)
+    if not listed.keys() & {"val", "test"}:
         return None
-    why = f"By the lists {', '.join(f'{split}.txt' for split in lists)}."
-    val, test = (_plain(sorted(places[split])) for split in ("val", "test"))
-    return ProposedSplits(template, scene, scene, val, test, why, notes)
+    if "test" not in listed:
+        listed["test"] = listed.pop("val")
+        notes.append("There is no list for the test: the scenes listed for validation are the test.")
+    val: list[str] = []
+    if "val" not in listed:
+        rest = listed["train"][1] if "train" in listed else set(names.values())
+        val, _ = draw(Counter(rest - listed["test"][1]), 0)
+        notes.append("There is no list for validation: a tenth of the training scenes validate.")
+    files = {split: file for split, (file, _) in sorted(listed.items())}
+    why = f"By the lists {', '.join(files.values())}."
+    return ProposedSplits(template, scene, scene, val, [], why, notes, files)
 
 
 def _by_folders(draft: ProposedSplits, folders: Sequence[str]) -> ProposedSplits:

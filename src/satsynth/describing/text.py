@@ -37,6 +37,7 @@ def description_text(name: str, raw: str, proposal: Proposal) -> str:
         f"    raw: {_value(raw)}",
         "    layout:",
         *(f"      {key}: {_value(value)}" for key, value in proposal.layout.items()),
+        *([f"    images: {_flow(proposal.images)}"] if proposal.images else []),
         f"    masks: {_flow(proposal.masks)}",
         "    classes:",
         *_classes(proposal),
@@ -45,7 +46,10 @@ def description_text(name: str, raw: str, proposal: Proposal) -> str:
         "    scale: 1.0",
         *_comment(f"{proposal.why_splits} Groups that are named nowhere train.", "    # ", "    # "),
         "    splits:",
-        *(f"      {split}: {_list(names, '        ')}" for split, names in proposal.splits.items()),
+        *(
+            f"      {key}: {_flow(value) if isinstance(value, dict) else _list(value, '        ')}"
+            for key, value in proposal.splits.items()
+        ),
     ]
     return "\n".join([*head, *body]) + "\n"
 
@@ -88,6 +92,8 @@ def _value(value: Any) -> str:
     """Return a value as YAML on one line, in double quotes if it is text that needs quotes."""
     if isinstance(value, list):
         return _list(value, "")
+    if isinstance(value, dict):
+        return _flow(value)
     if not isinstance(value, str):
         return str(value)
     plain = value.replace("_", "").replace("/", "").isalnum() and not value[0].isdigit()

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from satsynth.scenes.decoded import unreadable
 from satsynth.scenes.labels import pack_colors
+from satsynth.scenes.pictures import open_picture
 from satsynth.scenes.rasters import TIFF, read_raw_mask
+from satsynth.scenes.tiffs import open_tiff
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 
@@ -75,11 +77,10 @@ def count_values(folder: Path, masks: Sequence[str], limit: int) -> MaskValues:
     with Progress(len(chosen), "Looking at masks", "files") as progress:
         for mask in chosen:
             try:
-                raw = read_raw_mask(folder / mask, encoding)
+                codes = _codes(folder / mask, encoding)
             except DataError as error:
                 found.unreadable.append(error.problem)
             else:
-                codes = pack_colors(raw) if encoding == "color" else raw
                 values, counts = np.unique(codes, return_counts=True)
                 for value, count in zip(values.tolist(), counts.tolist(), strict=True):
                     found.pixels[int(value)] += count
@@ -100,33 +101,29 @@ def encoding_of(path: Path) -> str:
         DataError: The file cannot be read.
     """
     if path.suffix.lower() in TIFF:
-        return "color" if _tiff_bands(path) >= 3 else "index"
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            return "index" if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;") else "color"
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(f"{path} is no image: {error}") from error
+        source = open_tiff(path)
+        return "color" if source.count >= 3 or source.colorinterp[0].name == "palette" else "index"
+    with open_picture(path) as image:
+        return "index" if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;") else "color"
 
 
 def has_few_values(path: Path) -> bool:
     """Return whether a file could be a mask, by the number of its distinct values."""
     try:
-        encoding = encoding_of(path)
-        raw: Any = read_raw_mask(path, encoding)
+        codes = _codes(path, encoding_of(path))
     except DataError:
         return False
-    codes = pack_colors(raw) if encoding == "color" else raw
     return len(np.unique(codes)) <= MOST_LABELS
 
 
-def _tiff_bands(path: Path) -> int:
-    import rasterio
-    from rasterio.errors import RasterioIOError
-
-    try:
-        with rasterio.open(path) as source:
-            return int(source.count)
-    except RasterioIOError as error:
-        raise DataError(f"{path} is no image: {error}") from error
+def _codes(path: Path, encoding: str) -> np.ndarray:
+    """Read ids, or colours as 0xRRGGBB; also of masks stored with loss, which ingestion refuses."""
+    if path.suffix.lower() in LOSSY:
+        with open_picture(path) as image:
+            try:
+                raw = np.asarray(image.convert("RGB" if encoding == "color" else "L"))
+            except (OSError, SyntaxError, ValueError) as error:
+                raise unreadable(path, error) from error
+    else:
+        raw = read_raw_mask(path, encoding)
+    return pack_colors(raw) if encoding == "color" else raw

@@ -7,10 +7,10 @@ is set to ignore.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,14 @@ from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription, KeepSettings
-from satsynth.scenes.scene import Scene, SceneReader
+from satsynth.scenes.scene import Scene, ScenePart, SceneReader
+from satsynth.scenes.splits import SPLITS, check_apart
 from satsynth.work.errors import DataError
 from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
 
-log = logging.getLogger(__name__)
-RESULT_VERSION = 1
+RESULT_VERSION = 2
+Job = tuple[Path, Sequence["Cut"]]
 
 
 @dataclass(frozen=True)
@@ -95,21 +96,42 @@ def plan(scenes: Sequence[Scene], settings: TilingSettings) -> list[Cut]:
     return cuts
 
 
-def cut_tile(cut: Cut, reader: SceneReader, tile: int) -> Pair:
-    """Read one tile; what lies outside of a small scene is mirrored in the image and ignored in the mask."""
-    scene = cut.scene
-    height, width = min(tile, scene.height - cut.top), min(tile, scene.width - cut.left)
-    image, mask = reader.read(scene, cut.top, cut.left, height, width)
-    mask = mask.copy()
-    mask[: cut.skip_rows] = IGNORE_INDEX
-    mask[:, : cut.skip_cols] = IGNORE_INDEX
+def cut_pairs(cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings) -> Iterator[Pair]:
+    """Yield the tiles of some cuts, but training tiles only if they are worth keeping.
+
+    Neighbours in a row of tiles are read together, and of a row of which no tile is kept the image is not read at all.
+    """
+    names, tile = reader.description.class_names, settings.tile_size
+    for _, row in groupby(cuts, key=lambda cut: (cut.scene.scene_id, cut.top)):
+        neighbours = list(row)
+        scene, top, left = neighbours[0].scene, neighbours[0].top, neighbours[0].left
+        height = min(tile, scene.height - top)
+        width = min(neighbours[-1].left + tile, scene.width) - left
+        part = ScenePart(reader, scene, top, left, height, width)
+        masks = [_tile_mask(cut, part, tile) for cut in neighbours]
+        counts = np.stack([class_counts(mask, len(names)) for mask in masks])
+        kept = kept_rows(counts, tile * tile, settings.keep, names) | (scene.split != "train")
+        for number in np.flatnonzero(kept):
+            yield _pair(neighbours[number], part, masks[number], tile)
+
+
+def _tile_mask(cut: Cut, part: ScenePart, tile: int) -> np.ndarray:
+    """Read the mask of a tile; what a neighbour covers or lies outside of a small scene is ignored."""
+    height, width = _size(cut, tile)
+    mask = np.full((tile, tile), IGNORE_INDEX, np.uint8)
+    whole = part.mask(cut.top, cut.left, height, width)
+    mask[cut.skip_rows : height, cut.skip_cols : width] = whole[cut.skip_rows :, cut.skip_cols :]
+    return mask
+
+
+def _pair(cut: Cut, part: ScenePart, mask: np.ndarray, tile: int) -> Pair:
+    """Read the image of a tile, mirrored outside of a small scene, and put the pair together."""
+    scene, (height, width) = cut.scene, _size(cut, tile)
+    image = part.image(cut.top, cut.left, height, width)
     if (height, width) != (tile, tile):
-        margins = ((0, tile - height), (0, tile - width))
-        image = np.pad(image, (*margins, (0, 0)), mode="symmetric")
-        mask = np.pad(mask, margins, constant_values=IGNORE_INDEX)
-    pair_id = f"{scene.scene_id}/{cut.top:05d}-{cut.left:05d}"
+        image = np.pad(image, ((0, tile - height), (0, tile - width), (0, 0)), mode="symmetric")
     return Pair(
-        pair_id,
+        f"{scene.scene_id}/{cut.top:05d}-{cut.left:05d}",
         image,
         mask,
         scene.split,
@@ -119,6 +141,10 @@ def cut_tile(cut: Cut, reader: SceneReader, tile: int) -> Pair:
         scene.crs,
         _bounds(scene, cut, height, width),
     )
+
+
+def _size(cut: Cut, tile: int) -> tuple[int, int]:
+    return min(tile, cut.scene.height - cut.top), min(tile, cut.scene.width - cut.left)
 
 
 def _bounds(scene: Scene, cut: Cut, height: int, width: int) -> tuple[float, float, float, float] | None:
@@ -165,14 +191,7 @@ def comparable_rows(store: PairStore, split: str) -> np.ndarray:
 
 def cut_shard(path: Path, cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings) -> None:
     """Cut one shard and write it: a unit of work that stands alone."""
-    names = reader.description.class_names
-    pairs = (cut_tile(cut, reader, settings.tile_size) for cut in cuts)
-
-    def is_kept(pair: Pair) -> bool:
-        counts = class_counts(pair.mask, len(names))[None]
-        return pair.split != "train" or bool(kept_rows(counts, pair.mask.size, settings.keep, names)[0])
-
-    write_shard(path, filter(is_kept, pairs), names)
+    write_shard(path, cut_pairs(cuts, reader, settings), reader.description.class_names)
 
 
 def check_keep(settings: TilingSettings, class_names: Sequence[str]) -> None:
@@ -199,6 +218,7 @@ def cut_scenes(
     Raises:
         DataError: No tile fits, or `keep` leaves no training tile.
     """
+    check_apart(scenes)
     cuts = plan(scenes, settings)
     size = settings.shard_tiles
     shards = [(folder.result / f"tiles-{i // size:05d}.parquet", cuts[i : i + size]) for i in range(0, len(cuts), size)]
@@ -206,11 +226,11 @@ def cut_scenes(
     done = sum(len(part) for path, part in shards if path.exists())
     with Progress(len(cuts), "Tiling", "tiles", done) as progress, ThreadPoolExecutor(workers) as pool:
 
-        def one(job: tuple[Path, Sequence[Cut]]) -> int:
+        def one(job: Job) -> int:
             cut_shard(job[0], job[1], reader, settings)
             return len(job[1])
 
-        for count in pool.map(one, missing):
+        for count in pool.map(one, _spread(missing, workers)):
             progress.update(count)
     description: DatasetDescription = reader.description
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
@@ -218,6 +238,27 @@ def cut_scenes(
         raise DataError(f"`tiling.keep` left no training tile out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
     more = {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
     return finish_store(folder, classes, settings.tile_size, more)
+
+
+def _spread(jobs: Sequence[Job], workers: int) -> list[Job]:
+    """Return jobs in an order in which those done at the same time are far apart, so that each thread has a scene.
+
+    Only towards the end, or where one giant scene is all there is, several threads work on one scene.
+    """
+    run = -(-len(jobs) // workers)
+    return [jobs[place] for step in range(run) for place in range(step, len(jobs), run)]
+
+
+def missing_classes(store: PairStore) -> list[str]:
+    """Return in words which classes have no pixel in a split of a store of real pairs."""
+    splits, counts = store.index()["split"].to_numpy(), store.pixel_counts()
+    lacking = []
+    for split in SPLITS:
+        pixels = counts[splits == split].sum(axis=0)
+        names = [name for name, found in zip(store.class_names, pixels, strict=True) if not found]
+        if names:
+            lacking.append(f"{', '.join(names)} in {split}")
+    return lacking
 
 
 def _has_training(path: Path) -> bool:

@@ -13,6 +13,7 @@ from satsynth.fetching.settings import DownloadSettings
 from satsynth.pairs.settings import ExportSettings, TilingSettings
 from satsynth.pipelines.steps import RunSettings
 from satsynth.scenes.description import DatasetDescription, Frozen
+from satsynth.scenes.settings import IngestionSettings
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 
@@ -34,6 +35,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "description": DatasetDescription,
     "run": RunSettings,
     "compute": ComputeSettings,
+    "ingestion": IngestionSettings,
     "tiling": TilingSettings,
     "diffusion": DiffusionSettings,
     "sampling": SamplingSettings,

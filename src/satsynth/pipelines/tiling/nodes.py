@@ -8,7 +8,7 @@ import pandas as pd
 
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import RESULT_VERSION, check_keep, cut_scenes
+from satsynth.pairs.tiling import RESULT_VERSION, check_keep, cut_scenes, missing_classes
 from satsynth.pipelines.steps import RunSettings, frame_digest, remembered
 from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import raw_folder
@@ -39,12 +39,11 @@ def cut_tiles(
         The store `tiles`.
     """
     check_keep(tiling, description.class_names)
-    reader = SceneReader(description, raw_folder(description, run.raw, run.folder))
+    reader = SceneReader(description, raw_folder(description, run.raw, run.folder), compute.workers)
+    used = {"name", "classes", "ignore", "images", "masks", "scale"}
     settings = {
         "tiling": tiling.model_dump(mode="json"),
-        "description": description.model_dump(
-            mode="json", include={"name", "classes", "ignore", "masks", "scale"}, exclude_none=True
-        ),
+        "description": description.model_dump(mode="json", include=used),
     }
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
     folder = remembered(
@@ -57,4 +56,8 @@ def cut_tiles(
         tiles.tile_size,
         ", ".join(f"{tiles.count(s)} {s}" for s in ("train", "val", "test")),
     )
+    for lacking in missing_classes(tiles):
+        log.warning(
+            "No pixel of %s: such a class cannot be learned or scored. Look at `splits` and `tiling.keep`.", lacking
+        )
     return tiles

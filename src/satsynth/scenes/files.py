@@ -1,0 +1,159 @@
+"""Looking through a raw folder for images and the masks that belong to them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from satsynth.scenes.description import DatasetDescription, FilesLayout
+from satsynth.scenes.problems import BadFile
+from satsynth.scenes.scene import Scene
+from satsynth.scenes.splits import divide
+from satsynth.work.errors import DataError
+
+
+def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path) -> tuple[list[Scene], list[BadFile]]:
+    """Find the images of a data set and match them with their masks.
+
+    Args:
+        description: The data set.
+        layout: How its files are named.
+        raw: Its raw folder.
+
+    Returns:
+        Scenes with their splits, and what cannot be used.
+
+    Raises:
+        DataError: No file has the name of an image, or the splits cannot be made.
+    """
+    names, bad = _listing(raw)
+    pattern = re.compile(layout.pattern)
+    matches = [(name, match) for name in names if (match := _match(pattern, name))]
+    if not matches:
+        raise DataError(
+            f"None of the {len(names)} files below {raw} matches the pattern {layout.pattern!r} "
+            f"of the data set '{description.name}'.",
+            f"Check the folder, or `layout.pattern`. The first files there: {', '.join(names[:5]) or 'none'}.",
+        )
+    known = {_lower_suffix(name): name for name in names} | {name: name for name in names}
+    drafts = []
+    for image, match in matches:
+        parts = match.groupdict()
+        wanted = os.path.normpath(layout.mask.format(**parts))
+        mask = known.get(wanted) or known.get(_lower_suffix(wanted)) or wanted
+        scene, group = layout.scene.format(**parts), layout.group.format(**parts)
+        drafts.append(Scene(scene, group, "", image, mask, (0, 0, 0, 0), 0, 0, None, None, ""))
+    bad += _orphans(layout, names, {draft.mask for draft in drafts} | {draft.image for draft in drafts})
+    drafts, unknown = divide(drafts, description, raw)
+    bad += unknown
+    usable, unusable = _usable(drafts, set(names))
+    return usable, bad + unusable
+
+
+def _listing(raw: Path) -> tuple[list[str], list[BadFile]]:
+    """Return all files below a folder, and folders and links that cannot be followed."""
+    names: list[str] = []
+    bad: list[BadFile] = []
+
+    def closed(error: OSError) -> None:
+        folder = Path(os.fsdecode(error.filename)).relative_to(raw).as_posix()
+        bad.append(BadFile(folder, f"cannot be opened ({error.strerror})", "Give this user read access to the folder."))
+
+    for folder, folders, files in os.walk(raw, onerror=closed):
+        for name in sorted([*files, *folders]):
+            path = Path(folder, name)
+            below = path.relative_to(raw).as_posix()
+            target = path.resolve() if path.is_symlink() else path
+            if not target.is_relative_to(raw):
+                bad.append(
+                    BadFile(
+                        below,
+                        f"is a symbolic link that leaves the raw folder, to {target}",
+                        "Copy what it points to in its place, or name that folder as raw data: --params=raw=<folder>.",
+                    )
+                )
+            elif name in files:
+                names.append(below)
+    outside = {file.file for file in bad}
+    return sorted(name for name in names if name not in outside), bad
+
+
+def _match(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
+    return pattern.fullmatch(name) or pattern.fullmatch(_lower_suffix(name))
+
+
+def _lower_suffix(name: str) -> str:
+    """Return a name with its extension in lower case: cameras and Windows write .JPG and .TIF."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem + dot + suffix.lower() if dot and "/" not in suffix else name
+
+
+def _usable(drafts: Sequence[Scene], names: set[str]) -> tuple[list[Scene], list[BadFile]]:
+    """Part scenes that have a mask and a name of their own from those that do not."""
+    count = Counter(draft.scene_id for draft in drafts)
+    usable, bad = [], []
+    for draft in drafts:
+        if count[draft.scene_id] > 1:
+            problem = f"is one of {count[draft.scene_id]} images that give the same scene identifier '{draft.scene_id}'"
+            remedy = "Let `layout.scene` tell them apart."
+        elif draft.mask.startswith(("..", "/")):
+            problem = f"has no mask: {draft.mask} leaves the raw folder"
+            remedy = "Name a path below the raw folder in `layout.mask`."
+        elif draft.mask not in names:
+            problem = f"has no mask: {draft.mask} is not there"
+            remedy = "Add the mask, or remove the image."
+        else:
+            usable.append(draft)
+            continue
+        bad.append(BadFile(draft.image, problem, remedy, draft.scene_id))
+    return usable, bad
+
+
+def _orphans(layout: FilesLayout, names: Iterable[str], used: set[str]) -> list[BadFile]:
+    """Return masks to which there is no image."""
+    shape = re.compile(_mask_pattern(layout))
+    return [
+        BadFile(name, "is a mask without an image", "Add the image, or remove the mask.")
+        for name in names
+        if name not in used and _match(shape, name)
+    ]
+
+
+def _mask_pattern(layout: FilesLayout) -> str:
+    """Return the regular expression of a mask's path: the template, each group by its own expression."""
+    parts = re.split(r"{(\w+)}", layout.mask)
+    seen: set[str] = set()
+    expression = ""
+    for number, part in enumerate(parts):
+        if number % 2 == 0:
+            expression += re.escape(part)
+        elif part in seen:
+            expression += f"(?P={part})"
+        else:
+            seen.add(part)
+            inner = re.sub(r"\(\?P<\w+>", "(?:", _group(layout.pattern, part))
+            expression += f"(?P<{part}>{inner})"
+    return expression
+
+
+def _group(pattern: str, name: str) -> str:
+    """Return the expression inside a named group; the pattern is known to hold it and to be valid."""
+    start = pattern.index(f"(?P<{name}>") + len(f"(?P<{name}>")
+    depth, place, in_set = 1, start, False
+    while depth:
+        character = pattern[place]
+        if character == "\\":
+            place += 1
+        elif in_set:
+            in_set = character != "]"
+        elif character == "[":
+            in_set = True
+            # A bracket right after the opening, or after its ^, is a character like any other.
+            place += len(re.match(r"\^?\]?", pattern[place + 1 :]).group())  # type: ignore[union-attr]
+        else:
+            depth += (character == "(") - (character == ")")
+        place += 1
+    return pattern[start : place - 1]

@@ -1,0 +1,122 @@
+"""PNG, JPEG and what else Pillow reads: decoded whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from satsynth.scenes.decoded import check_size, unreadable
+from satsynth.work.errors import DataError
+
+# Large aerial scenes are the rule here, not an attack; absurd sizes are refused by check_size.
+Image.MAX_IMAGE_PIXELS = None
+_ORIENTATION = 0x0112
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return height and width as decoded, without decoding.
+
+    Raises:
+        DataError: The file is missing, empty, no picture, or absurdly large.
+    """
+    with open_picture(path) as image:
+        # Only cameras turn pictures, and only JPEG says so before its pixels.
+        turned = image.format == "JPEG" and image.getexif().get(_ORIENTATION, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def has_transparency(path: Path) -> bool:
+    """Return whether a picture may have transparent pixels, without decoding it."""
+    with open_picture(path) as image:
+        return _is_clear(image)
+
+
+def decode_image(path: Path) -> np.ndarray:
+    """Decode a picture of 8 bit, upright.
+
+    Returns:
+        ``(height, width, 3)`` uint8 RGB, or ``(height, width, 4)`` RGBA if the file has transparency.
+
+    Raises:
+        DataError: The file cannot be read, is truncated, or is not 8 bit.
+    """
+    with open_picture(path) as image:
+        if image.mode.startswith(("I", "F")):
+            raise DataError(f"{path} holds {image.mode} values; 8 bit are expected.", "Store it as PNG or TIFF.")
+        clear = _is_clear(image)
+        pixels = _load(image, path)
+        if image.format == "JPEG":
+            pixels = ImageOps.exif_transpose(pixels)
+        mode = "RGBA" if clear else "RGB"
+        return np.asarray(pixels if pixels.mode == mode else pixels.convert(mode))
+
+
+def decode_mask(path: Path, encoding: str) -> np.ndarray:
+    """Decode a mask as it is stored.
+
+    Args:
+        path: The file.
+        encoding: ``index`` or ``color``; a palette file gives indices or colours accordingly.
+
+    Returns:
+        ``(height, width)`` ids, or ``(height, width, channels)``.
+
+    Raises:
+        DataError: The file cannot be read, is truncated, or was compressed with loss.
+    """
+    with open_picture(path) as image:
+        if image.format in _LOSSY:
+            raise lossy(path, image.format)
+        pixels = _load(image, path)
+        if encoding == "color" and image.mode.startswith(("I", "F")):
+            raise DataError(f"{path} holds {image.mode} values; colours are 8 bit.", "Store it as 8-bit RGB.")
+        return np.asarray(pixels.convert("RGB") if encoding == "color" and pixels.mode != "RGB" else pixels)
+
+
+def lossy(path: Path, form: str) -> DataError:
+    """Return the error for a mask whose values compression has changed."""
+    return DataError(
+        f"{path} is compressed as {form}, with loss: its values are no longer those of the labels.",
+        "Export the mask again as PNG or TIFF without loss; converting this file does not bring the labels back.",
+    )
+
+
+def is_deep_png(path: Path) -> bool:
+    """Return whether a file is a PNG of 16 bit, of which Pillow would drop the lower 8 where it has colours."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(25)
+    except OSError:
+        return False
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 25 and head[24] == 16
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Open a picture without decoding it.
+
+    Raises:
+        DataError: The file is missing, empty, no picture, or absurdly large.
+    """
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError as error:
+        raise unreadable(path, "it is no image that Pillow knows") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise unreadable(path, error) from error
+    check_size(path, image.height, image.width, image.height * image.width)
+    return image
+
+
+def _is_clear(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+
+
+def _load(image: Image.Image, path: Path) -> Image.Image:
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise unreadable(path, error) from error
+    return image

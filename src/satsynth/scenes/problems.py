@@ -1,0 +1,72 @@
+"""Bad files of a data set: all of them in one table, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from satsynth.work.errors import DataError
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """One file that cannot be used.
+
+    Args:
+        file: Its path below the raw folder.
+        problem: What was found, and what was expected.
+        remedy: What to do about it.
+        scene: The scene that is left out if bad scenes are skipped; empty where none had been made of the file.
+    """
+
+    file: str
+    problem: str
+    remedy: str
+    scene: str = ""
+
+    @classmethod
+    def of(cls, error: DataError, file: str, raw: Path, scene: str = "") -> BadFile:
+        """Return the bad file that an error speaks of, which begins with the file's path."""
+        problem = error.problem.removeprefix(f"{raw / file} ").removesuffix(".")
+        return cls(file, problem, error.remedy, scene)
+
+
+class BadFilesError(DataError):
+    """Files of a data set that cannot be used, all of them."""
+
+
+def refuse(files: Sequence[BadFile], dataset: str) -> None:
+    """Raise if there are bad files.
+
+    Raises:
+        BadFilesError: There are; the message shows them as a table.
+    """
+    if not files:
+        return
+    raise BadFilesError(
+        f"The data set '{dataset}' has {len(files)} bad file(s):\n{as_text(files)}",
+        f"Mend or remove these files, correct conf/base/parameters_dataset_{dataset}.yml, "
+        "or leave these scenes out with --params=ingestion.on_bad_scene=skip.",
+    )
+
+
+def as_text(files: Sequence[BadFile], limit: int = 20) -> str:
+    """Return a table of file, problem and number of the remedy, and the remedies below it."""
+    shown = files[:limit]
+    remedies = list(dict.fromkeys(file.remedy for file in shown if file.remedy))
+    rows = [("file", "problem", "remedy")]
+    rows += [(f.file, f.problem, f"({remedies.index(f.remedy) + 1})" if f.remedy else "") for f in shown]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [f"  {file:<{widths[0]}}  {problem:<{widths[1]}}  {remedy}".rstrip() for file, problem, remedy in rows]
+    if len(files) > limit:
+        lines.append(f"  ... and {len(files) - limit} more")
+    lines += [f"  ({number}) {remedy}" for number, remedy in enumerate(remedies, 1)]
+    return "\n".join(lines)
+
+
+def as_frame(files: Sequence[BadFile]) -> pd.DataFrame:
+    """Return all bad files as a table, a row a file."""
+    return pd.DataFrame([astuple(file) for file in files], columns=[field.name for field in fields(BadFile)])

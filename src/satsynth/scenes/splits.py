@@ -1,0 +1,171 @@
+"""Which scene goes into which split, and the proof that splits do not overlap."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from satsynth.scenes.description import DatasetDescription
+from satsynth.scenes.problems import BadFile
+from satsynth.scenes.scene import Scene
+from satsynth.work.errors import DataError, listing
+
+SPLITS = ("train", "val", "test")
+
+
+def divide(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> tuple[list[Scene], list[BadFile]]:
+    """Give each scene its split.
+
+    Args:
+        scenes: Scenes without a split.
+        description: The data set.
+        raw: Its raw folder, where the lists are.
+
+    Returns:
+        The scenes with their splits, without those that the data set's lists leave out, and what the lists name
+        in vain.
+
+    Raises:
+        DataError: A list is missing, or a scene is named for two splits.
+    """
+    listed, bad = _listed(scenes, description, raw)
+    rest = None if description.splits.lists.train else "train"
+    divided = []
+    for number, scene in enumerate(scenes):
+        split = listed.get(number, rest)
+        if split is not None:
+            divided.append(replace(scene, split=split if split != "train" else _by_pattern(scene, description)))
+    return divided, bad
+
+
+def _by_pattern(scene: Scene, description: DatasetDescription) -> str:
+    rule = description.splits
+    name = scene.group if rule.by == "group" else scene.scene_id
+    named = [split for split in ("val", "test") if any(fnmatch(name, pattern) for pattern in getattr(rule, split))]
+    if len(named) > 1:
+        raise DataError(
+            f"The {rule.by} '{name}' of the data set '{description.name}' is named under both `splits.val` and "
+            "`splits.test`.",
+            "Leave it in one of them.",
+        )
+    return named[0] if named else "train"
+
+
+def _listed(
+    scenes: Sequence[Scene], description: DatasetDescription, raw: Path
+) -> tuple[dict[int, str], list[BadFile]]:
+    """Return the split of each listed scene by its number, and the lines that name no scene, or several."""
+    split_of: dict[int, str] = {}
+    lists = description.splits.lists.named()
+    names = _names(scenes) if lists else {}
+    bad = []
+    for split, file in lists.items():
+        for number, line in enumerate(_lines(raw / file, description), 1):
+            name = unicodedata.normalize("NFC", line.strip())
+            found = names.get(name, []) if name else []
+            if name and len(found) != 1:
+                what = f"{len(found)} images here" if found else "no image here"
+                remedy = "Add the image, or take the line out." if not found else "Name it with its folder."
+                bad.append(BadFile(file, f"names '{name}' in line {number}, which is {what}", remedy))
+            for scene in found[:1]:
+                if split_of.setdefault(scene, split) != split:
+                    raise DataError(
+                        f"The scene '{scenes[scene].scene_id}' of the data set '{description.name}' is named in the "
+                        f"lists of both {split_of[scene]} and {split} ({raw / file}, line {number}).",
+                        "Leave it in one of them.",
+                    )
+    return split_of, bad
+
+
+def _names(scenes: Sequence[Scene]) -> dict[str, list[int]]:
+    """Return the scenes by all the names that a list may give them."""
+    names: dict[str, list[int]] = defaultdict(list)
+    for number, scene in enumerate(scenes):
+        path = PurePosixPath(scene.image)
+        for name in {scene.scene_id, scene.image, str(path.with_suffix("")), path.name, path.stem}:
+            names[unicodedata.normalize("NFC", name)].append(number)
+    return names
+
+
+def _lines(path: Path, description: DatasetDescription) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise DataError(
+            f"{path}, a list under `splits.lists` of the data set '{description.name}', {why}.",
+            description.obtain,
+        ) from error
+
+
+def check_named(scenes: Sequence[Scene], description: DatasetDescription) -> None:
+    """Refuse patterns that match nothing, and empty splits.
+
+    Raises:
+        DataError: Something is named in vain, or a split has no scene.
+    """
+    rule = description.splits
+    names = sorted({scene.group if rule.by == "group" else scene.scene_id for scene in scenes})
+    for split in ("val", "test"):
+        unmatched = [name for name in getattr(rule, split) if not any(fnmatch(known, name) for known in names)]
+        if unmatched:
+            raise DataError(
+                f"`splits.{split}` of the data set '{description.name}' names {unmatched}, which no {rule.by} matches.",
+                f"Correct it. The {rule.by}s are: {_some(names)}.",
+            )
+    for split in SPLITS:
+        if not any(scene.split == split for scene in scenes):
+            why = "every scene is for val or test" if split == "train" else "no scene is for it"
+            raise DataError(
+                f"The split '{split}' of the data set '{description.name}' is empty: {why}.",
+                f"Correct `splits`. The {rule.by}s are: {_some(names)}.",
+            )
+
+
+def check_apart(scenes: Iterable[Scene]) -> None:
+    """Refuse scenes of which a pixel would be in two splits.
+
+    Raises:
+        DataError: One scene has two splits, or windows of one image overlap across splits.
+    """
+    split_of: dict[str, str] = {}
+    by_image: dict[str, list[Scene]] = defaultdict(list)
+    leaks = []
+    for scene in scenes:
+        if split_of.setdefault(scene.scene_id, scene.split) != scene.split:
+            leaks.append(f"the scene '{scene.scene_id}' is in both {split_of[scene.scene_id]} and {scene.split}")
+        by_image[scene.image].append(scene)
+    for image, parts in by_image.items():
+        leaks += [
+            f"'{a.scene_id}' ({a.split}) and '{b.scene_id}' ({b.split}) overlap in {image}" for a, b in _overlaps(parts)
+        ]
+    if leaks:
+        raise DataError(
+            f"{len(leaks)} scene(s) would be seen in training and in val or test:\n{listing(leaks)}",
+            "Correct `layout` or `splits` in the data set's description so that each pixel has one split.",
+        )
+
+
+def _overlaps(parts: Sequence[Scene]) -> list[tuple[Scene, Scene]]:
+    if len({scene.split for scene in parts}) < 2:
+        return []
+    x, y, width, height = np.array([scene.window for scene in parts]).T
+    splits = np.array([scene.split for scene in parts])
+    found = []
+    for i, scene in enumerate(parts):
+        after = np.s_[i + 1 :]
+        across = (np.maximum(x[i], x[after]) < np.minimum(x[i] + width[i], (x + width)[after])) & (
+            np.maximum(y[i], y[after]) < np.minimum(y[i] + height[i], (y + height)[after])
+        )
+        found += [(scene, parts[i + 1 + int(j)]) for j in np.flatnonzero(across & (splits[after] != splits[i]))]
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:40]) + (f" and {len(names) - 40} more" if len(names) > 40 else "")

@@ -1,0 +1,202 @@
+"""GeoTIFF and what else is read by GDAL: by window, any number of bands, any depth."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from satsynth.scenes.decoded import check_size, unreadable
+from satsynth.scenes.description import ImageFormat
+from satsynth.scenes.pictures import lossy
+from satsynth.work.errors import DataError
+
+Window = tuple[int, int, int, int]
+_HANDLES = 4
+_LOSSY = ("JPEG", "JPEG2000", "WEBP", "LERC", "JXL")
+
+
+class _Handles(threading.local):
+    """Files that this thread opened last, so that blocks decoded for one window serve the next."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
+
+    def get(self, path: Path) -> Any:
+        try:
+            key = (str(path), path.stat().st_mtime_ns)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if key not in self._kept:
+            self._kept[key] = _open(path)
+            while len(self._kept) > _HANDLES:
+                self._kept.popitem(last=False)[1].close()
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+_handles = _Handles()
+
+
+def open_tiff(path: Path) -> Any:
+    """Return this thread's open file.
+
+    Raises:
+        DataError: The file is missing, empty, no raster, or absurdly large.
+    """
+    return _handles.get(path)
+
+
+def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray:
+    """Read the bands that are shown as red, green and blue.
+
+    Returns:
+        ``(height, width, 3)`` of the file's own type.
+
+    Raises:
+        DataError: The file cannot be read, or does not say which bands these are.
+    """
+    source = open_tiff(path)
+    bands = image_bands(path, form)
+    pixels = _read(source, path, bands, window)
+    if len(bands) == 1 and _palette(source):
+        return _palette_colors(source)[pixels[0]]
+    return (
+        np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if len(bands) == 3 else np.repeat(pixels[0][..., None], 3, 2)
+    )
+
+
+def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray | None:
+    """Read which pixels of an image are data: not nodata in all bands, not transparent, not NaN.
+
+    Returns:
+        ``(height, width)`` bool, or None where the file knows nothing but data.
+    """
+    from rasterio.enums import MaskFlags
+    from rasterio.errors import RasterioIOError
+
+    source = open_tiff(path)
+    bands = list(image_bands(path, form))
+    real = np.dtype(source.dtypes[bands[0] - 1]).kind == "f"
+    valid = None
+    if not all(MaskFlags.all_valid in source.mask_flag_enums[band - 1] for band in bands):
+        try:
+            valid = source.read_masks(bands, window=_window(window)).any(axis=0)
+        except RasterioIOError as error:
+            raise unreadable(path, error) from error
+    if real:
+        finite = np.isfinite(_read(source, path, bands, window)).all(axis=0)
+        valid = finite if valid is None else valid & finite
+    return valid
+
+
+def image_bands(path: Path, form: ImageFormat) -> tuple[int, ...]:
+    """Return the numbers of the bands that are red, green and blue, or of the one that is grey.
+
+    Raises:
+        DataError: The description names a band that is not there, or nobody says which bands to take.
+    """
+    from rasterio.enums import ColorInterp
+
+    source = open_tiff(path)
+    if form.bands is not None:
+        if max(form.bands) > source.count:
+            raise DataError(
+                f"{path} has {source.count} band(s); `images.bands` asks for band {max(form.bands)}.",
+                "Correct `images.bands` in the description.",
+            )
+        return form.bands
+    meaning = list(source.colorinterp)
+    named = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+    if all(color in meaning for color in named):
+        return tuple(meaning.index(color) + 1 for color in named)
+    colors = tuple(band for band, color in enumerate(meaning, 1) if color != ColorInterp.alpha)
+    if len(colors) not in (1, 3):
+        raise DataError(
+            f"{path} has {source.count} bands and does not say which are red, green and blue.",
+            "Say it in the description, as in `images: {bands: [1, 2, 3]}`.",
+        )
+    return colors
+
+
+def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
+    """Return the intensities below and above which 2 % of an image's values lie, from a coarse look at it."""
+    source = open_tiff(path)
+    bands = list(image_bands(path, form))
+    shape = (len(bands), min(source.height, 512), min(source.width, 512))
+    values = source.read(bands, out_shape=shape, masked=True).compressed()
+    values = values[np.isfinite(values)]
+    return tuple(np.percentile(values, (2, 98)).tolist()) if values.size else (0.0, 1.0)
+
+
+def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndarray:
+    """Read a mask as it is stored.
+
+    Returns:
+        ``(height, width)`` ids, or ``(height, width, 3)`` colours.
+
+    Raises:
+        DataError: The file cannot be read, holds too few bands, or was compressed with loss.
+    """
+    source = open_tiff(path)
+    compression = source.compression.name.upper() if source.compression else ""
+    if compression in _LOSSY:
+        raise lossy(path, compression)
+    if encoding == "index":
+        return _read(source, path, (1,), window)[0]
+    if source.count < 3 and _palette(source):
+        return _palette_colors(source)[_read(source, path, (1,), window)[0]]
+    if source.count < 3:
+        raise DataError(f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`.")
+    return np.ascontiguousarray(np.moveaxis(_read(source, path, (1, 2, 3), window), 0, -1))
+
+
+def _open(path: Path) -> Any:
+    # A sixth of the default on a machine of 32 GiB; rows of blocks of a huge raster fit many times.
+    os.environ.setdefault("GDAL_CACHEMAX", "256")
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = rasterio.open(path)
+    except RasterioIOError as error:
+        raise unreadable(path, error) from error
+    rows, columns = source.block_shapes[0]
+    check_size(path, source.height, source.width, rows * columns)
+    return source
+
+
+def _read(source: Any, path: Path, bands: tuple[int, ...] | list[int], window: Window | None) -> np.ndarray:
+    from rasterio.errors import RasterioIOError
+
+    try:
+        return source.read(list(bands), window=_window(window))
+    except RasterioIOError as error:
+        raise unreadable(path, error) from error
+
+
+def _window(window: Window | None) -> Any:
+    from rasterio.windows import Window as TiffWindow
+
+    return TiffWindow(*window) if window else None
+
+
+def _palette(source: Any) -> bool:
+    from rasterio.enums import ColorInterp
+
+    return source.colorinterp[0] == ColorInterp.palette
+
+
+def _palette_colors(source: Any) -> np.ndarray:
+    colors = source.colormap(1)
+    table = np.zeros((256, 3), np.uint8)
+    for index, color in colors.items():
+        table[index & 255] = color[:3]
+    return table

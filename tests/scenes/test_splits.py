@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from made_data import MadeData, describe, make_data, save
+from satsynth.scenes.blocks import with_margin
+from satsynth.scenes.description import BlocksLayout
+from satsynth.scenes.finding import find_scenes, search_scenes
+from satsynth.scenes.scene import Scene
+from satsynth.scenes.splits import check_apart
+from satsynth.work.errors import DataError
+from satsynth.work.files import file_digest
+
+PLAIN = Scene("a", "g", "train", "a.png", "m.png", (0, 0, 20, 20), 20, 20, None, None, "")
+
+
+def splits(made: MadeData) -> dict[str, str]:
+    return {scene.scene_id: scene.split for scene in made.scenes()}
+
+
+def write_list(made: MadeData, name: str, *lines: str) -> None:
+    (made.raw / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_patterns_may_name_scenes(tmp_path: Path) -> None:
+    made = make_data(tmp_path, splits={"by": "scene", "val": ["*/b"], "test": ["east/*"]})
+    assert splits(made) == {
+        "north/a": "train",
+        "north/b": "val",
+        "south/a": "train",
+        "east/a": "test",
+        "west/a": "train",
+        "west/b": "val",
+    }
+
+
+def test_lists_name_scenes_in_four_ways_and_what_no_list_names_is_left_out(tmp_path: Path) -> None:
+    rule = {"lists": {"train": "lists/train.txt", "val": "val.txt", "test": "test.txt"}}
+    made = make_data(tmp_path, splits=rule)
+    (made.raw / "lists").mkdir()
+    write_list(made, "lists/train.txt", "north/a", "", "  south/images/a.png ")
+    write_list(made, "val.txt", "east/images/a")
+    write_list(made, "test.txt", "west/b")
+    assert splits(made) == {"north/a": "train", "south/a": "train", "east/a": "val", "west/b": "test"}
+
+
+def test_patterns_divide_what_the_lists_leave_to_training(tmp_path: Path) -> None:
+    rule = {"by": "scene", "val": ["*/a"], "lists": {"train": "train.txt", "test": "test.txt"}}
+    made = make_data(tmp_path, splits=rule)
+    write_list(made, "train.txt", "north/a", "north/b")
+    write_list(made, "test.txt", "west/a")
+    assert splits(made) == {"north/a": "val", "north/b": "train", "west/a": "test"}
+
+
+def test_without_a_list_for_training_the_rest_trains(tmp_path: Path) -> None:
+    made = make_data(tmp_path, splits={"val": ["east"], "lists": {"test": "test.txt"}})
+    write_list(made, "test.txt", "west/a")
+    assert splits(made)["west/b"] == splits(made)["north/a"] == "train"
+    assert splits(made)["west/a"] == "test"
+
+
+def test_a_list_may_write_accents_in_another_way(tmp_path: Path) -> None:
+    made = make_data(tmp_path, splits={"val": ["east"], "lists": {"test": "test.txt"}})
+    name = "Saint-Bénoît 1"
+    for kind in ("images", "masks"):
+        (made.raw / "west" / kind / "a.png").rename(
+            made.raw / "west" / kind / f"{unicodedata.normalize('NFD', name)}.png"
+        )
+    write_list(made, "test.txt", unicodedata.normalize("NFC", name) + ".png")
+    assert sum(split == "test" for split in splits(made).values()) == 1
+
+
+def test_list_lines_that_name_nothing_or_several_are_named_with_their_number(tmp_path: Path) -> None:
+    made = make_data(tmp_path, splits={"val": ["east"], "lists": {"test": "test.txt"}})
+    write_list(made, "test.txt", "west/a", "gone.png", "a.png")
+    _, bad = search_scenes(made.description, made.raw, file_digest)
+    assert [(file.file, file.problem) for file in bad] == [
+        ("test.txt", "names 'gone.png' in line 2, which is no image here"),
+        ("test.txt", "names 'a.png' in line 3, which is 4 images here"),
+    ]
+
+
+def test_a_scene_on_two_lists_and_a_missing_list_are_refused(tmp_path: Path) -> None:
+    made = make_data(tmp_path, splits={"lists": {"val": "val.txt", "test": "test.txt"}})
+    write_list(made, "val.txt", "east/a")
+    with pytest.raises(DataError, match=r"test\.txt, a list under `splits\.lists`.* is missing"):
+        made.scenes()
+    write_list(made, "test.txt", "west/a", "east/a")
+    with pytest.raises(DataError, match=r"'east/a' .* lists of both val and test .*test\.txt, line 2"):
+        made.scenes()
+
+
+def test_lists_that_leave_a_split_empty_are_refused(tmp_path: Path) -> None:
+    made = make_data(tmp_path, splits={"lists": {"val": "val.txt", "test": "test.txt"}})
+    write_list(made, "val.txt", "east/a")
+    write_list(made, "test.txt")
+    with pytest.raises(DataError, match=r"The split 'test' .* is empty: no scene is for it"):
+        made.scenes()
+
+
+def test_windows_that_overlap_across_splits_are_refused_and_others_are_not() -> None:
+    other = replace(PLAIN, scene_id="b", split="test", window=(19, 19, 5, 5))
+    check_apart([PLAIN, replace(other, window=(20, 0, 5, 5)), replace(other, scene_id="c", image="b.png")])
+    check_apart([PLAIN, replace(other, split="train")])
+    with pytest.raises(DataError, match=r"'a' \(train\) and 'b' \(test\) overlap in a\.png"):
+        check_apart([PLAIN, other])
+    with pytest.raises(DataError, match="the scene 'a' is in both train and val"):
+        check_apart([PLAIN, replace(PLAIN, split="val", window=(40, 40, 5, 5))])
+
+
+@given(st.integers(0, 7), st.lists(st.sampled_from(["train", "val", "test"]), min_size=12, max_size=12))
+def test_blocks_of_different_splits_are_a_margin_apart_and_no_other_pixel_is_lost(
+    margin: int, chosen: list[str]
+) -> None:
+    side, columns = 16, 4
+    layout = BlocksLayout(kind="blocks", image="a", mask="m", block=side, rows=(0, 2), margin=margin)
+    whole = [
+        replace(PLAIN, scene_id=str(i), split=split, window=(i % columns * side, i // columns * side, side, side))
+        for i, split in enumerate(chosen)
+    ]
+    drawn = with_margin(whole, layout)
+    for before, after in zip(whole, drawn, strict=True):
+        assert before.split != "test" or after.window == before.window
+        neighbours = [
+            other
+            for other in whole
+            if other.split != before.split
+            and max(abs(a - b) for a, b in zip(other.window[:2], before.window[:2], strict=True)) == side
+        ]
+        assert neighbours or after.window == before.window
+        assert after.window[2] >= side - 2 * margin and after.window[3] >= side - 2 * margin
+    for a in drawn:
+        for b in drawn:
+            if a.split != b.split:
+                gaps = [
+                    max(b.window[i] - a.window[i] - a.window[i + 2], a.window[i] - b.window[i] - b.window[i + 2])
+                    for i in (0, 1)
+                ]
+                assert max(gaps) >= margin
+    check_apart(drawn)
+
+
+def test_blocks_of_a_raster_of_ones_own_keep_their_margin_in_the_table(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    save(tmp_path / "image.png", rng.integers(0, 256, (64, 96, 3)).astype(np.uint8))
+    save(tmp_path / "mask.png", rng.integers(0, 2, (64, 96)).astype(np.uint8))
+    description = describe(
+        layout={"kind": "blocks", "image": "image.png", "mask": "mask.png", "block": 32, "rows": [0, 1], "margin": 5},
+        masks={"encoding": "index"},
+        classes=[{"name": f"c{i}", "raw": i, "color": "#000000"} for i in range(2)],
+        ignore=[],
+        splits={"val": ["c01"], "test": ["c02"]},
+    )
+    scenes = {scene.scene_id: scene for scene in find_scenes(description, tmp_path, file_digest)}
+    assert scenes["r00c00"].window == (0, 0, 27, 32)
+    assert scenes["r01c01"].window == (32, 32, 27, 32)
+    assert scenes["r01c02"].window == (64, 32, 32, 32)
+    assert (scenes["r01c01"].width, scenes["r01c01"].height) == (27, 32)
