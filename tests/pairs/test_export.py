@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from affine import Affine
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
@@ -25,7 +26,7 @@ from satsynth.scenes.checking import check_scenes
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
 from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.painting import Painter
-from satsynth.scenes.scene import SceneReader
+from satsynth.scenes.scene import Scene, SceneReader
 from satsynth.work.files import MANIFEST, file_digest
 from satsynth.work.folder import Step, work_folder
 
@@ -35,12 +36,17 @@ PAIRS = [*made_pairs(9), *made_pairs(3, split="val", seed=1), *made_pairs(4, spl
 
 
 def exported(
-    root: Path, pairs: list[Pair], description: DatasetDescription, splits: tuple[str, ...] = SPLITS, **settings: Any
+    root: Path,
+    pairs: list[Pair],
+    description: DatasetDescription,
+    splits: tuple[str, ...] = SPLITS,
+    scenes: dict[str, Scene] | None = None,
+    **settings: Any,
 ) -> Path:
     store = write_store(root / "store", pairs, shard=4)
     form = ExportSettings(**settings)
     with work_folder(root / "work", Step("export", 1, {"tiles": store.digest}, form.model_dump())) as folder:
-        export_pairs(folder, store, splits, Painter(description), form)
+        export_pairs(folder, store, splits, Painter(description), form, scenes or {})
     return folder.result
 
 
@@ -169,16 +175,24 @@ def test_names_of_files_are_unique_and_need_no_folders(tmp_path: Path) -> None:
     assert file_names(store) == ["Tile_1_a_0-1", "Tile_1_a_0-1-2", "TILE_1_a_0-1-3", "ü_b"]
 
 
-def test_geotiffs_keep_place_and_pixels_and_the_rest_are_png(tmp_path: Path) -> None:
+def placed_scene(transform: tuple[float, ...]) -> Scene:
+    return Scene("p", "g", "train", "p.tif", "p.png", (6, 2, 64, 40), 20, 32, "EPSG:32640", transform, "d")
+
+
+@pytest.mark.parametrize("transform", [(0.5, 0, 5e5, 0, -0.5, 2e6), (0.3, 0.4, 5e5, 0.4, -0.3, 2e6)])
+def test_geotiffs_keep_place_and_pixels_and_the_rest_are_png(tmp_path: Path, transform: tuple[float, ...]) -> None:
     plain, placed = made_pairs(2)
-    placed = replace(placed, crs="EPSG:32640", bounds=(500_000.0, 2_000_000.0, 500_008.0, 2_000_008.0))
-    folder = exported(tmp_path, [plain, placed], describe(), images="geotiff")
-    with rasterio.open(folder / "images" / f"{placed.pair_id}.tif") as file:
-        assert file.crs.to_string() == "EPSG:32640" and tuple(file.bounds) == placed.bounds and file.res == (0.5, 0.5)
-        np.testing.assert_array_equal(np.moveaxis(file.read(), 0, -1), placed.image)
-    with rasterio.open(folder / "masks" / f"{placed.pair_id}.tif") as file:
-        assert tuple(file.bounds) == placed.bounds
-        np.testing.assert_array_equal(np.moveaxis(file.read(), 0, -1), Painter(describe()).paint(placed.mask))
+    placed = replace(placed, scene_id="p", row=4, col=16)
+    scenes = {"p": placed_scene(transform)}
+    folder = exported(tmp_path, [plain, placed], describe(), images="geotiff", scenes=scenes)
+    painted = Painter(describe()).paint(placed.mask)
+    for kind, pixels in (("images", placed.image), ("masks", painted)):
+        with rasterio.open(folder / kind / f"{placed.pair_id}.tif") as file:
+            assert file.crs.to_string() == "EPSG:32640"
+            np.testing.assert_array_equal(np.moveaxis(file.read(), 0, -1), pixels)
+            # A scaled pixel is two of the image's: the tile begins at its column 6 + 2 * 16, row 2 + 2 * 4.
+            for x, y in ((0, 0), (16, 16), (3, 11)):
+                np.testing.assert_allclose(file.transform @ (x, y), Affine(*transform) @ (38 + 2 * x, 10 + 2 * y))
     assert (folder / "images" / f"{plain.pair_id}.png").exists()
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from satsynth.describing.classes import ProposedClasses, propose_classes
 from satsynth.describing.images import propose_images
 from satsynth.describing.legend import Legend, find_legends
-from satsynth.describing.matching import Matching, match_files
+from satsynth.describing.matching import VECTORS, Matching, match_files
 from satsynth.describing.splits import draw, propose_splits
 from satsynth.describing.templates import Template, generalise
 from satsynth.describing.values import count_values
+from satsynth.describing.vectors import propose_vector_labels
 from satsynth.scenes.rasters import RasterInfo, raster_info
 from satsynth.work.errors import DataError
 
@@ -114,6 +115,8 @@ def _leftovers(matching: Matching, template: Template) -> list[str]:
 
 def _labels(folder: Path, template: Template, limit: int) -> tuple[dict[str, Any], ProposedClasses, list[str]]:
     masks = sorted({mask for _, mask in template.used})
+    if masks[0].lower().endswith(VECTORS):
+        return propose_vector_labels(folder, masks, limit)
     values = count_values(folder, masks, limit)
     legends = find_legends(folder, values.encoding)
     classes = propose_classes(values, _best(legends, set(values.pixels)))

@@ -6,8 +6,7 @@ Each shard of the store is a unit of work: a shard that is done is not done agai
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from affine import Affine
 
 from satsynth.pairs.pair import decode_image, decode_mask, encode_image, encode_mask
 from satsynth.pairs.settings import ExportSettings
 from satsynth.pairs.store import PairStore
 from satsynth.scenes.painting import Painter
+from satsynth.scenes.scene import Scene
 from satsynth.work.files import atomic, disk_errors, write_json
 from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
@@ -29,7 +30,12 @@ LEGEND = "classes.json"
 
 
 def export_pairs(
-    folder: WorkFolder, store: PairStore, splits: Sequence[str], painter: Painter, settings: ExportSettings
+    folder: WorkFolder,
+    store: PairStore,
+    splits: Sequence[str],
+    painter: Painter,
+    settings: ExportSettings,
+    scenes: Mapping[str, Scene],
 ) -> None:
     """Write pairs of a store in another form.
 
@@ -39,6 +45,7 @@ def export_pairs(
         splits: Which of them.
         painter: Writes masks as the data set does.
         settings: In which form.
+        scenes: Where scenes lie on Earth, by identifier; for GeoTIFFs.
 
     Raises:
         ResourceError: The disk is full or not writable.
@@ -58,7 +65,8 @@ def export_pairs(
                 _write_parquet(folder.result, path, number, splits)
             else:
                 part = names[starts[number] : starts[number + 1]]
-                _write_files(folder.result, path, part, splits, painter, settings)
+                placed = scenes if settings.images == "geotiff" else {}
+                _write_files(folder.result, path, part, splits, painter, placed)
             write_json(mark, {})
             progress.update(shard["rows"])
     listed = [] if settings.form == "parquet" else _write_lists(folder.result, store, names, splits, painter)
@@ -80,13 +88,18 @@ def file_names(store: PairStore) -> list[str]:
 
 
 def _rows(path: Path, names: Sequence[str], splits: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    batches = pq.ParquetFile(path).iter_batches(64, columns=["image", "mask", "split", "crs", "bounds"])
+    batches = pq.ParquetFile(path).iter_batches(64, columns=["image", "mask", "split", "scene_id", "row", "col"])
     rows = (row for batch in batches for row in batch.to_pylist())
     return ((name, row) for name, row in zip(names, rows, strict=True) if row["split"] in splits)
 
 
 def _write_files(
-    target: Path, shard: Path, names: Sequence[str], splits: Sequence[str], painter: Painter, settings: ExportSettings
+    target: Path,
+    shard: Path,
+    names: Sequence[str],
+    splits: Sequence[str],
+    painter: Painter,
+    scenes: Mapping[str, Scene],
 ) -> None:
     """Write the files of one shard; not atomically, for a shard without its mark is written again."""
     images, masks = target / "images", target / "masks"
@@ -95,18 +108,26 @@ def _write_files(
             folder.mkdir(parents=True, exist_ok=True)
         for name, row in _rows(shard, names, splits):
             mask = painter.paint(decode_mask(row["mask"]["bytes"]))
-            if settings.images == "geotiff" and row["crs"] and row["bounds"]:
-                _write_geotiff(images / f"{name}.tif", decode_image(row["image"]["bytes"]), row)
-                _write_geotiff(masks / f"{name}.tif", mask, row)
+            scene = scenes.get(row["scene_id"])
+            if scene is not None and scene.crs and scene.transform:
+                place = _transform(scene, scene.transform, row["row"], row["col"])
+                _write_geotiff(images / f"{name}.tif", decode_image(row["image"]["bytes"]), scene.crs, place)
+                _write_geotiff(masks / f"{name}.tif", mask, scene.crs, place)
                 continue
             (images / f"{name}.png").write_bytes(row["image"]["bytes"])
             (masks / f"{name}.png").write_bytes(encode_image(mask) if mask.ndim == 3 else encode_mask(mask))
 
 
-def _write_geotiff(path: Path, array: np.ndarray, row: dict[str, Any]) -> None:
+def _transform(scene: Scene, transform: Sequence[float], row: int, col: int) -> Affine:
+    """Return the affine transform of a tile's grid, given its first row and column in the scene's scaled pixels."""
+    x, y, width, height = scene.window
+    fx, fy = width / scene.width, height / scene.height
+    corner = Affine.translation(x + col * fx, y + row * fy)
+    return Affine(*transform) @ corner @ Affine.scale(fx, fy)
+
+
+def _write_geotiff(path: Path, array: np.ndarray, crs: str, transform: Affine) -> None:
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
-    from rasterio.transform import from_bounds
 
     bands = np.moveaxis(array, -1, 0) if array.ndim == 3 else array[None]
     count, height, width = bands.shape
@@ -116,16 +137,14 @@ def _write_geotiff(path: Path, array: np.ndarray, row: dict[str, Any]) -> None:
         "height": height,
         "width": width,
         "dtype": bands.dtype,
-        "crs": row["crs"],
-        "transform": from_bounds(*row["bounds"], width, height),
+        "crs": crs,
+        "transform": transform,
         "compress": "deflate",
     }
     if count == 3:
         profile["photometric"] = "RGB"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, "w", **profile) as file:
-            file.write(bands)
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(bands)
 
 
 def _write_lists(

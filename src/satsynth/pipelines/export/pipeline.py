@@ -10,7 +10,13 @@ def create_pipeline() -> Pipeline:
     settings = ["params:description", "params:export", "params:run"]
     return Pipeline(
         [
-            node(export_tiles, ["tiles", *settings], "tiles_export", name="export_tiles", tags=["export", "cpu"]),
+            node(
+                export_tiles,
+                ["tiles", "scenes", *settings],
+                "tiles_export",
+                name="export_tiles",
+                tags=["export", "cpu"],
+            ),
             node(
                 export_synthetic,
                 ["synthetic_pairs", *settings],
