@@ -103,7 +103,7 @@ def test_a_bad_file_is_named_with_its_remedy_and_costs_its_own_scene_alone(
     bad = bad_of(made)
     named = [file for file in bad if problem in file.problem]
     assert len(named) == 1 and named[0].file.startswith("north/") and remedy in named[0].remedy
-    assert {file.scene for file in bad} <= {"north/a", ""}
+    assert {file.scene for file in bad} == {"north/a"} and len(bad) == 1
     text = as_text(bad)
     assert named[0].file in text and problem in text and remedy in text
     scenes, _ = search_scenes(made.description, made.raw, file_digest)
@@ -164,6 +164,25 @@ def test_a_linked_folder_that_leaves_the_raw_folder_is_refused_and_one_within_is
     (made.raw / "again").symlink_to(made.raw / "north")
     (found,) = bad_of(made)
     assert found.file == "south" and str(tmp_path / "south") in found.problem
+
+
+def test_links_that_are_no_part_of_the_data_set_do_not_matter(made: MadeData, tmp_path: Path) -> None:
+    (made.raw / "README.txt").symlink_to("/etc/hostname")
+    (made.raw / "north" / "gone.png").symlink_to("/nowhere/gone.png")
+    assert bad_of(made) == []
+
+
+def test_a_name_that_is_no_text_is_named(made: MadeData) -> None:
+    (made.raw / os.fsdecode(b"north/images/\xff.png")).write_bytes(b"")
+    (found,) = bad_of(made)
+    assert found.file == r"north/images/\udcff.png" and "not UTF-8" in found.problem
+
+
+def test_a_group_that_refers_back_costs_only_the_search_for_orphans(tmp_path: Path) -> None:
+    pattern = r"(?P<group>\w+)/images/(?P<name>(?P<a>[a-z])(?:(?P=a))?)\.png"
+    made = make_data(tmp_path, layout={**describe().layout.model_dump(), "pattern": pattern})
+    (made.raw / "north" / "images" / "a.png").unlink()
+    assert bad_of(made) == []
 
 
 def test_a_closed_folder_and_a_closed_file_are_named(made: MadeData, monkeypatch: pytest.MonkeyPatch) -> None:

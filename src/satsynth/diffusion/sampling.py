@@ -23,7 +23,7 @@ from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 
 
 def pair_total(real: int, settings: SamplingSettings) -> int:

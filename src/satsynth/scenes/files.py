@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from satsynth.scenes.description import DatasetDescription, FilesLayout
@@ -29,7 +30,8 @@ def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path)
     Raises:
         DataError: No file has the name of an image, or the splits cannot be made.
     """
-    names, bad = _listing(raw)
+    listing = _list(raw)
+    names, bad = listing.names, listing.bad
     pattern = re.compile(layout.pattern)
     matches = [(name, match) for name in names if (match := _match(pattern, name))]
     if not matches:
@@ -49,36 +51,57 @@ def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path)
     bad += _orphans(layout, names, {draft.mask for draft in drafts} | {draft.image for draft in drafts})
     drafts, unknown = divide(drafts, description, raw)
     bad += unknown
-    usable, unusable = _usable(drafts, set(names))
+    usable, unusable = _usable(drafts, listing)
     return usable, bad + unusable
 
 
-def _listing(raw: Path) -> tuple[list[str], list[BadFile]]:
-    """Return all files below a folder, and folders and links that cannot be followed."""
-    names: list[str] = []
-    bad: list[BadFile] = []
+@dataclass
+class _Listing:
+    """What lies below a raw folder: files, those of them that are links out of it, and what cannot be looked at."""
+
+    names: list[str] = field(default_factory=list)
+    links: dict[str, Path] = field(default_factory=dict)
+    bad: list[BadFile] = field(default_factory=list)
+
+
+def _list(raw: Path) -> _Listing:
+    found = _Listing()
 
     def closed(error: OSError) -> None:
         folder = Path(os.fsdecode(error.filename)).relative_to(raw).as_posix()
-        bad.append(BadFile(folder, f"cannot be opened ({error.strerror})", "Give this user read access to the folder."))
+        remedy = "Give this user read access to the folder."
+        found.bad.append(BadFile(folder, f"cannot be opened ({error.strerror})", remedy))
 
     for folder, folders, files in os.walk(raw, onerror=closed):
-        for name in sorted([*files, *folders]):
+        for name in [*files, *folders]:
             path = Path(folder, name)
             below = path.relative_to(raw).as_posix()
             target = path.resolve() if path.is_symlink() else path
             if not target.is_relative_to(raw):
-                bad.append(
-                    BadFile(
-                        below,
-                        f"is a symbolic link that leaves the raw folder, to {target}",
-                        "Copy what it points to in its place, or name that folder as raw data: --params=raw=<folder>.",
-                    )
-                )
+                found.links[below] = target
+            if name in files and _is_text(below):
+                found.names.append(below)
             elif name in files:
-                names.append(below)
-    outside = {file.file for file in bad}
-    return sorted(name for name in names if name not in outside), bad
+                shown = below.encode("utf-8", "backslashreplace").decode()
+                found.bad.append(BadFile(shown, "has a name that is not UTF-8", "Rename it."))
+            elif below in found.links:
+                found.bad.append(_link(below, target))
+    found.names.sort()
+    return found
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _link(name: str, target: Path, scene: str = "") -> BadFile:
+    problem = f"is a symbolic link that leaves the raw folder, to {target}"
+    remedy = "Copy what it points to in its place, or name that folder as raw data: --params=raw=<folder>."
+    return BadFile(name, problem, remedy, scene)
 
 
 def _match(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
@@ -91,11 +114,16 @@ def _lower_suffix(name: str) -> str:
     return stem + dot + suffix.lower() if dot and "/" not in suffix else name
 
 
-def _usable(drafts: Sequence[Scene], names: set[str]) -> tuple[list[Scene], list[BadFile]]:
+def _usable(drafts: Sequence[Scene], listing: _Listing) -> tuple[list[Scene], list[BadFile]]:
     """Part scenes that have a mask and a name of their own from those that do not."""
+    names = set(listing.names)
     count = Counter(draft.scene_id for draft in drafts)
     usable, bad = [], []
     for draft in drafts:
+        away = [name for name in (draft.image, draft.mask) if name in listing.links]
+        if away:
+            bad += [_link(name, listing.links[name], draft.scene_id) for name in away]
+            continue
         if count[draft.scene_id] > 1:
             problem = f"is one of {count[draft.scene_id]} images that give the same scene identifier '{draft.scene_id}'"
             remedy = "Let `layout.scene` tell them apart."
@@ -114,7 +142,11 @@ def _usable(drafts: Sequence[Scene], names: set[str]) -> tuple[list[Scene], list
 
 def _orphans(layout: FilesLayout, names: Iterable[str], used: set[str]) -> list[BadFile]:
     """Return masks to which there is no image."""
-    shape = re.compile(_mask_pattern(layout))
+    try:
+        shape = re.compile(_mask_pattern(layout), re.compile(layout.pattern).flags)
+    except re.error:
+        # A group that refers back to another cannot be taken out of the pattern: orphans stay unknown.
+        return []
     return [
         BadFile(name, "is a mask without an image", "Add the image, or remove the mask.")
         for name in names
