@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 
 from layouts import LAYOUTS, SIDE, Layout, write_layout
 from made_data import COLORS, blobs, paint, picture, save
+from satsynth.describing import values
 from satsynth.describing.proposal import propose
 from satsynth.describing.text import description_text
 from satsynth.describing.writing import checked
@@ -228,6 +229,32 @@ def test_names_come_from_a_table_of_red_green_and_blue(tmp_path: Path) -> None:
     (tmp_path / "class_dict.csv").write_text("\n".join(["name,r,g,b", *rows]))
     description, _ = described(tmp_path)
     assert {one.name: one.raw for one in description.classes} == {f"kind{i}": COLORS[i] for i in range(3)}
+
+
+def test_images_of_several_formats_and_masks_without_images(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"])
+    Image.open(tmp_path / "images/4.png").save(tmp_path / "images/4.jpg")
+    Image.open(tmp_path / "images/5.png").save(tmp_path / "images/5.TIF")
+    for name in "456":
+        (tmp_path / f"images/{name}.png").unlink()
+    description, text = described(tmp_path)
+    assert "1 mask(s) have no image, as masks/6.png" in text
+    (tmp_path / "masks/6.png").unlink()
+    assert {Path(scene.image).name for scene in scenes_of(description, tmp_path)} >= {"4.jpg", "5.TIF", "7.png"}
+
+
+def test_of_a_giant_mask_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MOST_PIXELS", 64_000)
+    save(tmp_path / "ortho_image.png", picture(RNG, 200, 900))
+    mask = np.repeat(np.arange(200, dtype=np.uint8)[:, None] // 50, 900, 1)
+    with rasterio.open(
+        tmp_path / "ortho_mask.tif", "w", driver="GTiff", count=1, height=200, width=900, dtype="uint8",
+        transform=Affine(2, 0, 0, 0, -2, 0),
+    ) as file:  # fmt: skip
+        file.write(mask[None])
+    counted = values.count_values(tmp_path, ["ortho_mask.tif"], 0)
+    assert counted.in_part and counted.pixels.total() == 16 * 4 * 900 and set(counted.pixels) == {0, 1, 2, 3}
+    assert "only some rows were looked at" in described(tmp_path)[1]
 
 
 def test_one_large_image_becomes_blocks(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from servers import PATIENT, noise, serving
 
 from satsynth.fetching.transfer import fetch
 from satsynth.work.errors import ResourceError
+from servers import PATIENT, noise, serving
 
 CONTENT = noise(300_000)
 
@@ -90,7 +90,8 @@ def test_errors_that_pass_are_waited_for(tmp_path: Path) -> None:
         ({"statuses": [404]}, {}, "answers 404"),
         ({"statuses": [500] * 3}, {}, "answers 500"),
         ({"break_after": 0}, {}, "0 of 300,000 bytes"),
-        ({}, {"size": 1000}, "larger than the 1,000 bytes"),
+        ({}, {"size": 1000}, "has 300,000 bytes; 1,000 are expected"),
+        ({}, {"size": 10**9}, "has 300,000 bytes; 1,000,000,000 are expected"),
     ],
 )
 def test_what_does_not_pass_ends_with_what_to_do(

@@ -87,6 +87,8 @@ def _general_notes(values: MaskValues) -> list[str]:
             f"{values.looked_at} of {values.total} masks were looked at; others may hold more values. The check of "
             "`kedro run --pipeline=ingestion` reads all of them and names what is missing here; --masks=0 looks at all."
         )
+    if values.in_part:
+        notes.append("Of masks as large as these only some rows were looked at; ingestion reads them whole.")
     if values.unreadable:
         notes.append(f"{len(values.unreadable)} mask(s) cannot be read; the first: {values.unreadable[0]}")
     return notes

@@ -105,7 +105,10 @@ def _leftovers(matching: Matching, template: Template) -> list[str]:
             f"{f'; {how}' if left else ''}. Once their masks are there, describe the folder again."
         )
     if matching.without_image:
-        notes.append(f"{len(matching.without_image)} mask(s) have no image, as {matching.without_image[0]}.")
+        notes.append(
+            f"{len(matching.without_image)} mask(s) have no image, as {matching.without_image[0]}. Ingestion may name "
+            "them; remove them, or go on with --params=ingestion.on_bad_scene=skip."
+        )
     if template.unlike:
         notes.append(
             f"{len(template.unlike)} pair(s) lie at another depth, as {template.unlike[0][0]}: they are left out."

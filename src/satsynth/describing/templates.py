@@ -128,7 +128,7 @@ def generalise(pairs: Sequence[tuple[str, str]], others: Sequence[str]) -> Templ
         used,
         left_out,
         remaining if len(remaining) > MAX_LEFT_OUT else [],
-        [pair for pair in pairs if pair not in set(used)],
+        [pair for pair in pairs if (pair[0].count("/"), pair[1].count("/")) != depth],
     )
 
 

@@ -12,14 +12,17 @@ import numpy as np
 from satsynth.scenes.decoded import unreadable
 from satsynth.scenes.labels import pack_colors
 from satsynth.scenes.pictures import open_picture
-from satsynth.scenes.rasters import TIFF, read_raw_mask
-from satsynth.scenes.tiffs import open_tiff
+from satsynth.scenes.rasters import TIFF, raster_info, read_raw_mask
+from satsynth.scenes.tiffs import Window, open_tiff
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 
 LOSSY = (".jpg", ".jpeg", ".webp")
 # More distinct values than this are no labels.
 MOST_LABELS = 64
+# Of a larger TIFF only so many pixels are looked at, in bands of rows.
+MOST_PIXELS = 1 << 26
+BANDS = 16
 
 
 @dataclass
@@ -34,6 +37,7 @@ class MaskValues:
         files: Masks in which each value occurs.
         unreadable: What is wrong with files that could not be read.
         lossy: Whether the files are of a lossy format.
+        in_part: Whether some are so large that only rows of them were looked at.
     """
 
     encoding: str
@@ -43,6 +47,7 @@ class MaskValues:
     files: Counter[int] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
     lossy: bool = False
+    in_part: bool = False
 
     def share(self, value: int) -> float:
         """Share of all pixels that hold a value."""
@@ -77,15 +82,14 @@ def count_values(folder: Path, masks: Sequence[str], limit: int) -> MaskValues:
     with Progress(len(chosen), "Looking at masks", "files") as progress:
         for mask in chosen:
             try:
-                codes = _codes(folder / mask, encoding)
+                pixels = _counted(folder / mask, encoding)
             except DataError as error:
                 found.unreadable.append(error.problem)
             else:
-                values, counts = np.unique(codes, return_counts=True)
-                for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-                    found.pixels[int(value)] += count
-                    found.files[int(value)] += 1
+                found.pixels.update(pixels)
+                found.files.update(pixels.keys())
                 found.looked_at += 1
+                found.in_part |= _is_giant(folder / mask)
             progress.update()
     if not found.looked_at:
         raise DataError(f"No mask can be read; the first: {found.unreadable[0]}", "Check these files.")
@@ -110,13 +114,32 @@ def encoding_of(path: Path) -> str:
 def has_few_values(path: Path) -> bool:
     """Return whether a file could be a mask, by the number of its distinct values."""
     try:
-        codes = _codes(path, encoding_of(path))
+        return len(_counted(path, encoding_of(path))) <= MOST_LABELS
     except DataError:
         return False
-    return len(np.unique(codes)) <= MOST_LABELS
 
 
-def _codes(path: Path, encoding: str) -> np.ndarray:
+def _is_giant(path: Path) -> bool:
+    size = raster_info(path)
+    return path.suffix.lower() in TIFF and size.height * size.width > MOST_PIXELS
+
+
+def _counted(path: Path, encoding: str) -> Counter[int]:
+    """Count the values of one mask; of a giant one, in rows that are spread over it."""
+    size = raster_info(path)
+    windows: list[Window | None] = [None]
+    if _is_giant(path):
+        rows = max(1, MOST_PIXELS // size.width // BANDS)
+        tops = np.linspace(0, size.height - rows, BANDS).astype(int)
+        windows = [(0, int(top), size.width, rows) for top in tops]
+    counted = Counter[int]()
+    for window in windows:
+        values, counts = np.unique(_codes(path, encoding, window), return_counts=True)
+        counted.update({int(value): int(count) for value, count in zip(values, counts, strict=True)})
+    return counted
+
+
+def _codes(path: Path, encoding: str, window: Window | None = None) -> np.ndarray:
     """Read ids, or colours as 0xRRGGBB; also of masks stored with loss, which ingestion refuses."""
     if path.suffix.lower() in LOSSY:
         with open_picture(path) as image:
@@ -125,5 +148,5 @@ def _codes(path: Path, encoding: str) -> np.ndarray:
             except (OSError, SyntaxError, ValueError) as error:
                 raise unreadable(path, error) from error
     else:
-        raw = read_raw_mask(path, encoding)
+        raw = read_raw_mask(path, encoding, window)
     return pack_colors(raw) if encoding == "color" else raw

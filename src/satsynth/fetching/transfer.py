@@ -95,17 +95,13 @@ def _attempt(archive: Archive, part: Path, settings: DownloadSettings, progress:
         with requests.get(archive.url, headers=headers, stream=True, timeout=settings.timeout) as response:
             if _refused(response, archive):
                 raise _InterruptedError(f"the server answers {response.status_code} {response.reason}")
+            _require_size(response, archive)
             if start and not _continues(response, start):
                 progress.update(-(start // MB))
                 start = 0
             with part.open("r+b" if start else "wb") as file:
                 file.seek(start)
                 for chunk in response.iter_content(CHUNK):
-                    if start + len(chunk) > archive.size:
-                        raise ResourceError(
-                            f"{archive.url} is larger than the {archive.size:,} bytes that are expected.",
-                            "The file at the source has changed: correct `download.archives` of the description.",
-                        )
                     file.write(chunk)
                     progress.update((start + len(chunk)) // MB - start // MB)
                     start += len(chunk)
@@ -130,6 +126,22 @@ def _refused(response: Any, archive: Archive) -> bool:
         f"{archive.url} cannot be fetched: the server answers {status} {response.reason}.",
         "The address may have changed: look at the data set's home page and correct `download.archives`.",
     )
+
+
+def _require_size(response: Any, archive: Archive) -> None:
+    """Refuse another file than the one that is expected, as soon as the server says how large it is.
+
+    Raises:
+        ResourceError: It has another size.
+    """
+    partial = response.headers.get("Content-Range", "").rsplit("/", 1)[-1]
+    given = partial if response.status_code == 206 else response.headers.get("Content-Length", "")
+    if given.isdigit() and int(given) != archive.size:
+        raise ResourceError(
+            f"{archive.url} has {int(given):,} bytes; {archive.size:,} are expected.",
+            "The file at the source has changed, or a page of a network login came in its place. Look at the address; "
+            "if the data set has a new version, correct `download.archives` of the description.",
+        )
 
 
 def _continues(response: Any, start: int) -> bool:
