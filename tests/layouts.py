@@ -59,6 +59,24 @@ LAYOUTS = {
         "{0}/images/{1}.png",
         "{0}/Semantic_masks/images/{1}_instance_color_RGB.png",
     ),
+    "words_above": Layout(
+        _scenes([""], [f"{i:03d}" for i in range(9)]),
+        "semantic_drone/original_images/{1}.jpg",
+        "semantic_drone/label_images_semantic/{1}.png",
+    ),
+    "numbered": Layout(
+        _scenes([""], [f"top_{i}_{j}" for i in (2, 3, 4) for j in (10, 11)]),
+        "2_Ortho_RGB/{1}_RGB.png",
+        "5_Labels_all/{1}_label.png",
+    ),
+    "split_twice": Layout(
+        _scenes(["train", "val", "test"], ["7301", "7302"]),
+        "{0}/{0}-org-img/{1}.jpg",
+        "{0}/{0}-label-img/{1}_lab.png",
+    ),
+    "unmarked_images": Layout(
+        _scenes(["train", "val", "test"], ["a", "b"]), "tiff/{0}/{1}.png", "tiff/{0}_labels/{1}.png"
+    ),
     "wordless": Layout(_scenes([""], [str(i) for i in range(9)]), "x/{1}.png", "y/{1}.png"),
 }
 

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import yaml
+from interruptions import kill_when
 from projects import Project
 
 from servers import made_zip, serving
@@ -39,6 +40,23 @@ def test_a_data_set_is_fetched_ingested_and_not_fetched_again(
     record = made_project.path / "data/02_intermediate/micro/made/download_record.json"
     assert json.loads(record.read_text())["archives"][0]["files"] == len(files)
     made_project.run("ingestion", "micro")
+
+
+def test_killed_and_typed_again_it_goes_on(made_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    raw, work = made_project.path / RAW, made_project.path / "data/.work/download"
+    files = {path.relative_to(raw).as_posix(): path.read_bytes() for path in raw.rglob("*.png")}
+    shutil.rmtree(raw)
+    with serving(made_zip(files), stall_after=100_000) as server:
+        _sources(made_project, [server.archive().model_dump()])
+        assert kill_when(
+            made_project.start("download", "micro"),
+            lambda: any(path.stat().st_size > 50_000 for path in work.glob("*/*.part")),
+        )
+        assert not raw.exists()
+        made_project.run("download", "micro")
+        assert server.asked[0] is None and int(str(server.asked[1]).removeprefix("bytes=")[:-1]) > 50_000
+    assert {path.relative_to(raw).as_posix(): path.read_bytes() for path in raw.rglob("*.png")} == files
 
 
 def test_without_a_network_it_says_what_to_do(made_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

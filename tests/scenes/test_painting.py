@@ -35,6 +35,16 @@ def test_colours_read_as_they_were() -> None:
     np.testing.assert_array_equal(LabelMap(describe()).indices(Painter(describe()).paint(mask)), mask)
 
 
+def test_labels_that_were_polygons_are_painted_as_class_indices() -> None:
+    classes = [{"name": name, "raw": f"is {name}", "color": "#102030"} for name in ("a", "b", "c")]
+    masks = {"encoding": "attribute", "reader": "vector", "attribute": "kind"}
+    painter = Painter(describe(classes=classes, ignore=["unsure"], masks=masks))
+    mask = blobs(np.random.default_rng(0), 20, 30)
+    np.testing.assert_array_equal(painter.paint(mask), mask)
+    assert [entry["raw"] for entry in painter.legend()["classes"]] == [0, 1, 2]
+    assert painter.legend()["ignore"] == [255]
+
+
 @pytest.mark.parametrize("raws", [[0, 255], ["#000000", "#010101"]])
 def test_without_an_ignored_value_a_free_one_is_taken_and_said(raws: list[int | str]) -> None:
     classes = [{"name": f"c{i}", "raw": raw, "color": "#102030"} for i, raw in enumerate(raws)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -12,60 +13,21 @@ from satsynth.describing.values import has_few_values
 
 RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 VECTORS = (".geojson", ".gpkg")
-MASK_WORDS = frozenset(
-    [
-        "mask",
-        "masks",
-        "label",
-        "labels",
-        "labeled",
-        "gt",
-        "gts",
-        "groundtruth",
-        "truth",
-        "ann",
-        "anns",
-        "annotation",
-        "annotations",
-        "annot",
-        "seg",
-        "segmentation",
-        "segmentationclass",
-        "semantic",
-        "target",
-        "targets",
-        "lbl",
-        "lbls",
-        "polygons",
-    ]
-)
-IMAGE_WORDS = frozenset(
-    [
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "rgb",
-        "sat",
-        "photo",
-        "photos",
-        "picture",
-        "pictures",
-        "ortho",
-        "orthos",
-        "source",
-        "src",
-        "input",
-        "inputs",
-        "jpegimages",
-        "raster",
-        "rasters",
-    ]
-)
+# fmt: off
+MASK_WORDS = frozenset([
+    "mask", "masks", "label", "labels", "labeled", "lab", "gt", "gts", "groundtruth", "truth", "ann", "anns",
+    "annotation", "annotations", "annot", "seg", "segmentation", "segmentationclass", "semantic", "target",
+    "targets", "lbl", "lbls", "polygons",
+])
+IMAGE_WORDS = frozenset([
+    "image", "images", "img", "imgs", "rgb", "sat", "photo", "photos", "picture", "pictures", "ortho", "orthos",
+    "source", "src", "input", "inputs", "jpegimages", "raster", "rasters", "org", "original",
+])
 # Words that tell formats and variants apart, not scenes.
-NOISE_WORDS = frozenset(
-    ["png", "jpg", "jpeg", "tif", "tiff", "dir", "folder", "files", "color", "colour", "instance", "id", "ids"]
-)
+NOISE_WORDS = frozenset([
+    "png", "jpg", "jpeg", "tif", "tiff", "dir", "folder", "files", "color", "colour", "instance", "id", "ids",
+])
+# fmt: on
 _ROLE_WORDS = MASK_WORDS | IMAGE_WORDS | NOISE_WORDS
 Key = tuple[str, ...]
 
@@ -97,7 +59,9 @@ def match_files(folder: Path) -> Matching:
         folder: Where to look, at any depth; hidden files are left alone.
     """
     paths = _files(folder)
-    masks = [path for path in paths if _tokens_of(path) & MASK_WORDS or path.suffix.lower() in VECTORS]
+    # Folders that all files share tell nothing apart.
+    shared = len(PurePosixPath(os.path.commonpath([path.parent for path in paths])).parts) if paths else 0
+    masks = [path for path in paths if _tokens_of(path, shared) & MASK_WORDS or path.suffix.lower() in VECTORS]
     notes = []
     if not masks or len(masks) == len(paths):
         masks = _masks_by_content(folder, paths)
@@ -127,8 +91,8 @@ def tokens(name: str) -> list[str]:
     return [word.lower() for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", name) if word]
 
 
-def _tokens_of(path: PurePosixPath) -> set[str]:
-    return {word for part in (*path.parent.parts, path.stem) for word in tokens(part)}
+def _tokens_of(path: PurePosixPath, shared: int) -> set[str]:
+    return {word for part in (*path.parent.parts[shared:], path.stem) for word in tokens(part)}
 
 
 def _masks_by_content(folder: Path, paths: Sequence[PurePosixPath]) -> list[PurePosixPath]:
