@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from servers import made_zip, noise
 
+from bad_server import made_zip, noise
 from satsynth.fetching.archives import unpack
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.work.errors import DataError

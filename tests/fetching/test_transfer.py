@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bad_server import PATIENT, noise, serving
 from satsynth.fetching.transfer import fetch
 from satsynth.work.errors import ResourceError
-from servers import PATIENT, noise, serving
 
 CONTENT = noise(300_000)
 

@@ -8,7 +8,7 @@ import yaml
 from interruptions import kill_when
 from projects import Project
 
-from servers import made_zip, serving
+from bad_server import made_zip, serving
 
 RAW = "data/01_raw/made"
 

@@ -18,11 +18,14 @@ RESULT_VERSION = 1
 LISTING = "files.json"
 
 
-def fetch_archive(archive: Archive, raw: Path, work: Path, settings: DownloadSettings, fresh: bool) -> dict[str, Any]:
+def fetch_archive(
+    archive: Archive, dataset: str, raw: Path, work: Path, settings: DownloadSettings, fresh: bool
+) -> dict[str, Any]:
     """Fetch and unpack one archive; nothing is done again while all of its files are there in their full size.
 
     Args:
         archive: What to fetch.
+        dataset: Name of the data set.
         raw: The raw folder.
         work: Folder of all work.
         settings: How patient to be, and what is allowed.
@@ -36,7 +39,8 @@ def fetch_archive(archive: Archive, raw: Path, work: Path, settings: DownloadSet
         DataError: It cannot be unpacked safely.
     """
     target = raw / archive.into
-    with work_folder(work, Step("download", RESULT_VERSION, {}, archive.model_dump(mode="json")), fresh) as folder:
+    used = {"name": f"{dataset} {archive.file}", **archive.model_dump(mode="json")}
+    with work_folder(work, Step("download", RESULT_VERSION, {}, used), fresh) as folder:
         if not (folder.finished and _all_there(folder, target)):
             local = folder.path / archive.file
             log.info("Fetching %s (%.1f GB)", archive.url, archive.size / 1e9)

@@ -38,7 +38,8 @@ def fetch_raw(description: DatasetDescription, download: DownloadSettings, run: 
     if source.steps:
         steps = "\n".join(f"  {number}. {step.strip()}" for number, step in enumerate(source.steps, 1))
         log.info("What you must do yourself, for %s:\n%s", raw, steps)
-    fetched = [fetch_archive(archive, raw, run.work, download, run.fresh) for archive in source.archives]
+    name = description.name
+    fetched = [fetch_archive(archive, name, raw, run.work, download, run.fresh) for archive in source.archives]
     if fetched:
         log.info(
             "%d files in %s. Next: kedro run --pipeline=augment --params=dataset=%s",
