@@ -19,6 +19,7 @@ from made_data import MadeData, describe, make_data, paint, picture, save
 from satsynth.scenes.checking import unusable_files
 from satsynth.scenes.finding import search_scenes
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
+from satsynth.scenes.rasters import read_image
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
 
@@ -227,20 +228,48 @@ def test_a_tiff_mask_compressed_with_loss_is_named(tmp_path: Path) -> None:
     assert found.file == "west/masks/a.tif" and "compressed as JPEG, with loss" in found.problem
 
 
+def test_a_damaged_tiff_does_not_spoil_the_reading_of_those_after_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    for name in ("whole", "damaged"):
+        save(tmp_path / f"{name}.tif", picture(rng, 600, 40))
+    whole = read_image(tmp_path / "whole.tif")
+    damaged = tmp_path / "damaged.tif"
+    damaged.write_bytes(damaged.read_bytes()[:40_000])
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"damaged\.tif cannot be read"):
+            read_image(damaged, (0, 500, 40, 100))
+        np.testing.assert_array_equal(read_image(tmp_path / "whole.tif", (3, 200, 20, 30)), whole[200:230, 3:23])
+
+
 def test_a_mask_of_noise_is_reported_in_a_few_words(made: MadeData) -> None:
     save(made.raw / "north" / "masks" / "b.png", picture(RNG, 64, 64))
     (found,) = bad_of(made)
     assert "more unknown values in" in found.problem and len(found.problem) < 600
 
 
-def test_an_unknown_value_far_down_a_large_mask_is_placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_tiff_is_looked_at_in_parts_that_give_one_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("satsynth.scenes.checking._PIXELS", 1)
-    made = make_data(tmp_path, {("north", "a"): (1100, 20), ("east", "a"): (20, 20), ("west", "a"): (20, 20)})
+    layout = {
+        **describe().layout.model_dump(),
+        "pattern": r"(?P<group>[^/]+)/images/(?P<name>[^/]+)\.(?:png|tif)",
+        "mask": "{group}/masks/{name}.png",
+    }
+    sizes = {("north", "a"): (1100, 20), ("east", "a"): (20, 20), ("west", "a"): (20, 20)}
+    made = make_data(tmp_path, sizes, layout=layout)
+    image = made.raw / "north" / "images" / "a.png"
+    save(image.with_suffix(".tif"), made.images["north/a"])
+    image.unlink()
+    assert bad_of(made) == []
     raw = paint(made.masks["north/a"])
     raw[600, 3] = raw[1099, 19] = (1, 2, 3)
     save(made.raw / "north" / "masks" / "a.png", raw)
     (found,) = bad_of(made)
     assert "colour #010203 in 2 pixel(s), first at x=3, y=600" in found.problem
+    image.with_suffix(".tif").write_bytes(image.with_suffix(".tif").read_bytes()[:40_000])
+    (found,) = bad_of(made)
+    assert found.file == "north/images/a.tif" and "cannot be read" in found.problem
 
 
 def test_a_long_table_is_cut_and_a_short_one_numbers_its_remedies() -> None:

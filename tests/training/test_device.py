@@ -32,3 +32,9 @@ def test_precision_of_networks(precision, expected):
 def test_device_in_words(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     assert describe_device(torch.device("cpu")) == "CPU, 7 threads"
+
+
+def test_as_many_threads_as_cores_are_granted_unless_a_number_is_given(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {2, 5, 7}, raising=False)
+    assert ComputeSettings().threads == 3
+    assert ComputeSettings(workers=2).threads == 2

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from satsynth.scenes.labels import Unknown
 from satsynth.scenes.problems import BadFile, refuse
-from satsynth.scenes.rasters import RasterInfo, raster_info
+from satsynth.scenes.rasters import TIFF, raster_info
 from satsynth.scenes.scene import Scene, SceneReader
 from satsynth.scenes.tiffs import Window
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 
 _PIXELS = 1 << 23
+Files = tuple[str, str]
 
 
 def check_scenes(scenes: Sequence[Scene], reader: SceneReader, workers: int) -> None:
@@ -31,57 +34,74 @@ def unusable_files(scenes: Sequence[Scene], reader: SceneReader, workers: int) -
     Args:
         scenes: The scenes.
         reader: Reads their files.
-        workers: Threads.
+        workers: Threads; several of them share a raster that is read by window.
     """
-    by_files: dict[tuple[str, str], list[Scene]] = {}
+    by_files: dict[Files, list[Scene]] = {}
     for scene in scenes:
         by_files.setdefault((scene.image, scene.mask), []).append(scene)
-    bad: list[BadFile] = []
-    with Progress(len(by_files), "Checking images and masks", "files") as progress, ThreadPoolExecutor(workers) as pool:
-
-        def examine(parts: list[Scene]) -> list[BadFile]:
-            return [
-                BadFile(found.file, found.problem, found.remedy, scene.scene_id)
-                for found in _examined(parts[0], reader)
-                for scene in parts
-            ]
-
-        for found in pool.map(examine, by_files.values()):
-            bad += found
+    jobs = [(files, window) for files in by_files for window in _windows(reader.raw / files[0])]
+    looks = {files: _Look() for files in by_files}
+    with Progress(len(jobs), "Checking images and masks", "parts") as progress, ThreadPoolExecutor(workers) as pool:
+        for (files, _), look in zip(jobs, pool.map(lambda job: _look(job[0], job[1], reader), jobs), strict=True):
+            looks[files].add(look)
             progress.update()
-    return bad
+    return [
+        BadFile(found.file, found.problem, found.remedy, scene.scene_id)
+        for files, look in looks.items()
+        for found in look.verdict(files, reader)
+        for scene in by_files[files]
+    ]
 
 
-def _examined(scene: Scene, reader: SceneReader) -> list[BadFile]:
-    """Read an image and its mask whole, a band of rows at a time."""
-    try:
-        info = raster_info(reader.raw / scene.image)
-        for window in _bands(info):
-            reader.image(scene.image, window)
-    except DataError as error:
-        return [BadFile.of(error, scene.image, reader.raw)]
-    unknown: dict[int, Unknown] = {}
-    try:
-        for window in _bands(info):
-            found = reader.labels.unknown_codes(reader.raw_mask(scene.mask, info, window), window[1])
-            unknown |= {code: unknown[code] + more if code in unknown else more for code, more in found.items()}
-    except DataError as error:
-        return [BadFile.of(error, scene.mask, reader.raw)]
-    turned = reader.labels.reversed_words(unknown)
-    if turned:
-        remedy = (
-            "Write these masks again with the channels in the order R, G, B, or, if the description is wrong, "
-            "reverse its `raw` colours."
-        )
-        return [BadFile(scene.mask, turned, remedy)]
-    if unknown:
+@dataclass
+class _Look:
+    """What was seen in a part of an image and its mask, or in all of both."""
+
+    bad: BadFile | None = None
+    unknown: dict[int, Unknown] = field(default_factory=dict)
+
+    def add(self, later: _Look) -> None:
+        """Add what was seen further down."""
+        self.bad = self.bad or later.bad
+        for code, found in later.unknown.items():
+            self.unknown[code] = self.unknown[code] + found if code in self.unknown else found
+
+    def verdict(self, files: Files, reader: SceneReader) -> list[BadFile]:
+        """Return what is wrong with the files in words."""
+        if self.bad or not self.unknown:
+            return [self.bad] if self.bad else []
+        turned = reader.labels.reversed_words(self.unknown)
+        if turned:
+            remedy = (
+                "Write these masks again with the channels in the order R, G, B, or, if the description is wrong, "
+                "reverse its `raw` colours."
+            )
+            return [BadFile(files[1], turned, remedy)]
         remedy = "Correct the mask, or add the value to `classes` or `ignore` in the description."
-        return [BadFile(scene.mask, f"holds an unknown value: {reader.labels.in_words(unknown)}", remedy)]
-    return []
+        return [BadFile(files[1], f"holds an unknown value: {reader.labels.in_words(self.unknown)}", remedy)]
 
 
-def _bands(info: RasterInfo) -> Iterator[Window]:
-    """Yield windows over the whole width, high enough that a tiled file decodes few of its blocks twice."""
+def _look(files: Files, window: Window | None, reader: SceneReader) -> _Look:
+    image, mask = files
+    try:
+        reader.image(image, window)
+        reader.valid(image, window)
+    except DataError as error:
+        return _Look(BadFile.of(error, image, reader.raw))
+    try:
+        raw = reader.raw_mask(mask, raster_info(reader.raw / image), window)
+    except DataError as error:
+        return _Look(BadFile.of(error, mask, reader.raw))
+    return _Look(unknown=reader.labels.unknown_codes(raw, window[1] if window else 0))
+
+
+def _windows(image: Path) -> list[Window | None]:
+    """Return the parts of an image that are looked at one by one: itself, or bands of rows of a large TIFF.
+
+    Bands are high enough that few blocks of a tiled file are decoded twice.
+    """
+    if image.suffix.lower() not in TIFF:
+        return [None]
+    info = raster_info(image)
     rows = max(512, _PIXELS // info.width // 512 * 512)
-    for top in range(0, info.height, rows):
-        yield 0, top, info.width, min(rows, info.height - top)
+    return [(0, top, info.width, min(rows, info.height - top)) for top in range(0, info.height, rows)]

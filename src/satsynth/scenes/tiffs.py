@@ -6,6 +6,8 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,10 @@ class _Handles(threading.local):
         self._kept.move_to_end(key)
         return self._kept[key]
 
+    def close(self) -> None:
+        while self._kept:
+            self._kept.popitem()[1].close()
+
 
 _handles = _Handles()
 
@@ -52,6 +58,23 @@ def open_tiff(path: Path) -> Any:
     return _handles.get(path)
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """Yield the open file and turn errors of GDAL into ours.
+
+    GDAL remembers an error until a file is opened, and rasterio would raise it at the next look at any other file: so
+    after one all files are closed.
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    try:
+        yield open_tiff(path)
+    except (RasterioError, CPLE_BaseError) as error:
+        _handles.close()
+        raise unreadable(path, error.args[0] if error.args else error) from error
+
+
 def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray:
     """Read the bands that are shown as red, green and blue.
 
@@ -61,14 +84,13 @@ def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np
     Raises:
         DataError: The file cannot be read, or does not say which bands these are.
     """
-    source = open_tiff(path)
-    bands = image_bands(path, form)
-    pixels = _read(source, path, bands, window)
-    if len(bands) == 1 and _palette(source):
-        return _palette_colors(source)[pixels[0]]
-    return (
-        np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if len(bands) == 3 else np.repeat(pixels[0][..., None], 3, 2)
-    )
+    with _reading(path) as source:
+        bands = _image_bands(source, path, form)
+        pixels = source.read(bands, window=_window(window))
+        if len(bands) == 1 and _palette(source):
+            return _palette_colors(source)[pixels[0]]
+    colors = pixels if len(bands) == 3 else pixels.repeat(3, axis=0)
+    return np.ascontiguousarray(np.moveaxis(colors, 0, -1))
 
 
 def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray | None:
@@ -76,60 +98,33 @@ def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarr
 
     Returns:
         ``(height, width)`` bool, or None where the file knows nothing but data.
-    """
-    from rasterio.enums import MaskFlags
-    from rasterio.errors import RasterioIOError
-
-    source = open_tiff(path)
-    bands = list(image_bands(path, form))
-    real = np.dtype(source.dtypes[bands[0] - 1]).kind == "f"
-    valid = None
-    if not all(MaskFlags.all_valid in source.mask_flag_enums[band - 1] for band in bands):
-        try:
-            valid = source.read_masks(bands, window=_window(window)).any(axis=0)
-        except RasterioIOError as error:
-            raise unreadable(path, error) from error
-    if real:
-        finite = np.isfinite(_read(source, path, bands, window)).all(axis=0)
-        valid = finite if valid is None else valid & finite
-    return valid
-
-
-def image_bands(path: Path, form: ImageFormat) -> tuple[int, ...]:
-    """Return the numbers of the bands that are red, green and blue, or of the one that is grey.
 
     Raises:
-        DataError: The description names a band that is not there, or nobody says which bands to take.
+        DataError: The file cannot be read, or does not say which bands are shown.
     """
-    from rasterio.enums import ColorInterp
+    from rasterio.enums import MaskFlags
 
-    source = open_tiff(path)
-    if form.bands is not None:
-        if max(form.bands) > source.count:
-            raise DataError(
-                f"{path} has {source.count} band(s); `images.bands` asks for band {max(form.bands)}.",
-                "Correct `images.bands` in the description.",
-            )
-        return form.bands
-    meaning = list(source.colorinterp)
-    named = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-    if all(color in meaning for color in named):
-        return tuple(meaning.index(color) + 1 for color in named)
-    colors = tuple(band for band, color in enumerate(meaning, 1) if color != ColorInterp.alpha)
-    if len(colors) not in (1, 3):
-        raise DataError(
-            f"{path} has {source.count} bands and does not say which are red, green and blue.",
-            "Say it in the description, as in `images: {bands: [1, 2, 3]}`.",
-        )
-    return colors
+    with _reading(path) as source:
+        bands = _image_bands(source, path, form)
+        valid = None
+        if not all(MaskFlags.all_valid in source.mask_flag_enums[band - 1] for band in bands):
+            valid = source.read_masks(bands, window=_window(window)).any(axis=0)
+        if np.dtype(source.dtypes[bands[0] - 1]).kind == "f":
+            finite = np.isfinite(source.read(bands, window=_window(window))).all(axis=0)
+            valid = finite if valid is None else valid & finite
+        return valid
 
 
 def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
-    """Return the intensities below and above which 2 % of an image's values lie, from a coarse look at it."""
-    source = open_tiff(path)
-    bands = list(image_bands(path, form))
-    shape = (len(bands), min(source.height, 512), min(source.width, 512))
-    values = source.read(bands, out_shape=shape, masked=True).compressed()
+    """Return the intensities below and above which 2 % of an image's values lie, from a coarse look at it.
+
+    Raises:
+        DataError: The file cannot be read, or does not say which bands are shown.
+    """
+    with _reading(path) as source:
+        bands = _image_bands(source, path, form)
+        shape = (len(bands), min(source.height, 512), min(source.width, 512))
+        values = source.read(bands, out_shape=shape, masked=True).compressed()
     values = values[np.isfinite(values)]
     return tuple(np.percentile(values, (2, 98)).tolist()) if values.size else (0.0, 1.0)
 
@@ -143,17 +138,41 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
     Raises:
         DataError: The file cannot be read, holds too few bands, or was compressed with loss.
     """
-    source = open_tiff(path)
-    compression = source.compression.name.upper() if source.compression else ""
-    if compression in _LOSSY:
-        raise lossy(path, compression)
-    if encoding == "index":
-        return _read(source, path, (1,), window)[0]
-    if source.count < 3 and _palette(source):
-        return _palette_colors(source)[_read(source, path, (1,), window)[0]]
-    if source.count < 3:
-        raise DataError(f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`.")
-    return np.ascontiguousarray(np.moveaxis(_read(source, path, (1, 2, 3), window), 0, -1))
+    with _reading(path) as source:
+        compression = source.compression.name.upper() if source.compression else ""
+        if compression in _LOSSY:
+            raise lossy(path, compression)
+        if encoding == "index":
+            return np.asarray(source.read(1, window=_window(window)))
+        if source.count < 3 and _palette(source):
+            return _palette_colors(source)[source.read(1, window=_window(window))]
+        if source.count < 3:
+            raise DataError(f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`.")
+        return np.ascontiguousarray(np.moveaxis(source.read([1, 2, 3], window=_window(window)), 0, -1))
+
+
+def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
+    """Return the numbers of the bands that are red, green and blue, or of the one that is grey."""
+    from rasterio.enums import ColorInterp
+
+    if form.bands is not None:
+        if max(form.bands) > source.count:
+            raise DataError(
+                f"{path} has {source.count} band(s); `images.bands` asks for band {max(form.bands)}.",
+                "Correct `images.bands` in the description.",
+            )
+        return list(form.bands)
+    meaning = list(source.colorinterp)
+    named = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+    if all(color in meaning for color in named):
+        return [meaning.index(color) + 1 for color in named]
+    colors = [band for band, color in enumerate(meaning, 1) if color != ColorInterp.alpha]
+    if len(colors) not in (1, 3):
+        raise DataError(
+            f"{path} has {source.count} bands and does not say which are red, green and blue.",
+            "Say it in the description, as in `images: {bands: [1, 2, 3]}`.",
+        )
+    return colors
 
 
 def _open(path: Path) -> Any:
@@ -171,15 +190,6 @@ def _open(path: Path) -> Any:
     rows, columns = source.block_shapes[0]
     check_size(path, source.height, source.width, rows * columns)
     return source
-
-
-def _read(source: Any, path: Path, bands: tuple[int, ...] | list[int], window: Window | None) -> np.ndarray:
-    from rasterio.errors import RasterioIOError
-
-    try:
-        return source.read(list(bands), window=_window(window))
-    except RasterioIOError as error:
-        raise unreadable(path, error) from error
 
 
 def _window(window: Window | None) -> Any:

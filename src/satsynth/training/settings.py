@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import Field
@@ -18,10 +19,24 @@ class ComputeSettings(Frozen):
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Arithmetic of the networks; `bf16` by autocast. Changes results."
     )
-    workers: int = Field(default=2, description="Threads that read and write files.", ge=1)
+    workers: int | None = Field(
+        default=None, description="Threads that read and write files; null: one for each core.", ge=1
+    )
     loader_workers: int = Field(
         default=0, description="Processes that prepare training batches; 0 prepares them in the training process.", ge=0
     )
     checkpoint_seconds: float = Field(
         default=30, description="Seconds between checkpoints, which is what a kill loses at most.", gt=0, le=60
     )
+
+    @property
+    def threads(self) -> int:
+        """Number of threads that read and write files."""
+        return self.workers or cores()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use: a scheduler may grant fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -43,7 +43,7 @@ def find_and_check(
         _refuse(bad, description, run)
 
     def check() -> tuple[pd.DataFrame, dict[str, list[list[str]]]]:
-        found = unusable_files(scenes, SceneReader(description, raw, compute.workers), compute.workers)
+        found = unusable_files(scenes, SceneReader(description, raw, compute.threads), compute.threads)
         if not skip:
             _refuse(found, description, run)
         out = {file.scene for file in found}

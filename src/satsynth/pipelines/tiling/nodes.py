@@ -39,7 +39,7 @@ def cut_tiles(
         The store `tiles`.
     """
     check_keep(tiling, description.class_names)
-    reader = SceneReader(description, raw_folder(description, run.raw, run.folder), compute.workers)
+    reader = SceneReader(description, raw_folder(description, run.raw, run.folder), compute.threads)
     used = {"name", "classes", "ignore", "images", "masks", "scale"}
     settings = {
         "tiling": tiling.model_dump(mode="json"),
@@ -47,7 +47,7 @@ def cut_tiles(
     }
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
     folder = remembered(
-        run, step, lambda work: cut_scenes(work, list(scenes_from_frame(scenes)), reader, tiling, compute.workers)
+        run, step, lambda work: cut_scenes(work, list(scenes_from_frame(scenes)), reader, tiling, compute.threads)
     )
     tiles = PairStore(folder.result)
     log.info(
