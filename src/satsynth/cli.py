@@ -6,6 +6,7 @@ import copy
 import errno
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -17,7 +18,18 @@ from satsynth import tracking
 from satsynth.commands import project_commands
 from satsynth.work.errors import SatSynthError
 
+_INTERRUPTED = 130
 _AGAIN = "Everything finished so far is kept: type the same command again (without fresh=true) to go on."
+
+
+class Stopped(click.ClickException):
+    """An interruption by the user, which is no error."""
+
+    exit_code = _INTERRUPTED
+
+    def show(self, file: Any = None) -> None:
+        """Say what happened, below the mark that a terminal leaves for Ctrl-C."""
+        click.echo(f"\n{self.message}", err=True)
 
 
 @click.group(context_settings=CONTEXT_SETTINGS, name="satsynth")
@@ -55,8 +67,9 @@ def _run(**arguments: Any) -> Any:
         try:
             return _kedro_run_callback(**arguments)
         except KeyboardInterrupt:
-            tracking.abort()
-            raise click.ClickException(f"Stopped. {_AGAIN}") from None
+            with suppress(KeyboardInterrupt):
+                tracking.abort()
+            raise Stopped(f"Stopped. {_AGAIN}") from None
         except Exception as error:
             message = readable(error)
             if message is None:

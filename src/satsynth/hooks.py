@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,18 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from kedro.pipeline.node import Node
 
 from satsynth import tracking
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.diffusion.settings import SamplingSettings
+from satsynth.pairs.store import PairStore
 from satsynth.pipelines.parameters import did_you_mean, problems_of
+from satsynth.pipelines.steps import RunSettings
+from satsynth.scenes.description import DatasetDescription
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.finished import Finished
+from satsynth.work.runs import RunLock
 
 log = logging.getLogger(__name__)
 _FILES = "parameters_dataset_"
@@ -26,6 +32,9 @@ _FILES = "parameters_dataset_"
 
 class ProjectHooks:
     """Makes the project's folder known to the configuration and refuses what Kedro would let through."""
+
+    def __init__(self) -> None:
+        self._lock: RunLock | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -66,13 +75,41 @@ class ProjectHooks:
             )
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Refuse a GPU that is not there before any work is done."""
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Announce the run, and refuse a GPU that is not there before any work is done."""
+        described = DatasetDescription.model_validate(catalog.load("parameters")["description"])
+        log.info(
+            "%s on %s (%s, %d classes), environment %s: %s",
+            _pipelines(run_params),
+            described.name,
+            described.title,
+            len(described.classes),
+            run_params.get("env") or "base",
+            f"{len(pipeline.nodes)} step" + ("s" if len(pipeline.nodes) > 1 else ""),
+        )
+        if self._lock is None:
+            self._lock = RunLock(RunSettings.model_validate(catalog.load("params:run")).work)
+        self._lock.acquire()
         compute = ComputeSettings.model_validate(catalog.load("parameters")["compute"])
         if compute.device == "cuda" and any("gpu" in node.tags for node in pipeline.nodes):
             from satsynth.training.device import choose_device
 
             choose_device(compute)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Take the announcement back."""
+        self._release()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Take the announcement back."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 class TrackingHooks:
@@ -81,6 +118,9 @@ class TrackingHooks:
     def __init__(self) -> None:
         self._project = Path()
         self._tracker: tracking.Tracker | None = None
+        self._parameters: dict[str, Any] = {}
+        self._environment = ""
+        self._where = ""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -94,32 +134,53 @@ class TrackingHooks:
         settings = parameters["tracking"]
         if not settings["enabled"]:
             return
-        import os
-
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self._project / 'mlflow.db').resolve()}"
-        self._tracker = tracking.Tracker(uri, settings["experiment"], (self._project / "mlartifacts").resolve())
+        local = f"sqlite:///{(self._project / 'mlflow.db').resolve()}"
+        self._tracker = tracking.Tracker(
+            os.environ.get("MLFLOW_TRACKING_URI") or local,
+            settings["experiment"],
+            (self._project / "mlartifacts").resolve(),
+            local,
+        )
         tracking.use(self._tracker)
         shown = {
             key: _plain(value)
             for key, value in parameters.items()
             if key not in ("datasets", "project", "run", "tracking")
         }
-        pipelines = ", ".join(run_params.get("pipeline_names") or ["augment"])
+        pipelines = _pipelines(run_params)
         tags = {
             "pipelines": pipelines,
             "environment": str(run_params.get("env") or "base"),
             "dataset": parameters["dataset"],
         }
         name = f"{pipelines} {parameters['dataset']} {datetime.now():%Y-%m-%d %H:%M}"
-        self._tracker.start(name, tracking.flat(shown), {**tags, **tracking.git_tags(self._project)})
+        project = self._project
+        self._tracker.start(
+            name,
+            tracking.flat(shown),
+            tags,
+            lambda: {**tracking.machine_tags(), **tracking.git_tags(project)},
+        )
+        self._parameters = parameters
+        self._environment = tags["environment"]
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
-        """Log digests as tags and figures as artifacts."""
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Log pair stores that a node reads as inputs of the run."""
+        if self._tracker is not None and isinstance(data, PairStore):
+            self._tracker.inputs(**{dataset_name: data})
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Log digests as tags, pair stores as inputs, the generator as a model and figures as artifacts."""
         if self._tracker is None:
             return
         if isinstance(data, Finished):
             self._tracker.tag(f"digest.{dataset_name}", data.digest)
+        if isinstance(data, PairStore):
+            self._tracker.inputs(**{dataset_name: data})
+        elif isinstance(data, SavedGenerator):
+            self._tracker.model(self._as_model(data))
         elif dataset_name.endswith(("_plot", "_curve")):
             self._tracker.figure(data, f"figures/{dataset_name}.html")
         elif dataset_name in ("fidelity", "alignment", "memorisation"):
@@ -137,19 +198,30 @@ class TrackingHooks:
                 from satsynth.analysis.statistics import arm_title
 
                 for row in catalog.load("segmentation_summary").to_dict("records"):
-                    name = f"miou.{arm_title(row)}".replace("%", " percent")
-                    self._tracker.metrics("", round(row["ratio"] * 100), {name: row["miou"]})
+                    self._tracker.metrics("", round(row["ratio"] * 100), {f"miou.{arm_title(row)}": row["miou"]})
         self._close("FINISHED")
         self._summary(outputs, catalog)
 
     @hook_impl
-    def on_pipeline_error(self, error: Exception) -> None:
+    def on_pipeline_error(self) -> None:
         """End the parent run as failed."""
         self._close("FAILED")
+
+    def _as_model(self, generator: SavedGenerator) -> tracking.ModelToLog:
+        """Return a generator as a model, named by data set, and by environment where it is not the default."""
+        where = "" if self._environment in ("base", "local") else f"-{self._environment}"
+        return tracking.ModelToLog(
+            f"{self._parameters['tracking']['experiment']}{where}-generator",
+            "diffusion",
+            generator,
+            SamplingSettings.model_validate(self._parameters["sampling"]),
+            ComputeSettings.model_validate(self._parameters["compute"]).precision,
+        )
 
     def _close(self, status: str) -> None:
         if self._tracker is not None:
             self._tracker.close(status)
+            self._where = self._tracker.where
             tracking.use(None)
             self._tracker = None
 
@@ -180,11 +252,17 @@ class TrackingHooks:
         for name in shown:
             click.echo(f"{name.replace('_', ' '):<24} {_path_of(catalog, name)}")
         if shown:
-            click.echo("\nLook at the lineage with `make viz` and compare runs with `make ui`.")
+            local = self._where.startswith("sqlite:") or not self._where
+            compare = "compare runs with `make ui`" if local else f"compare runs at {self._where}"
+            click.echo(f"\nLook at the lineage with `make viz` and {compare}.")
 
 
 def _path_of(catalog: Any, name: str) -> Path:
     return Path(catalog.get(name)._get_load_path())
+
+
+def _pipelines(run_params: dict[str, Any]) -> str:
+    return ", ".join(run_params.get("pipeline_names") or ["augment"])
 
 
 def _plain(value: Any) -> Any:

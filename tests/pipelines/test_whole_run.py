@@ -72,9 +72,15 @@ def test_runs_are_tracked_with_children(smoke: tuple[Project, str]) -> None:
         parents = database.execute("select count(*) from tags where key = 'mlflow.parentRunId'").fetchone()[0]
         keys = {row[0] for row in database.execute("select distinct key from metrics")}
         digest = database.execute("select value from tags where key = 'digest.tiles'").fetchone()[0]
+        seen = {row[0] for row in database.execute("select distinct name from datasets")}
+        models = [row[0] for row in database.execute("select name from model_versions")]
+        ratios = {row[0] for row in database.execute("select value from metrics where key = 'ratio'")}
     assert len(statuses) == 1 + parents and parents <= 4
     assert set(statuses) == {"FINISHED"}
-    assert {"loss", "images_per_second", "val_miou", "test_miou"} <= keys
+    assert {"loss", "gradient_norm", "learning_rate", "images_per_second", "val_miou", "test_miou"} <= keys
+    assert {"train_image_error.sigma_0.4", "val_label_error.sigma_6.0"} <= keys
+    assert seen == {"tiles", "synthetic_pairs"} and ratios == {0.0, 0.25}
+    assert models == ["satsynth-bluemarble-smoke-generator"]
     assert digest == PairStore(newest(project.path, "tiles")).digest
 
 

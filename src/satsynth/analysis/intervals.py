@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 PerClass = Callable[[np.ndarray], np.ndarray]
 
@@ -108,6 +107,9 @@ def _one_way(difference: float, values: np.ndarray, confidence: float, over_seed
 def _around(
     difference: float, variance: float, degrees: float, seed_error: float, scene_error: float, confidence: float
 ) -> Interval:
+    # Takes a second to import, which no run should wait for before its first line.
+    from scipy import stats
+
     half = float(stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance))
     return Interval(
         difference, difference - half, difference + half, float(seed_error), float(scene_error), float(degrees)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from satsynth.commands.describe import describe
+from satsynth.commands.storage import prune, storage
 from satsynth.work.errors import SatSynthError
 
 
@@ -31,3 +32,5 @@ def project_commands() -> None:
 
 
 project_commands.add_command(describe)
+project_commands.add_command(storage)
+project_commands.add_command(prune)

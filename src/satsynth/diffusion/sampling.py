@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def pair_total(real: int, settings: SamplingSettings) -> int:
 @torch.inference_mode()
 def draw(
     generator: Generator,
-    numbers: range,
+    numbers: Sequence[int],
     side: int,
     settings: SamplingSettings,
     device: torch.device,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from satsynth.scenes.description import IGNORE_INDEX
 
@@ -48,5 +47,7 @@ def without_small_regions(mask: np.ndarray, smallest: int) -> np.ndarray:
     known = ~small & (mask != IGNORE_INDEX)
     if not small.any() or not known.any():
         return mask
+    from scipy import ndimage
+
     rows, columns = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
     return np.where(small, mask[rows, columns], mask)

@@ -88,6 +88,9 @@ def segmentation_run(
     params = tracking.flat(
         {**step.settings, **cell.facts, "model": settings.networks[cell.network].model_dump(mode="json")}
     )
+    seen = tracking.data_inputs(tiles=tiles, synthetic_pairs=synthetic if len(rows) else None)
+    # Beside the parameter, which is text: a number is what charts draw along an axis.
+    ratio = {"ratio": cell.arm.ratio}
     trained = False
 
     def train(folder: WorkFolder) -> None:
@@ -97,7 +100,8 @@ def segmentation_run(
         drawn = decoded(synthetic, "synthetic", run.work).take(rows) if synthetic is not None and len(rows) else None
         val, test = (HeldOut(decoded(tiles, split, run.work), scenes_of(tiles, [split])) for split in ("val", "test"))
         counted = {**cell.facts, "real_pairs": len(real), "synthetic_pairs": len(rows)}
-        with tracking.current().child(cell.title, params, folder) as child:
+        with tracking.current().child(cell.title, params, folder, seen) as child:
+            child.metrics(0, ratio)
             train_network(
                 folder,
                 settings.networks[cell.network],
@@ -120,7 +124,8 @@ def segmentation_run(
     row = {**run_row(folder), **cell.facts}
     if not trained:
         names = ("miou", "mf1", "accuracy", "boundary_f1")
-        tracking.current().reused(cell.title, params, folder, {f"test_{name}": row[name] for name in names})
+        told = {f"test_{name}": row[name] for name in names} | ratio
+        tracking.current().reused(cell.title, params, folder, told, seen)
     return folder, row
 
 

@@ -21,6 +21,8 @@ from satsynth.work.files import MANIFEST, canonical_json, digest_of, disk_errors
 
 log = logging.getLogger(__name__)
 _PROCESS_START = time.time()
+# Who merely asks whether a lock is held holds it for a moment.
+PATIENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class WorkFolder:
     def forget_helpers(self) -> None:
         """Remove all but the result: checkpoints are of no use once it is there."""
         for entry in self.path.iterdir():
-            if entry != self.result and entry.name not in ("step.json", "run.json"):
+            # A half-written file is its writer's own, which may be another thread.
+            if entry != self.result and entry.name not in ("step.json", "run.json") and entry.suffix != ".tmp":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
@@ -119,7 +122,7 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
     try:
         with disk_errors(folder.path):
             folder.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PATIENCE, poll_interval=0.02)
     except Timeout:
         who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
         raise ResourceError(

@@ -11,6 +11,12 @@ from types import TracebackType
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
+_FIRST_SECONDS = 5.0
+
+
+def on_terminal() -> bool:
+    """Return whether a person looks at a terminal; a build server may have one that nobody looks at."""
+    return sys.stderr.isatty() and os.environ.get("CI", "").lower() in ("", "0", "false")
 
 
 class Progress:
@@ -28,11 +34,11 @@ class Progress:
         """Start the clock."""
         self.total, self.title, self.unit, self.done = total, title, unit, done
         self._first, self._start, self._every = done, time.monotonic(), every
-        self._said = self._start
-        terminal = sys.stderr.isatty() and not os.environ.get("CI")
+        # The first line comes early: it is the first to say how long this will take.
+        self._said = self._start - max(0.0, every - _FIRST_SECONDS)
         self._bar = (
             tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True, leave=False)
-            if terminal
+            if on_terminal()
             else None
         )
 

@@ -37,16 +37,19 @@ def train_joint_diffusion(
     from satsynth.training.device import choose_device, describe_device
 
     settings = {**diffusion.model_dump(mode="json"), "precision": compute.precision}
-    params = tracking.flat(settings)
+    params, seen = tracking.flat(settings), tracking.data_inputs(tiles=tiles)
 
     def train(folder: WorkFolder) -> None:
         log.info(
-            "Diffusion: %d images, %d real pairs, on %s",
+            "Diffusion: trained on %d images of %d real pairs (%d x %d, %d classes), on %s",
             diffusion.images,
             tiles.count("train"),
+            tiles.tile_size,
+            tiles.tile_size,
+            len(tiles.class_names),
             describe_device(choose_device(compute)),
         )
-        with tracking.current().child("diffusion", params, folder) as child:
+        with tracking.current().child("diffusion", params, folder, seen) as child:
             pairs, val = (decoded(tiles, split, run.work) for split in ("train", "val"))
 
             def show(step: int, images: np.ndarray, masks: np.ndarray) -> None:
@@ -65,5 +68,5 @@ def train_joint_diffusion(
     folder = remembered(run, step, note)
     if not done_before:
         log.info("Diffusion: reused, trained before with the same settings on the same tiles")
-        tracking.current().reused("diffusion", params, folder, {})
+        tracking.current().reused("diffusion", params, folder, {}, seen)
     return SavedGenerator(folder.result)

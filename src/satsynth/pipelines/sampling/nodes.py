@@ -9,7 +9,7 @@ from satsynth.diffusion.settings import SamplingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings, digests, remembered, require_parent, require_unseen
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import Step
+from satsynth.work.folder import Step, WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ def draw_pairs(
         AncestryError: The generator was trained on other tiles, or on a scene of val or test.
     """
     from satsynth.diffusion.sampling import RESULT_VERSION, pair_total, sample_pairs
+    from satsynth.training.device import choose_device, describe_device
 
     require_unseen(generator, tiles)
     require_parent(generator, "generator", tiles, "tiles", "kedro run --pipeline=diffusion")
@@ -44,6 +45,11 @@ def draw_pairs(
         "precision": compute.precision,
     }
     step = Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=generator), settings)
-    log.info("Sampling: %d pairs in %d steps", total, sampling.steps)
+    if not run.fresh and WorkFolder(run.work, step).finished:
+        log.info("Sampling: reused, %d pairs were drawn before with the same settings from the same generator", total)
+    else:
+        log.info(
+            "Sampling: %d pairs in %d steps, on %s", total, sampling.steps, describe_device(choose_device(compute))
+        )
     folder = remembered(run, step, lambda work: sample_pairs(work, generator, total, sampling, compute))
     return PairStore(folder.result)

@@ -82,6 +82,7 @@ def _show_plan(
         log.info("Segmentation: all were done before")
         return
     from satsynth.segmentation.training import seconds_an_image
+    from satsynth.training.device import choose_device, describe_device
 
     images: dict[str, int] = {}
     for cell in missing:
@@ -93,7 +94,8 @@ def _show_plan(
         for name in images
     }
     minutes = sum(rates[name] * number for name, number in images.items()) / 60
-    log.info("Segmentation: %d of them are new, about %.1f minutes", len(missing), minutes)
+    device = describe_device(choose_device(compute))
+    log.info("Segmentation: %d of them are new, about %.1f minutes on %s", len(missing), minutes, device)
 
 
 def summarise_runs(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,106 @@
+"""`kedro satsynth storage` and `kedro satsynth prune`: what is kept on disk, and freeing what nobody needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+
+from satsynth.commands.kept import decoded_pictures, leftovers, versions, works
+from satsynth.commands.pruning import remove, unneeded
+from satsynth.commands.usage import Usage, size, usage
+from satsynth.work.files import disk_errors
+from satsynth.work.runs import alone, at_work
+
+_HEAD = ("", "kept", "by names", "on disk", "only here")
+
+
+@click.command()
+@click.pass_obj
+def storage(metadata: Any) -> None:
+    """Show what is kept on disk.
+
+    Versions and work folders share files by hard links: `by names` counts each name of a file, `on disk` each file
+    once, and `only here` what removing all of a row would free.
+    """
+    project = Path(metadata.project_path)
+    data = project / "data"
+    _print_table([_HEAD, *((title, str(len(paths)), *_sizes(usage(paths))) for title, paths in _rows(data))])
+    total = usage(path for path in data.glob("*") if path.name != "01_raw")
+    click.echo(
+        f"\nIn all, reports included and raw data not, {size(total.apparent)} by names, {size(total.real)} on disk: "
+        f"hard links save {size(total.apparent - total.real)}."
+    )
+    tracked = usage([project / "mlflow.db", project / "mlartifacts"]).real
+    if tracked:
+        click.echo(f"MLflow's own files (mlflow.db, mlartifacts): {size(tracked)}; `mlflow gc` frees deleted runs.")
+    for who in at_work(data / ".work"):
+        click.echo(f"At work now: {who}.")
+    freed = usage([removal.path for removal in unneeded(data, 1)]).alone
+    click.echo(f"`kedro satsynth prune --keep 1` would free {size(freed)}.")
+
+
+@click.command()
+@click.option("--keep", type=click.IntRange(1), required=True, help="Versions to keep of each catalog entry.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def prune(metadata: Any, keep: int, dry_run: bool, yes: bool) -> None:
+    """Free disk space: remove old versions, and work that no kept version needs.
+
+    What the newest versions descend from stays, also their work folders and decoded pictures, and unfinished work that
+    the next run would go on with. Nothing is removed while a run is under way.
+    """
+    data = Path(metadata.project_path) / "data"
+    with alone(data / ".work"):
+        found = unneeded(data, keep)
+        if not found:
+            click.echo("There is nothing to remove.")
+            return
+        for removal in found:
+            click.echo(f"  {size(usage([removal.path]).real):>10}  {removal.what}")
+        freed = size(usage([removal.path for removal in found]).alone)
+        click.echo(f"{len(found)} to remove, which frees {freed} (files that kept ones share are not freed).")
+        if dry_run:
+            return
+        if not yes:
+            click.confirm("Remove them?", abort=True)
+        with disk_errors(data):
+            for removal in found:
+                remove(removal)
+        click.echo(f"Removed; {freed} are free again.")
+
+
+def _rows(data: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Yield what is shown as one row: its title and its folders."""
+    for entry, group in groupby(reversed(versions(data)), lambda version: version.entry):
+        space, dataset, name = entry.relative_to(data).parts[1:]
+        yield f"versions of {name} ({space}, {dataset})", [version.path for version in group]
+    root = data / ".work"
+    known = list(reversed(works(root)))
+    for step, same in groupby(known, lambda work: work.step):
+        folders = list(same)
+        yield f"work on {step}", [work.path / "result" for work in folders]
+    checkpoints = [path for work in known for path in work.helpers if path.suffix != ".json"]
+    for title, paths in (
+        ("checkpoints and helpers", checkpoints),
+        ("decoded pictures", [found.path for found in decoded_pictures(root)]),
+        ("leftovers of killed processes", leftovers(data)),
+    ):
+        if paths:
+            yield title, paths
+
+
+def _sizes(found: Usage) -> tuple[str, str, str]:
+    return size(found.apparent), size(found.real), size(found.alone)
+
+
+def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    table = list(rows)
+    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
+    for row in table:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        click.echo("  ".join(cells).rstrip())

@@ -1,0 +1,23 @@
+"""Tracking in MLflow: a run for each `kedro run`, children for trainings, the generator as a model."""
+
+from satsynth.tracking.child import Child, NoTracker
+from satsynth.tracking.current import abort, current, use
+from satsynth.tracking.facts import DataInput, data_inputs, flat, git_tags, machine_tags, numbers
+from satsynth.tracking.model import ModelToLog
+from satsynth.tracking.tracker import Tracker
+
+__all__ = [
+    "Child",
+    "DataInput",
+    "ModelToLog",
+    "NoTracker",
+    "Tracker",
+    "abort",
+    "current",
+    "data_inputs",
+    "flat",
+    "git_tags",
+    "machine_tags",
+    "numbers",
+    "use",
+]

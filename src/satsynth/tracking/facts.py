@@ -1,0 +1,162 @@
+"""What is told of a run beside its metrics: parameters as text, the data it saw, code, versions, machine, process."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from satsynth.pairs.store import PairStore
+
+HOST, PROCESS, STARTED = "satsynth.host", "satsynth.pid", "satsynth.started"
+_TOLD = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "kedro", "mlflow")
+
+
+@dataclass(frozen=True)
+class DataInput:
+    """A data set that a run saw.
+
+    Args:
+        name: Its name in the catalog.
+        digest: SHA-256 of its content.
+        path: Where it lies.
+        counts: Pairs in each split.
+    """
+
+    name: str
+    digest: str
+    path: str
+    counts: Mapping[str, int]
+
+
+def data_inputs(**stores: PairStore | None) -> tuple[DataInput, ...]:
+    """Return pair stores by their names in the catalog as inputs of a run; None is left out."""
+    return tuple(
+        DataInput(name, store.digest, str(store.path), store.manifest["counts"])
+        for name, store in stores.items()
+        if store is not None
+    )
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Flatten nested parameters to ``a.b.c: text``."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found.update(flat(value, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = str(value)
+    return found
+
+
+def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return the numbers of nested metrics as one level: ``{"a": {"b": 1, "c": "text"}}`` becomes ``{"a.b": 1.0}``."""
+    found: dict[str, float] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found.update(numbers(value, f"{prefix}{key}."))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{prefix}{key}"] = float(value)
+    return found
+
+
+def as_key(text: str) -> str:
+    """Return a name with the characters that MLflow allows in keys, 250 at most."""
+    return re.sub(r"[^\w.\- :/]", "_", text.replace("%", " percent"))[:250]
+
+
+def without_password(text: str) -> str:
+    """Return a text without user names and passwords in its addresses, to be shown and stored."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+
+
+def git_tags(project: Path) -> dict[str, str]:
+    """Return commit and dirty flag as tags, if the project is a git checkout."""
+
+    def git(*arguments: str) -> str:
+        return _output("git", "-C", str(project), *arguments)
+
+    try:
+        return {
+            "mlflow.source.git.commit": git("rev-parse", "HEAD"),
+            "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def machine_tags() -> dict[str, str]:
+    """Return user, command, versions and hardware as tags."""
+    tags = {
+        "mlflow.source.type": "PROJECT",
+        "mlflow.source.name": " ".join(["kedro", *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _processor(),
+        "cpu_cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "memory_gib": f"{psutil.virtual_memory().total / 2**30:.1f}",
+        "gpu": _graphics(),
+    }
+    for package in _TOLD:
+        try:
+            tags[f"version.{package}"] = version(package)
+        except PackageNotFoundError:
+            continue
+    # A container may run as a number without a name.
+    with suppress(KeyError, OSError):
+        tags["mlflow.user"] = getpass.getuser()
+    return tags
+
+
+def process_tags() -> dict[str, str]:
+    """Return what tells this process from all others, on this host and elsewhere."""
+    process = psutil.Process()
+    return {HOST: socket.gethostname(), PROCESS: str(process.pid), STARTED: f"{process.create_time():.2f}"}
+
+
+def is_dead(tags: Mapping[str, str]) -> bool:
+    """Return whether the tags name a process of this host that is there no more; False for other hosts."""
+    if tags.get(HOST) != socket.gethostname() or not tags.get(PROCESS, "").isdigit():
+        return False
+    try:
+        process = psutil.Process(int(tags[PROCESS]))
+        # Numbers are given again, moments are not.
+        other = abs(process.create_time() - float(tags.get(STARTED, "0"))) > 1
+        return other or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except (psutil.Error, ValueError):
+        return False
+
+
+def _processor() -> str:
+    """Return the name of the CPU; Linux tells it in a file alone."""
+    file = Path("/proc/cpuinfo")
+    if file.exists() and (found := re.search(r"^model name\s*:\s*(.+)$", file.read_text(errors="replace"), re.M)):
+        return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _graphics() -> str:
+    """Return the GPUs; asked of the driver, since importing PyTorch takes seconds."""
+    try:
+        found = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return "; ".join(line.strip() for line in found.splitlines()) or "none"
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

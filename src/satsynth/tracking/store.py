@@ -1,0 +1,202 @@
+"""One MLflow server or file. Every call waits for it and may raise whatever MLflow raises."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from satsynth.tracking.facts import HOST, DataInput, as_key, is_dead, process_tags, without_password
+from satsynth.work.errors import SatSynthError
+from satsynth.work.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+RUN_FILE = "run.json"
+# Below MLflow's own limits, which count bytes too.
+METRICS, PARAMS, PARAM_LENGTH = 900, 90, 5900
+DIGEST_LENGTH = 36
+# A dead server is given up soon, and MLflow draws no bars of its own; a user's own setting wins.
+_MANNERS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+@dataclass
+class Told:
+    """All that a run was begun with, so that it can be begun anew elsewhere.
+
+    Args:
+        name: Its name.
+        params: Parameters.
+        tags: Tags.
+        inputs: Data that it saw.
+        file: Where its identifier is kept, beside the checkpoint that it belongs to.
+    """
+
+    name: str
+    params: Mapping[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
+    inputs: list[DataInput] = field(default_factory=list)
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric at a step.
+
+    Args:
+        name: Its name.
+        value: The number.
+        time: Unix time in milliseconds.
+        step: The step.
+    """
+
+    name: str
+    value: float
+    time: int
+    step: int
+
+
+class Store:
+    """An experiment in a server or file, which is made there if it is new.
+
+    Args:
+        uri: Tracking URI.
+        experiment: Name of the experiment.
+        artifacts: Folder of artifacts, used if the experiment is new and the store is a local file.
+    """
+
+    def __init__(self, uri: str, experiment: str, artifacts: Path) -> None:
+        for name, value in _MANNERS.items():
+            os.environ.setdefault(name, value)
+        from mlflow.tracking import MlflowClient
+
+        for noisy in ("alembic", "mlflow", "urllib3.connectionpool"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        self.uri, self.shown_uri = uri, without_password(uri)
+        registry = os.environ.get("MLFLOW_REGISTRY_URI") if uri == os.environ.get("MLFLOW_TRACKING_URI") else None
+        self.client = MlflowClient(uri, registry or uri)
+        known = self.client.get_experiment_by_name(experiment)
+        where = artifacts.as_uri() if uri.startswith("sqlite:") else None
+        self.experiment = known.experiment_id if known else self.client.create_experiment(experiment, where)
+
+    def mark_dead(self) -> list[str]:
+        """Mark the running runs of this host whose process is gone as killed, and return them."""
+        host = process_tags()[HOST]
+        marked, page = [], None
+        while True:
+            found = self.client.search_runs(
+                [self.experiment], f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{host}'", page_token=page
+            )
+            for run in found:
+                if is_dead(run.data.tags):
+                    self.client.set_terminated(run.info.run_id, "KILLED")
+                    marked.append(str(run.info.run_id))
+            page = found.token
+            if not page:
+                return marked
+
+    def begin(self, told: Told, parent: str | None = None) -> str:
+        """Create a run, or continue the one whose identifier lies in its file, and return its identifier."""
+        run = self._continued(told, parent)
+        if run is None:
+            tags = {as_key(key): value for key, value in {**told.tags, **process_tags()}.items()}
+            if parent is not None:
+                tags["mlflow.parentRunId"] = parent
+            run = str(self.client.create_run(self.experiment, run_name=told.name, tags=tags).info.run_id)
+            self.params(run, told.params)
+            self.inputs(run, told.inputs)
+            if told.file is not None:
+                self._remember(told.file, run)
+        return run
+
+    def joined(self, run: str, told: Told) -> str:
+        """Tell a run that another program began what is known, and return its identifier."""
+        self.tags(run, told.tags)
+        self.params(run, told.params)
+        return run
+
+    def origin(self, file: Path) -> dict[str, str]:
+        """Return as tags which run did the work that lies beside a file."""
+        known = read_json(file) if file.exists() else {}
+        elsewhere = {"reused_from_uri": known["uri"]} if known.get("uri", self.shown_uri) != self.shown_uri else {}
+        return {"reused_from": known.get("run_id", "unknown"), **elsewhere}
+
+    def tags(self, run: str, tags: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(run, tags=[RunTag(as_key(key), value) for key, value in tags.items()])
+
+    def params(self, run: str, params: Mapping[str, str]) -> None:
+        """Log parameters."""
+        from mlflow.entities import Param
+
+        entries = [Param(as_key(key), value[:PARAM_LENGTH]) for key, value in params.items()]
+        for first in range(0, len(entries), PARAMS):
+            self.client.log_batch(run, params=entries[first : first + PARAMS])
+
+    def metrics(self, run: str, values: Sequence[Value]) -> None:
+        """Log metrics, 900 at most."""
+        from mlflow.entities import Metric
+
+        self.client.log_batch(run, metrics=[Metric(as_key(v.name), v.value, v.time, v.step) for v in values])
+
+    def inputs(self, run: str, inputs: Sequence[DataInput]) -> None:
+        """Log data sets."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        entries = [
+            DatasetInput(
+                Dataset(
+                    data.name,
+                    data.digest[:DIGEST_LENGTH],
+                    "local",
+                    json.dumps({"uri": data.path}),
+                    profile=json.dumps({"digest": data.digest, "pairs": dict(data.counts)}),
+                ),
+                [InputTag("mlflow.data.context", "training")],
+            )
+            for data in inputs
+        ]
+        if entries:
+            self.client.log_inputs(run, entries)
+
+    def end(self, run: str, status: str) -> None:
+        """End a run."""
+        self.client.set_terminated(run, status)
+
+    def _continued(self, told: Told, parent: str | None) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        if told.file is None or not told.file.exists():
+            return None
+        known: dict[str, Any] = read_json(told.file)
+        if known.get("uri") != self.shown_uri:
+            return None
+        try:
+            run = self.client.get_run(known["run_id"])
+        except MlflowException as error:
+            if error.get_http_status_code() == 404:
+                return None
+            raise
+        # Deleted in the UI: nobody looks for it there.
+        if run.info.lifecycle_stage != "active":
+            return None
+        self.client.update_run(run.info.run_id, status="RUNNING")
+        self.tags(run.info.run_id, process_tags())
+        if parent is not None:
+            self.tags(parent, {f"continued.{told.name}": run.info.run_id})
+        return str(run.info.run_id)
+
+    def _remember(self, file: Path, run: str) -> None:
+        try:
+            write_json(file, {"uri": self.shown_uri, "run_id": run})
+        except (OSError, SatSynthError) as error:
+            log.debug("The run's identifier was not kept in %s: %s", file, error)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import sqlite3
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+from projects import Project, add_made_data, clean_environment, make_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with enough to cut that there is time to interrupt it."""
+    made = add_made_data(make_project(tmp_path / "project"), side=320)
+    made.run("ingestion", "micro")
+    return made
+
+
+def on_a_terminal(project: Project, pipeline: str, **environment: str) -> str:
+    """Run a pipeline with a terminal of its own and return all that appeared there."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 120))
+    hidden = ("CI", "NO_COLOR", "TERM", "COLORTERM")
+    kept = {key: value for key, value in clean_environment().items() if key not in hidden}
+    process = subprocess.Popen(
+        project.command(pipeline, "micro"),
+        cwd=project.path,
+        env=kept | {"TERM": "xterm-256color"} | environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert process.wait(60) == 0, shown.decode()
+    return shown.decode()
+
+
+def test_a_terminal_shows_a_bar_with_rate_and_time_left_and_a_build_server_does_not(project: Project) -> None:
+    first = on_a_terminal(project, "ingestion")
+    assert "tiling" not in first
+    bar = re.compile(r"Tiling: +\d+%\|")
+    assert bar.search(on_a_terminal(project, "tiling"))
+    built = on_a_terminal(project, "tiling", CI="true")
+    assert not bar.search(built) and "Tiles of 32 x 32" in built
+    # One line after another, none overwritten.
+    assert "\r" not in built.replace("\r\n", "")
+
+
+def test_no_color_means_none(project: Project) -> None:
+    shown = on_a_terminal(project, "tiling", NO_COLOR="1")
+    assert "Tiles of 32 x 32" in shown
+    assert not re.findall(r"\x1b\[[\d;]*m", shown)
+
+
+def test_the_first_line_says_what_will_be_done_and_no_line_warns(project: Project) -> None:
+    lines = project.run("tiling", "micro").splitlines()
+    assert "tiling on made (Made scenes, 3 classes), environment micro: 1 step" in lines[0]
+    assert not [line for line in lines if "warn" in line.lower() or "deprecat" in line.lower()]
+
+
+@pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tracked: bool, project: Project) -> None:
+    shards = "data/.work/tiling/*/result/*.parquet"
+    params = {"tracking.enabled": "true"} if tracked else {}
+    if tracked:
+        # MLflow takes seconds to make its file.
+        MlflowClient(f"sqlite:///{project.path / 'mlflow.db'}").search_experiments()
+    process = project.start("tiling", "micro", **params)
+    end = time.monotonic() + 120
+    while not list(project.path.glob(shards)) and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "Stopped. Everything finished so far is kept" in output and "type the same command again" in output
+    assert "Traceback" not in output and "Error" not in output
+    done = {path: path.stat().st_mtime_ns for path in project.path.glob(shards)}
+    assert 0 < len(done) < 125
+    if tracked:
+        with sqlite3.connect(project.path / "mlflow.db") as database:
+            assert database.execute("select status from runs").fetchall() == [("KILLED",)]
+    assert "Tiles of 32 x 32" in project.run("tiling", "micro")
+    assert done.items() <= {path: path.stat().st_mtime_ns for path in project.path.glob(shards)}.items()
+
+
+def test_a_second_ctrl_c_ends_at_once_without_a_traceback(project: Project) -> None:
+    process = project.start("tiling", "micro", **{"tracking.enabled": "true"})
+    end = time.monotonic() + 120
+    while not list(project.path.glob("data/.work/tiling/*/result")) and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+    output, _ = process.communicate(timeout=60)
+    assert "Traceback" not in output, output

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from interruptions import newest
+from kedro.config import OmegaConfigLoader
+from mlflow.tracking import MlflowClient
+from projects import ROOT, Project
+
+from satsynth import tracking
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.hooks import TrackingHooks
+from satsynth.pairs.store import PairStore
+from satsynth.settings import CONFIG_LOADER_ARGS
+from satsynth.work.files import write_json
+
+
+def test_a_run_tells_where_it_ran_and_what_it_saw(made_project: Project) -> None:
+    made_project.run("ingestion", "micro")
+    made_project.run("tiling", "micro", **{"tracking.enabled": "true"})
+    client = MlflowClient(f"sqlite:///{made_project.path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("satsynth-made")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    tiles = PairStore(newest(made_project.path, "tiles"))
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["digest.tiles"] == tiles.digest
+    assert [(seen.dataset.name, seen.dataset.digest) for seen in run.inputs.dataset_inputs] == [
+        ("tiles", tiles.digest[:36])
+    ]
+    told = {"pipelines": "tiling", "environment": "micro", "dataset": "made"}
+    assert told.items() <= run.data.tags.items()
+    assert {"cpu", "cpu_cores", "memory_gib", "gpu", "version.torch", "satsynth.pid"} <= set(run.data.tags)
+    assert run.data.params["tiling.tile_size"] == "32"
+
+
+class Recorder:
+    """A tracker that keeps what it is told."""
+
+    def __init__(self, *where: object) -> None:
+        self.calls: list[tuple[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *given, **named: self.calls.append((name, given[0] if given else named))
+
+
+class Parameters:
+    """A catalog that holds parameters alone."""
+
+    def __init__(self, env: str) -> None:
+        self._loaded = OmegaConfigLoader(str(ROOT / "conf"), env=env, **CONFIG_LOADER_ARGS)["parameters"]
+
+    def load(self, name: str) -> Any:
+        assert name == "parameters"
+        return self._loaded
+
+
+@pytest.mark.parametrize(
+    ("env", "name"), [("base", "satsynth-bluemarble-generator"), ("smoke", "satsynth-bluemarble-smoke-generator")]
+)
+def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
+    env: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "Tracker", Recorder)
+    hooks, catalog = TrackingHooks(), Parameters(env)
+    hooks.before_pipeline_run({"env": None if env == "base" else env}, catalog)  # type: ignore[arg-type]
+    tracker = hooks._tracker
+    assert isinstance(tracker, Recorder)
+    tracking.use(None)
+    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    hooks.after_dataset_saved("generator", SavedGenerator(tmp_path))
+    (model,) = [given for call, given in tracker.calls if call == "model"]
+    assert model.name == name and model.generator.digest == "abc"
+    assert model.sampling.steps == catalog.load("parameters")["sampling"]["steps"]
+    assert ("tag", "digest.generator") in tracker.calls

@@ -1,0 +1,107 @@
+"""Which runs, parameters, inputs and numbers trainings show; what is trained is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from made_data import made_pairs, write_store
+from satsynth import tracking
+from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.pairs.store import PairStore
+from satsynth.pipelines.diffusion.nodes import train_joint_diffusion
+from satsynth.pipelines.steps import RunSettings
+from satsynth.pipelines.trainings import Cell, segmentation_run
+from satsynth.segmentation.arms import Arm
+from satsynth.segmentation.saved import TIMING
+from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.files import write_json
+
+SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
+SEGMENTATION = SegmentationSettings.model_validate(
+    {
+        "networks": {"small": {"architecture": "fpn", "encoder": "resnet18"}},
+        "judge": {"network": "small"},
+        "ratios": [0, 0.5],
+        "seeds": [0],
+        "training": {"images": 32},
+    }
+)
+
+
+class Recorder(tracking.NoTracker):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, dict[str, str], list[str]]] = []
+        self.reuses: list[tuple[str, dict[str, Any], list[str]]] = []
+        self.values: list[tuple[str, int, dict[str, float]]] = []
+
+    @contextmanager
+    def child(self, name: str, params: Any, folder: Any, inputs: Any = ()) -> Iterator[tracking.Child]:
+        self.begun.append((name, dict(params), [given.name for given in inputs]))
+        yield tracking.Child(self, name)
+
+    def reused(self, name: str, params: Any, folder: Any, values: Any, inputs: Any = ()) -> None:
+        self.reuses.append((name, dict(values), [given.name for given in inputs]))
+
+    def metrics(self, key: str, step: int, values: Any) -> None:
+        self.values.append((key, step, dict(values)))
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr(tracking, "current", lambda: recorder)
+    return recorder
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> PairStore:
+    pairs = [pair for split in ("train", "val", "test") for pair in made_pairs(4, split=split)]
+    return write_store(tmp_path / "tiles", pairs)
+
+
+def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
+    recorder: Recorder, tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(folder: Any, *given: Any, on_metrics: Any, facts: Any, **named: Any) -> None:
+        on_metrics(2, {"val_miou": 0.4})
+        write_json(folder.result / TIMING, {"seconds": 1})
+        folder.finish({"kind": "segmentation", "row": {**facts, **SCORES}})
+
+    monkeypatch.setattr("satsynth.segmentation.training.train_network", train)
+    synthetic = write_store(tmp_path / "synthetic", made_pairs(8, split="synthetic"))
+    run, cell = RunSettings(project=str(tmp_path)), Cell("small", Arm(0.5), 0)
+    for _ in range(2):
+        segmentation_run(cell, tiles, synthetic, SEGMENTATION, ComputeSettings(), run)
+    ((name, params, inputs),) = recorder.begun
+    assert name == "small R=0.5 seed=0" and inputs == ["tiles", "synthetic_pairs"]
+    assert {"ratio": "0.5", "network": "small", "seed": "0"}.items() <= params.items()
+    assert recorder.values == [(name, 0, {"ratio": 0.5}), (name, 2, {"val_miou": 0.4})]
+    told = {f"test_{score}": value for score, value in SCORES.items()}
+    assert recorder.reuses == [(name, {**told, "ratio": 0.5}, ["tiles", "synthetic_pairs"])]
+    segmentation_run(Cell("small", Arm(0.0), 0), tiles, synthetic, SEGMENTATION, ComputeSettings(), run)
+    assert recorder.begun[1][2] == ["tiles"], "real pairs alone saw no synthetic ones"
+
+
+def test_a_generators_training_shows_its_settings_and_tiles(
+    recorder: Recorder, tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, log: Any, show: Any) -> None:
+        log(20, {"loss": 0.5})
+        folder.finish({"kind": "generator"})
+
+    monkeypatch.setattr("satsynth.diffusion.training.train_generator", train)
+    settings, run = DiffusionSettings(images=8), RunSettings(project=str(tmp_path))
+    for _ in range(2):
+        train_joint_diffusion(tiles, settings, ComputeSettings(device="cpu"), run)
+    ((name, params, inputs),) = recorder.begun
+    assert name == "diffusion" and params["images"] == "8" and inputs == ["tiles"]
+    assert recorder.values == [("diffusion", 20, {"loss": 0.5})]
+    assert recorder.reuses == [("diffusion", {}, ["tiles"])]

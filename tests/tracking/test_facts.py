@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from satsynth.tracking.facts import (
+    HOST,
+    PROCESS,
+    STARTED,
+    as_key,
+    flat,
+    git_tags,
+    is_dead,
+    machine_tags,
+    numbers,
+    process_tags,
+    without_password,
+)
+
+
+def test_parameters_are_flattened_by_dots() -> None:
+    assert flat({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": "1", "a.c.d": "[2]", "e": "None"}
+
+
+def test_a_folder_outside_of_git_has_no_git_tags(tmp_path: Path) -> None:
+    assert git_tags(tmp_path) == {}
+
+
+def test_a_checkout_tells_its_commit_and_whether_it_is_dirty(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        given = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
+        return subprocess.run(given, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    assert git_tags(tmp_path) == {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": "false"}
+    (tmp_path / "file").write_text("two")
+    assert git_tags(tmp_path)["git_dirty"] == "true"
+
+
+def test_nested_metrics_become_numbers_by_dots() -> None:
+    values = {"a": {"b": 1, "c": "text", "d": {"e": 0.5}}, "f": True, "g": None, "h": float("nan")}
+    found = numbers(values, "fidelity.")
+    assert math.isnan(found.pop("fidelity.h"))
+    assert found == {"fidelity.a.b": 1.0, "fidelity.a.d.e": 0.5}
+
+
+def test_the_machine_is_told() -> None:
+    tags = machine_tags()
+    assert float(tags["memory_gib"]) == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.1)
+    assert int(tags["cpu_cores"]) == len(os.sched_getaffinity(0))
+    assert tags["cpu"] and tags["gpu"] and tags["version.torch"] and tags["version.mlflow"]
+    assert tags["mlflow.source.name"].startswith("kedro ")
+
+
+@pytest.mark.parametrize("text", ["http://ada:s3cret@host:5000/a", "no luck at http://ada:s3cret@host:5000/a: 500"])
+def test_a_password_is_never_shown(text: str) -> None:
+    shown = without_password(text)
+    assert "s3cret" not in shown and "ada" not in shown and "http://host:5000/a" in shown
+
+
+def test_keys_keep_what_mlflow_allows() -> None:
+    assert as_key("miou.fpn R=1 50% real/a:b-c_d") == "miou.fpn R_1 50 percent real/a:b-c_d"
+    assert len(as_key("x" * 999)) == 250
+
+
+def test_only_a_process_of_this_host_that_is_gone_is_dead() -> None:
+    own = process_tags()
+    assert own[HOST] == socket.gethostname() and own[PROCESS] == str(os.getpid())
+    assert not is_dead(own) and not is_dead({})
+    # The number lives on as another process.
+    assert is_dead({**own, STARTED: str(float(own[STARTED]) - 100)})
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        tags = {HOST: own[HOST], PROCESS: str(other.pid), STARTED: str(psutil.Process(other.pid).create_time())}
+        assert not is_dead(tags)
+        other.kill()
+        other.wait()
+    assert is_dead(tags)
+    assert not is_dead({**tags, HOST: "elsewhere"})

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+from servers import wait_until
+
+from made_data import made_pairs, write_store
+from satsynth import tracking
+from satsynth.tracking.store import RUN_FILE
+from satsynth.work.files import read_json
+from satsynth.work.folder import WorkFolder
+
+
+def track(uri: str, root: Path, work: WorkFolder) -> str:
+    """Do a run with one child in a work folder and return the parent's identifier."""
+    tracker = tracking.Tracker(uri, "tests", root / "artifacts")
+    tracker.start("parent", {"a.b": "1"}, {"dataset": "made"}, lambda: {"more": "told"})
+    with tracker.child("fpn R=1 seed=0", {"seed": "0"}, work) as child:
+        for step in range(1500):
+            child.metrics(step, {"loss": 1 / (step + 1)})
+    tracker.reused("judge", {}, work, {"test_miou": 0.5, "boundary_f1": None})
+    tracker.tag("digest.tiles", "abc")
+    tracker.metrics("", 100, {"miou.fpn R=1 50%": 0.25})
+    tracker.close("FINISHED")
+    return tracker._ids[""]
+
+
+def test_a_continued_child_keeps_its_run_and_reused_work_is_tagged(
+    local: str, tmp_path: Path, work: WorkFolder
+) -> None:
+    client = MlflowClient(local)
+    first = track(local, tmp_path, work)
+    run = read_json(work.path / RUN_FILE)["run_id"]
+    assert client.get_run(run).data.tags["mlflow.parentRunId"] == first
+    assert len(client.get_metric_history(run, "loss")) == 1500
+    second = track(local, tmp_path, work)
+    assert read_json(work.path / RUN_FILE)["run_id"] == run
+    assert client.get_run(second).data.tags["continued.fpn R_1 seed_0"] == run
+    experiment = client.get_run(first).info.experiment_id
+    reused = client.search_runs([experiment], f"tags.reused_from = '{run}'")
+    assert len(reused) == 2 and reused[0].data.metrics == {"test_miou": 0.5}
+    parent = client.get_run(second)
+    assert parent.info.status == "FINISHED" and parent.data.tags["digest.tiles"] == "abc"
+    assert parent.data.tags["more"] == "told" and parent.data.params == {"a.b": "1"}
+    assert parent.data.metrics == {"miou.fpn R_1 50 percent": 0.25}
+
+
+def test_a_run_deleted_by_its_user_is_not_continued(local: str, tmp_path: Path, work: WorkFolder) -> None:
+    track(local, tmp_path, work)
+    run = read_json(work.path / RUN_FILE)["run_id"]
+    MlflowClient(local).delete_run(run)
+    track(local, tmp_path, work)
+    again = read_json(work.path / RUN_FILE)["run_id"]
+    assert again != run and MlflowClient(local).get_run(again).info.status == "FINISHED"
+
+
+def test_metrics_are_there_while_the_training_runs(
+    local: str, tmp_path: Path, work: WorkFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("satsynth.tracking.tracker.FLUSH_SECONDS", 0.1)
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    with tracker.child("diffusion", {}, work) as child:
+        child.metrics(20, {"loss": 0.5})
+        wait_until((work.path / RUN_FILE).exists)
+        run = read_json(work.path / RUN_FILE)["run_id"]
+        wait_until(lambda: MlflowClient(local).get_run(run).data.metrics == {"loss": 0.5})
+        assert MlflowClient(local).get_run(run).info.status == "RUNNING"
+    tracker.close("FINISHED")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")]
+)
+def test_a_child_ends_as_its_training_does(
+    error: type[BaseException] | None, status: str, local: str, tmp_path: Path, work: WorkFolder
+) -> None:
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    try:
+        with tracker.child("diffusion", {}, work):
+            if error is not None:
+                raise error
+    except (ValueError, KeyboardInterrupt):
+        pass
+    tracker.close(status)
+    run = read_json(work.path / RUN_FILE)["run_id"]
+    assert MlflowClient(local).get_run(run).info.status == status
+
+
+def test_stores_are_inputs_by_name_and_digest_of_runs_that_saw_them(
+    local: str, tmp_path: Path, work: WorkFolder
+) -> None:
+    store = write_store(tmp_path / "store", made_pairs(5))
+    seen = tracking.data_inputs(tiles=store, synthetic_pairs=None)
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.inputs(tiles=store)
+    tracker.inputs(tiles=store)
+    with tracker.child("diffusion", {}, work, seen):
+        pass
+    tracker.close("FINISHED")
+    for run in (tracker._ids[""], read_json(work.path / RUN_FILE)["run_id"]):
+        found = MlflowClient(local).get_run(run).inputs.dataset_inputs
+        assert [(given.dataset.name, given.dataset.digest) for given in found] == [("tiles", store.digest[:36])]
+        assert json.loads(found[0].dataset.profile) == {"digest": store.digest, "pairs": {"train": 5}}
+
+
+def test_what_mlflow_does_not_take_costs_a_warning_and_that_entry(
+    local: str, tmp_path: Path, work: WorkFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts", "sqlite:///nowhere")
+    tracker.start("parent", {"a": "1"}, {})
+    with tracker.child("diffusion", {"seed": "0"}, work) as child:
+        # A parameter cannot change its value.
+        tracker._put(lambda: tracker._open().params(tracker._ids[""], {"a": "2"}))
+        child.metrics(1, {"loss": 0.5})
+    tracker.close("FINISHED")
+    assert len([record for record in caplog.records if "refused an entry" in record.message]) == 1
+    parent = MlflowClient(local).get_run(tracker._ids[""])
+    assert parent.info.status == "FINISHED" and parent.data.params == {"a": "1"}
+    assert MlflowClient(local).get_run(tracker._ids["diffusion"]).data.metrics == {"loss": 0.5}
