@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -18,7 +19,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(project_commands, ["describe", *arguments])
+    project = SimpleNamespace(project_path=Path.cwd())
+    return CliRunner().invoke(project_commands, ["describe", *arguments], obj=project)
 
 
 def test_a_description_is_written_once_and_only_over_by_force(folder: Path, tmp_path: Path) -> None:
@@ -57,10 +59,3 @@ def test_a_wrong_call_says_why_and_writes_nothing(
     done = run(*arguments)
     assert done.exit_code != 0 and said in done.output and "Traceback" not in done.output
     assert list((tmp_path / "conf" / "base").iterdir()) == []
-
-
-def test_outside_of_a_project_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = make_data(tmp_path / "raw").raw
-    monkeypatch.chdir(tmp_path)
-    done = run(str(raw), "--name=mine")
-    assert done.exit_code == 1 and "Type the command in the project's folder" in done.output

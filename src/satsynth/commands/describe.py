@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +16,8 @@ from satsynth.work.errors import DataError
 @click.option("--name", required=True, help="Name of the data set: letters, digits and underscores.")
 @click.option("--masks", "looked_at", default=200, show_default=True, help="Most masks to look at; 0 for all.")
 @click.option("--force", is_flag=True, help="Write over a description that is there.")
-def describe(folder: Path, name: str, looked_at: int, force: bool) -> None:
+@click.pass_obj
+def describe(metadata: Any, folder: Path, name: str, looked_at: int, force: bool) -> None:
     """Propose the description of your own images and masks in FOLDER.
 
     Writes conf/base/parameters_dataset_<name>.yml, to be read, edited and run.
@@ -30,10 +32,8 @@ def describe(folder: Path, name: str, looked_at: int, force: bool) -> None:
             f"--name={name} is no name for a data set.",
             "Take letters, digits and underscores, a letter first: it becomes part of file names.",
         )
-    project = Path.cwd()
+    project = Path(metadata.project_path)
     target = project / "conf" / "base" / f"parameters_dataset_{name}.yml"
-    if not target.parent.is_dir():
-        raise DataError(f"{target.parent} is not there.", "Type the command in the project's folder.")
     if target.exists() and not force:
         raise DataError(f"{target} is there already.", "Take another --name, or write over it with --force.")
     proposal = propose(folder.resolve(), looked_at)

@@ -8,7 +8,7 @@ from typing import Any
 
 from satsynth.scenes.description import ImageFormat
 from satsynth.scenes.rasters import TIFF
-from satsynth.scenes.tiffs import image_bands, intensities, open_tiff
+from satsynth.scenes.tiffs import intensities, open_tiff, read_image_bands
 from satsynth.work.errors import DataError
 
 LOOKED_AT = 16
@@ -54,8 +54,13 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
 
 
 def _must_name_bands(path: Path) -> bool:
+    """Whether an image can be read once its bands are named, and not before."""
+    return not _readable(path, ImageFormat()) and _readable(path, ImageFormat(bands=(1, 2, 3)))
+
+
+def _readable(path: Path, form: ImageFormat) -> bool:
     try:
-        image_bands(path, ImageFormat())
+        read_image_bands(path, form, (0, 0, 1, 1))
     except DataError:
-        return True
-    return False
+        return False
+    return True
