@@ -236,7 +236,15 @@ class TrackingHooks:
                 click.echo(f"\n{sentence}")
         shown = [
             name
-            for name in ("report", "pair_gallery", "class_distribution_plot", "ratio_curve", "segmentation_summary")
+            for name in (
+                "report",
+                "pair_gallery",
+                "class_distribution_plot",
+                "ratio_curve",
+                "segmentation_summary",
+                "tiles_export",
+                "synthetic_export",
+            )
             if name in outputs
         ]
         if shown:

@@ -2,11 +2,21 @@
 
 from kedro.pipeline import Pipeline
 
-from satsynth.pipelines import comparison, diffusion, ingestion, report, sampling, segmentation, tiling
+from satsynth.pipelines import (
+    comparison,
+    diffusion,
+    download,
+    export,
+    ingestion,
+    report,
+    sampling,
+    segmentation,
+    tiling,
+)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the seven pipelines, and all of them as `augment`, the default."""
+    """Return the seven pipelines, all of them as `augment`, the default, and those that stand alone."""
     parts = {
         "ingestion": ingestion.create_pipeline(),
         "tiling": tiling.create_pipeline(),
@@ -17,4 +27,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "report": report.create_pipeline(),
     }
     augment = sum(parts.values(), Pipeline([]))
-    return {**parts, "augment": augment, "__default__": augment}
+    alone = {"export": export.create_pipeline(), "download": download.create_pipeline()}
+    return {**parts, **alone, "augment": augment, "__default__": augment}

@@ -319,3 +319,19 @@ def test_a_run_that_ended_leaves_no_lock(tree: Tree) -> None:
     lock.release()
     lock.release()
     assert not list((tree.root / "runs").iterdir())
+
+
+def test_of_exports_the_newest_is_kept(tree: Tree) -> None:
+    tree.generation(0)
+    (newest,) = [version for version in versions(tree.data) if version.entry.name == "tiles"]
+    older, newer = (
+        tree.work("export", "export", {"tiles": newest.digest}, {"form": form}).path for form in ("folder", "parquet")
+    )
+    assert [removal.path for removal in unneeded(tree.data, 1)] == [older]
+    assert newer.exists()
+
+
+def test_no_download_is_removed(tree: Tree) -> None:
+    for file in ("Train.zip", "Val.zip"):
+        tree.work("download", "download", {}, {"name": f"made {file}", "url": file})
+    assert unneeded(tree.data, 1) == []

@@ -11,6 +11,7 @@ import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Pipeline
 from kedro.validation.type_extractor import TypeExtractor
 
 from satsynth.diffusion.generator import Generator
@@ -64,9 +65,14 @@ def test_neither_environments_nor_data_sets_share_a_file(env: str) -> None:
         assert all(f"/{env}/{dataset}/" in path for path in found)
 
 
+def _all() -> Pipeline:
+    """The default pipeline and those that stand alone."""
+    return pipelines["augment"] + pipelines["export"] + pipelines["download"]
+
+
 def test_every_catalog_entry_is_used_and_every_output_is_kept() -> None:
     catalog = loader("base")["catalog"]
-    data = {name for name in pipelines["augment"].datasets() if not name.startswith("params:")}
+    data = {name for name in _all().datasets() if not name.startswith("params:")}
     assert data == set(catalog)
     assert {entry["metadata"]["kedro-viz"]["layer"] for entry in catalog.values()} == LAYERS
     assert {name for name, entry in catalog.items() if entry.get("versioned")} == {
@@ -80,11 +86,16 @@ def test_every_catalog_entry_is_used_and_every_output_is_kept() -> None:
 
 
 def test_every_node_is_named_tagged_and_documented() -> None:
-    nodes = pipelines["augment"].nodes
+    nodes = _all().nodes
     assert len({node.name for node in nodes}) == len(nodes)
     for node in nodes:
         assert node._name and len(node.tags & {"cpu", "gpu"}) == 1 and len(node.tags) == 2
         assert node.func.__doc__ and "Args:" in node.func.__doc__
+
+
+def test_nothing_is_fetched_or_exported_by_the_default() -> None:
+    names = {node.name for node in pipelines["__default__"].nodes}
+    assert not names & {"fetch_raw", "export_tiles", "export_synthetic"}
 
 
 def test_augment_is_the_default_and_the_sum_of_the_seven() -> None:
@@ -97,7 +108,7 @@ def test_augment_is_the_default_and_the_sum_of_the_seven() -> None:
 
 def test_kedro_can_validate_every_parameter_of_the_nodes() -> None:
     types = TypeExtractor(dict(pipelines)).extract_types_from_pipelines()
-    used = {name.removeprefix("params:") for name in pipelines["augment"].inputs() if name.startswith("params:")}
+    used = {name.removeprefix("params:") for name in _all().inputs() if name.startswith("params:")}
     assert {name: types[name] for name in used} == {name: MODELS[name] for name in used}
     assert len(used) == len(MODELS) - 1, "all but `tracking`, which belongs to no node"
 

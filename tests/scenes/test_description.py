@@ -41,7 +41,7 @@ def test_every_shipped_description_is_valid_and_bears_its_files_name(project: Pa
         ({"masks": {"encoding": "index"}}, "asks for ids .* found"),
         ({"classes": INDEX_CLASSES}, "asks for colours .* found 0, 1, 2"),
         ({"ignore": [255]}, "asks for colours .* found 255"),
-        ({"masks": {"encoding": "rgb"}}, "'index' or 'color'"),
+        ({"masks": {"encoding": "rgb"}}, "'index', 'color' or 'attribute'"),
         ({"colour": "#000000"}, r"colour\s+Extra inputs are not permitted"),
         ({"layout": {**LAYOUT, "mask": "{group}/masks/{nam}.png"}}, "`mask` uses .'nam'.*names .'group', 'name'"),
         ({"layout": {**LAYOUT, "group": "{region}"}}, "`group` uses .'region'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kedro.io.core import AbstractVersionedDataset, Version
+from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 from kedro_datasets._typing import ImagePreview, JSONPreview
 
 from satsynth.catalog.picture import picture_preview
@@ -13,6 +13,7 @@ from satsynth.diffusion.saved import SavedGenerator
 from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
+from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, canonical_json, place_folder
 from satsynth.work.finished import Finished
 
@@ -39,8 +40,18 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
         self.metadata = metadata
 
     def load(self) -> Finished:
-        """Return the handle of the chosen version."""
-        return self.handle(Path(self._get_load_path()))
+        """Return the handle of the chosen version.
+
+        Raises:
+            SatSynthError: There is none.
+        """
+        try:
+            path = Path(self._get_load_path())
+        except VersionNotFoundError:
+            raise SatSynthError(
+                f"There is no finished {self.handle.title} in {self._filepath}.", self.handle.remedy
+            ) from None
+        return self.handle(path)
 
     def save(self, data: Finished) -> None:
         """Give the finished folder of a handle a place among the versions, without copying where links work."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from satsynth.commands.describe import describe
 from satsynth.commands.storage import prune, storage
 from satsynth.work.errors import SatSynthError
 
@@ -30,5 +31,6 @@ def project_commands() -> None:
     """Commands beside the pipelines."""
 
 
+project_commands.add_command(describe)
 project_commands.add_command(storage)
 project_commands.add_command(prune)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from satsynth.commands.kept import Version, Work, closure, decoded_pictures, leftovers, versions, works
 
-# Results that are saved as versions; all others are small, and spare the newest versions work.
-_STORED = ("pairs", "generator")
+# Results that are large; all others are small, and spare the newest versions work.
+_STORED = ("pairs", "generator", "export")
 
 
 @dataclass(frozen=True)

@@ -20,3 +20,19 @@ class TilingSettings(Frozen):
     )
     keep: KeepSettings = KeepSettings()
     shard_tiles: int = Field(default=256, description="Candidate tiles a shard.", ge=1)
+
+
+class ExportSettings(Frozen):
+    """How pairs are written for other tools."""
+
+    form: Literal["folder", "parquet"] = Field(
+        default="folder",
+        description="`folder`: images/, masks/ in the data set's own ids or colours, lists by split and classes.json. "
+        "`parquet`: the rows of the store, files by split, for Hugging Face `datasets`.",
+    )
+    splits: tuple[Literal["train", "val", "test"], ...] = Field(
+        default=("train", "val", "test"), description="Which real pairs.", min_length=1
+    )
+    images: Literal["png", "geotiff"] = Field(
+        default="png", description="`geotiff`: pairs with a georeference keep it, as GeoTIFF; all others are PNG."
+    )

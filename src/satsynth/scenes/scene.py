@@ -24,6 +24,7 @@ from satsynth.scenes.rasters import (
     reduce_mask,
 )
 from satsynth.scenes.tiffs import Window
+from satsynth.scenes.vectors import Polygons
 from satsynth.work.errors import DataError
 
 COLUMNS = ["scene_id", "group", "split", "image", "mask", "window", "height", "width", "crs", "transform", "digest"]
@@ -75,19 +76,22 @@ class SceneReader:
         self.raw = raw
         self.labels = LabelMap(description)
         self._decoded = Decoded(2 * (workers + 1))
+        self._polygons = Polygons(description) if description.masks.reader == "vector" else None
 
     def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None) -> np.ndarray:
         """Read a raw mask on its image's grid.
 
         Args:
             mask: Path below the raw folder.
-            info: Size of the image.
+            info: Size of the image, and where it lies.
             window: (x, y, width, height) in the image's pixels.
 
         Returns:
-            Raw ids ``(h, w)`` or colours ``(h, w, 3)``.
+            Raw ids ``(h, w)`` or colours ``(h, w, 3)``; of polygons class indices, 255 = ignore.
         """
         path, masks = self.raw / mask, self.description.masks
+        if self._polygons is not None:
+            return self._polygons.read(path, info, window)
         if masks.reader == "land_sea_lake":
             kind = f"{info.height}x{info.width}"
             whole = self._decoded.get(path, kind, lambda: read_land_sea_lake(path, info.height, info.width))

@@ -51,7 +51,7 @@ def find_and_check(
         kept = [scene for scene in scenes if scene.scene_id not in out]
         return scenes_to_frame(kept), {"bad": as_frame(found).to_numpy().tolist()}
 
-    settings = description.model_dump(mode="json", exclude={"tiling", "title", "licence", "obtain", "raw"})
+    settings = description.model_dump(mode="json", exclude={"tiling", "title", "licence", "obtain", "download", "raw"})
     parents = {scene.scene_id: scene.digest for scene in scenes}
     step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
     table, facts = remembered_table(run, step, check)

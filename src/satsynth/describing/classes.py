@@ -1,0 +1,228 @@
+"""From the values of masks to classes and to what is ignored."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from satsynth.describing.legend import Legend
+from satsynth.describing.values import MOST_LABELS, MaskValues
+
+Raw = int | str
+# A grey edge is spread over many values; fewer are labels.
+LEAST_EDGE_VALUES = 8
+CONVERT = (
+    "Export them again without loss. If that cannot be done, give each pixel the nearest class colour and save PNG. In "
+    "Python, with `colors` the list of the classes' (R, G, B): `pixels = np.asarray(Image.open(file).convert('RGB'), "
+    "int); nearest = ((pixels[:, :, None] - np.array(colors)) ** 2).sum(-1).argmin(-1); "
+    "Image.fromarray(np.array(colors, np.uint8)[nearest]).save(Path(file).with_suffix('.png'))`. Then describe the "
+    "folder again."
+)
+
+
+@dataclass(frozen=True)
+class ProposedClass:
+    """One class: name, raw value, display colour, and how much of it was seen."""
+
+    name: str
+    raw: Raw
+    color: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class ProposedClasses:
+    """Classes in order, raw values to ignore, and what to say about them."""
+
+    classes: list[ProposedClass]
+    ignore: list[Raw] = field(default_factory=list)
+    ignore_comment: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def propose_classes(values: MaskValues, legend: Legend | None) -> ProposedClasses:
+    """Propose classes and ignored values.
+
+    Args:
+        values: What the masks hold.
+        legend: Names of values, from a file that lies beside the masks.
+    """
+    notes = _general_notes(values)
+    grey = _grey_levels(values)
+    if grey is not None and _has_soft_edges(grey):
+        return _two_with_edges(values, notes)
+    if len(values.pixels) > MOST_LABELS or values.lossy:
+        return _dominant(values, notes)
+    ignore, comment = _ignored(values)
+    if legend is not None:
+        known = {code for code in values.pixels if code in legend.names or code in legend.ignore}
+        if set(values.pixels) - known <= set(ignore) and len(legend.names) >= 2:
+            return _by_legend(values, legend, sorted(set(ignore) - known | set(legend.ignore)), notes)
+        missing = sorted(set(values.pixels) - known - set(ignore))
+        notes.append(
+            f"{legend.file} does not name {', '.join(_shown(values, code) for code in missing[:6])}, which the masks "
+            "hold, so it was not used."
+        )
+    codes = _ordered(values, [code for code in values.pixels if code not in ignore])
+    if len(codes) < 2:
+        notes.append("The masks hold fewer than two classes; a description needs two.")
+    classes = [
+        ProposedClass(_name(values, codes, place), _raw(values, code), _color(values, code, place), _seen(values, code))
+        for place, code in enumerate(codes)
+    ]
+    notes.append("The names of the classes are placeholders: nothing in the folder says them. Rename them.")
+    if values.encoding == "index" and 0 in codes and codes != [0, 255] and len(codes) > 2:
+        notes.append("Id 0 may mean 'no data' rather than a class: if so, move it from `classes` to `ignore`.")
+    greys = [_raw(values, code) for code in codes if values.encoding == "color" and _is_grey(code)]
+    if greys and len(codes) > 2:
+        notes.append(f"{', '.join(map(str, greys))} may mean 'no label': if so, move it from `classes` to `ignore`.")
+    return ProposedClasses(classes, [_raw(values, code) for code in ignore], comment, notes)
+
+
+def _general_notes(values: MaskValues) -> list[str]:
+    notes = []
+    if values.looked_at < values.total:
+        notes.append(
+            f"{values.looked_at} of {values.total} masks were looked at; others may hold more values. The check of "
+            "`kedro run --pipeline=ingestion` reads all of them and names what is missing here; --masks=0 looks at all."
+        )
+    if values.in_part:
+        notes.append("Of masks as large as these only some rows were looked at; ingestion reads them whole.")
+    if values.unreadable:
+        notes.append(f"{len(values.unreadable)} mask(s) cannot be read; the first: {values.unreadable[0]}")
+    return notes
+
+
+def _grey_levels(values: MaskValues) -> dict[int, int] | None:
+    """Return the pixels of each grey level, or None if there are colours."""
+    if values.encoding == "index":
+        return dict(values.pixels) if max(values.pixels) <= 255 else None
+    if not all(map(_is_grey, values.pixels)):
+        return None
+    return {code & 255: count for code, count in values.pixels.items()}
+
+
+def _has_soft_edges(levels: dict[int, int]) -> bool:
+    between = [level for level in levels if 0 < level < 255]
+    ends = levels.get(0, 0) + levels.get(255, 0)
+    spread = len(between) >= LEAST_EDGE_VALUES and min(between) < 128 <= max(between)
+    return 0 in levels and 255 in levels and spread and ends >= 0.6 * sum(levels.values())
+
+
+def _two_with_edges(values: MaskValues, notes: list[str]) -> ProposedClasses:
+    step = 1 if values.encoding == "index" else 0x010101
+    ends = [("background", 0), ("foreground", 255 * step)]
+    between = sum(count for code, count in values.pixels.items() if code not in (0, 255 * step))
+    classes = [
+        ProposedClass(name, _raw(values, code), "#FFFFFF" if code else "#000000", _seen(values, code))
+        for name, code in ends
+    ]
+    share = f"{between / values.pixels.total():.2%}"
+    notes.append(
+        f"The masks are black and white with grey edges ({share} of the pixels are neither): two classes are proposed, "
+        "and all greys between are ignored, since a grey pixel belongs to neither side for certain. Rename the classes."
+    )
+    if values.lossy:
+        notes.append(
+            "The masks are JPEG files, which blur labels: ingestion refuses them. Export them again without loss, or "
+            "threshold them at 128 and save PNG; then describe the folder again."
+        )
+    return ProposedClasses(
+        classes, [_raw(values, level * step) for level in range(1, 255)], f"Grey edges: {share} of the pixels.", notes
+    )
+
+
+def _dominant(values: MaskValues, notes: list[str]) -> ProposedClasses:
+    frequent = [code for code, _ in values.pixels.most_common(MOST_LABELS) if values.share(code) >= 0.005]
+    codes = _ordered(values, frequent or [code for code, _ in values.pixels.most_common(2)])
+    why = "are stored with loss (JPEG)" if values.lossy else "have soft edges, or are pictures rather than labels"
+    notes.append(
+        f"The masks hold {len(values.pixels)} distinct values: they {why}. The {len(codes)} most frequent are proposed "
+        f"as classes, but ingestion will refuse these masks. {CONVERT}"
+    )
+    classes = [
+        ProposedClass(_name(values, codes, place), _raw(values, code), _color(values, code, place), _seen(values, code))
+        for place, code in enumerate(codes)
+    ]
+    return ProposedClasses(classes, notes=notes)
+
+
+def _ignored(values: MaskValues) -> tuple[list[int], str]:
+    """Return values that hardly are classes, with the reason."""
+    codes = set(values.pixels)
+    if values.encoding == "index":
+        others = codes - {255}
+        found = [255] if 255 in codes and len(others) >= 2 and max(others) < 254 else []
+        if 0 in codes and values.share(0) < 0.01 and len(others) > 2:
+            found = [0, *found]
+        return found, "Taken for 'no label': 255 beside small ids, 0 where it is rare. Check it." if found else ""
+    chromatic = {code for code in codes if not _is_grey(code)}
+    greys = [code for code in codes - chromatic if values.share(code) < 0.02] if len(chromatic) >= 2 else []
+    strays = [code for code in codes - set(greys) if _is_stray(values, code)]
+    found = sorted({*greys, *strays})
+    reasons = "Greys that are rare beside colours, and rare shades of another colour, were taken for 'no label'."
+    return found, f"{reasons} Check it." if found else ""
+
+
+def _is_grey(code: int) -> bool:
+    return code & 255 == code >> 8 & 255 == code >> 16
+
+
+def _is_stray(values: MaskValues, code: int) -> bool:
+    """Whether a rare colour is a shade of a frequent one."""
+    if values.share(code) >= 1e-4:
+        return False
+    return any(
+        values.share(other) > 1e-3
+        and max(abs((other >> shift & 255) - (code >> shift & 255)) for shift in (0, 8, 16)) <= 24
+        for other in values.pixels
+    )
+
+
+def _by_legend(values: MaskValues, legend: Legend, ignore: Sequence[int], notes: list[str]) -> ProposedClasses:
+    notes.append(f"Names of classes are from {legend.file}.")
+    classes = [
+        ProposedClass(
+            name, _raw(values, code), legend.colors.get(code) or _color(values, code, place), _seen(values, code)
+        )
+        for place, (code, name) in enumerate(legend.names.items())
+        if code not in ignore
+    ]
+    comment = "" if set(ignore) <= set(legend.ignore) else "What the legend does not name and what is rare. Check it."
+    return ProposedClasses(classes, [_raw(values, code) for code in ignore], comment, notes)
+
+
+def _ordered(values: MaskValues, codes: Sequence[int]) -> list[int]:
+    """Order ids by number and colours by frequency."""
+    return sorted(codes) if values.encoding == "index" else sorted(codes, key=lambda code: (-values.pixels[code], code))
+
+
+def _name(values: MaskValues, codes: Sequence[int], place: int) -> str:
+    if len(codes) == 2 and {_raw(values, code) for code in codes} in ({0, 255}, {0, 1}, {"#000000", "#FFFFFF"}):
+        return "background" if codes[place] == 0 else "foreground"
+    return f"class_{codes[place] if values.encoding == 'index' else place + 1}"
+
+
+def _raw(values: MaskValues, code: int) -> Raw:
+    return code if values.encoding == "index" else f"#{code:06X}"
+
+
+def _shown(values: MaskValues, code: int) -> str:
+    return f"id {code}" if values.encoding == "index" else f"colour #{code:06X}"
+
+
+def _color(values: MaskValues, code: int, place: int) -> str:
+    return f"#{code:06X}" if values.encoding == "color" else display_color(place)
+
+
+def display_color(place: int) -> str:
+    """Return a display colour for a class that has none: hues in golden steps stay apart for any number of classes."""
+    red, green, blue = colorsys.hsv_to_rgb(place * 0.618034 % 1, 0.75, 0.95 - 0.25 * (place % 3) / 2)
+    return f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"
+
+
+def _seen(values: MaskValues, code: int) -> str:
+    if not values.pixels[code]:
+        return "not seen in the masks looked at"
+    return f"{values.share(code):.3%} of the pixels, in {values.files[code]} of {values.looked_at} masks"

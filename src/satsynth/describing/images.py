@@ -1,0 +1,66 @@
+"""How images are read: bands and scaling, where they are not 8-bit RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from satsynth.scenes.description import ImageFormat
+from satsynth.scenes.rasters import TIFF
+from satsynth.scenes.tiffs import intensities, open_tiff, read_image_bands
+from satsynth.work.errors import DataError
+
+LOOKED_AT = 16
+
+
+def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Propose the field `images` from some of the images.
+
+    Args:
+        folder: Where they are.
+        images: Their paths below it.
+
+    Returns:
+        The field, empty where images are read as they are; and what is not certain.
+    """
+    tiffs = [image for image in images if image.lower().endswith(TIFF)][:: max(1, len(images) // LOOKED_AT)]
+    fields: dict[str, Any] = {}
+    notes: list[str] = []
+    lows, highs = [], []
+    for image in tiffs:
+        try:
+            source = open_tiff(folder / image)
+            if "bands" not in fields and _must_name_bands(folder / image):
+                fields["bands"] = [1, 2, 3]
+                notes.append(
+                    f"{image} has {source.count} bands and does not say which are red, green and blue: the first three "
+                    "are taken. Sentinel-2 files, for one, often begin with blue: [3, 2, 1]."
+                )
+            if source.dtypes[0] != "uint8":
+                low, high = intensities(folder / image, ImageFormat.model_validate(fields))
+                lows.append(low)
+                highs.append(high)
+        except DataError as error:
+            notes.append(error.problem)
+    if lows:
+        low, high = min(lows), max(highs)
+        fields["scaling"] = {"low": round(low, 4), "high": round(max(high, low + 1e-3), 4)}
+        notes.append(
+            f"Images are not 8 bit: in {len(lows)} of them 96 % of the intensities lie between {low:g} and {high:g}, "
+            "which become 0 and 255. Look at the pictures after tiling."
+        )
+    return fields, notes
+
+
+def _must_name_bands(path: Path) -> bool:
+    """Whether an image can be read once its bands are named, and not before."""
+    return not _readable(path, ImageFormat()) and _readable(path, ImageFormat(bands=(1, 2, 3)))
+
+
+def _readable(path: Path, form: ImageFormat) -> bool:
+    try:
+        read_image_bands(path, form, (0, 0, 1, 1))
+    except DataError:
+        return False
+    return True

@@ -1,0 +1,171 @@
+"""Which files below a folder are images, which are masks, and which belong together."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from satsynth.describing.values import has_few_values
+
+RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+VECTORS = (".geojson", ".gpkg")
+# fmt: off
+MASK_WORDS = frozenset([
+    "mask", "masks", "label", "labels", "labeled", "lab", "gt", "gts", "groundtruth", "truth", "ann", "anns",
+    "annotation", "annotations", "annot", "seg", "segmentation", "segmentationclass", "semantic", "target",
+    "targets", "lbl", "lbls", "polygons",
+])
+IMAGE_WORDS = frozenset([
+    "image", "images", "img", "imgs", "rgb", "sat", "photo", "photos", "picture", "pictures", "ortho", "orthos",
+    "source", "src", "input", "inputs", "jpegimages", "raster", "rasters", "org", "original",
+])
+# Words that tell formats and variants apart, not scenes.
+NOISE_WORDS = frozenset([
+    "png", "jpg", "jpeg", "tif", "tiff", "dir", "folder", "files", "color", "colour", "instance", "id", "ids",
+])
+# fmt: on
+_ROLE_WORDS = MASK_WORDS | IMAGE_WORDS | NOISE_WORDS
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Images and masks that belong together; paths are relative to the folder, '/' between folders.
+
+    Args:
+        pairs: Image and mask of each scene, sorted.
+        without_mask: Images that have no mask.
+        without_image: Masks that have no image.
+        notes: What had to be decided without being sure.
+    """
+
+    pairs: list[tuple[str, str]]
+    without_mask: list[str] = field(default_factory=list)
+    without_image: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def match_files(folder: Path) -> Matching:
+    """Find images and masks and match them by name.
+
+    Words such as `masks` or `labels` in folder or file names tell masks from images; where there is no such word,
+    files of few distinct values are taken for masks.
+
+    Args:
+        folder: Where to look, at any depth; hidden files are left alone.
+    """
+    paths = _files(folder)
+    # Folders that all files share tell nothing apart.
+    shared = len(PurePosixPath(os.path.commonpath([path.parent for path in paths])).parts) if paths else 0
+    masks = [path for path in paths if _tokens_of(path, shared) & MASK_WORDS or path.suffix.lower() in VECTORS]
+    notes = []
+    if not masks or len(masks) == len(paths):
+        masks = _masks_by_content(folder, paths)
+        if masks:
+            notes.append("No name says which files are masks; those of few distinct values were taken for masks.")
+    chosen = set(masks)
+    images = [path for path in paths if path not in chosen]
+    if len(masks) == 1 and masks[0].suffix.lower() in VECTORS:
+        return Matching([(str(image), str(masks[0])) for image in images], notes=notes)
+    # The first way of comparing names that matches most.
+    best = max((_joined(images, masks, key) for key in KEYS), key=lambda matching: len(matching.pairs))
+    return Matching(best.pairs, best.without_mask, best.without_image, notes + best.notes)
+
+
+def _files(folder: Path) -> list[PurePosixPath]:
+    found = (PurePosixPath(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
+    known = (*RASTERS, *VECTORS)
+    return sorted(
+        path
+        for path in found
+        if path.suffix.lower() in known and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    )
+
+
+def tokens(name: str) -> list[str]:
+    """Return the words of a name in lower case, split at what is no letter or digit and before capitals."""
+    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", name) if word]
+
+
+def _tokens_of(path: PurePosixPath, shared: int) -> set[str]:
+    return {word for part in (*path.parent.parts[shared:], path.stem) for word in tokens(part)}
+
+
+def _masks_by_content(folder: Path, paths: Sequence[PurePosixPath]) -> list[PurePosixPath]:
+    kinds: dict[tuple[str, str], list[PurePosixPath]] = defaultdict(list)
+    for path in paths:
+        kinds[path.parent.name, path.suffix.lower()].append(path)
+    return [
+        path for files in kinds.values() if all(has_few_values(folder / file) for file in files[:2]) for path in files
+    ]
+
+
+def _without_role(name: str) -> str:
+    return "_".join(word for word in tokens(name) if word not in _ROLE_WORDS)
+
+
+def _by_words(path: PurePosixPath) -> Key:
+    folders = [kept for part in path.parent.parts if (kept := _without_role(part))]
+    return (*folders, _without_role(path.stem))
+
+
+def _by_plain_folders(path: PurePosixPath) -> Key:
+    """Leave folders out whole that are named after a role, with whatever else their name says."""
+    folders = [part for part in path.parent.parts if not set(tokens(part)) & _ROLE_WORDS]
+    return (*folders, _without_role(path.stem))
+
+
+def _by_grandparents(path: PurePosixPath) -> Key:
+    return (*path.parent.parts[:-1], path.stem)
+
+
+def _by_stem(path: PurePosixPath) -> Key:
+    return (_without_role(path.stem),)
+
+
+KEYS: tuple[Callable[[PurePosixPath], Key], ...] = (_by_words, _by_plain_folders, _by_grandparents, _by_stem)
+
+
+def _joined(
+    images: Iterable[PurePosixPath], masks: Iterable[PurePosixPath], key: Callable[[PurePosixPath], Key]
+) -> Matching:
+    notes: list[str] = []
+    by_key_images, by_key_masks = _one_each(images, key, "image", notes), _one_each(masks, key, "mask", notes)
+    both = by_key_images.keys() & by_key_masks.keys()
+    return Matching(
+        sorted((str(by_key_images[name]), str(by_key_masks[name])) for name in both),
+        sorted(str(path) for name, path in by_key_images.items() if name not in both),
+        sorted(str(path) for name, path in by_key_masks.items() if name not in both),
+        notes,
+    )
+
+
+def _one_each(
+    paths: Iterable[PurePosixPath], key: Callable[[PurePosixPath], Key], role: str, notes: list[str]
+) -> dict[Key, PurePosixPath]:
+    """Keep one file a key: of several kinds of file the most frequent one, semantic before instance."""
+    by_key: dict[Key, list[PurePosixPath]] = defaultdict(list)
+    for path in paths:
+        by_key[key(path)].append(path)
+    if all(len(files) == 1 for files in by_key.values()):
+        return {name: files[0] for name, files in by_key.items()}
+    counts: dict[str, int] = defaultdict(int)
+    for files in by_key.values():
+        for path in files:
+            counts[_kind(path)] += 1
+    order = sorted(counts, key=lambda kind: (-counts[kind], "instance" in kind, kind))
+    double = [files for files in by_key.values() if len(files) > 1]
+    notes.append(
+        f"{len(double)} scene(s) have several files that could be the {role}, as {double[0][0]} and {double[0][1]}; "
+        f"those like {min(double[0], key=lambda path: order.index(_kind(path)))} were taken."
+    )
+    return {name: min(files, key=lambda path: order.index(_kind(path))) for name, files in by_key.items()}
+
+
+def _kind(path: PurePosixPath) -> str:
+    words = [word for part in (*path.parent.parts, path.stem) for word in tokens(part) if word in _ROLE_WORDS]
+    return " ".join([*words, path.suffix.lower()])

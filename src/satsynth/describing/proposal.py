@@ -1,0 +1,190 @@
+"""The description of a folder, put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from satsynth.describing.classes import ProposedClasses, propose_classes
+from satsynth.describing.images import propose_images
+from satsynth.describing.legend import Legend, find_legends
+from satsynth.describing.matching import VECTORS, Matching, match_files
+from satsynth.describing.splits import draw, propose_splits
+from satsynth.describing.templates import Template, generalise
+from satsynth.describing.values import count_values
+from satsynth.describing.vectors import propose_vector_labels
+from satsynth.scenes.rasters import RasterInfo, raster_info
+from satsynth.work.errors import DataError
+
+SIZES_LOOKED_AT = 32
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What is proposed for a folder.
+
+    Args:
+        scenes: Number of scenes.
+        layout: The field `layout`.
+        images: The field `images`; empty where images are 8-bit RGB.
+        masks: The field `masks`.
+        classes: Classes and ignored values.
+        splits: The field `splits`.
+        why_splits: How splits were decided.
+        notes: What could not be decided for certain.
+    """
+
+    scenes: int
+    layout: dict[str, Any]
+    images: dict[str, Any]
+    masks: dict[str, Any]
+    classes: ProposedClasses
+    splits: dict[str, Any]
+    why_splits: str
+    notes: list[str] = field(default_factory=list)
+
+
+def propose(folder: Path, masks_looked_at: int) -> Proposal:
+    """Look at a folder and propose its description.
+
+    Args:
+        folder: Images and masks, at any depth.
+        masks_looked_at: Most masks to read; all of them if 0.
+
+    Raises:
+        DataError: No pair of image and mask is found, or they follow no rule.
+    """
+    matching = match_files(folder)
+    if not matching.pairs:
+        raise DataError(
+            f"No image with a mask was found below {folder}: {len(matching.without_mask)} image(s) "
+            f"({', '.join(matching.without_mask[:3])}) and {len(matching.without_image)} mask(s) "
+            f"({', '.join(matching.without_image[:3])}) have nothing in common.",
+            "Give image and mask of a scene the same name in folders `images` and `masks`, or the same name with "
+            "`_mask` added.",
+        )
+    if len(matching.pairs) == 1:
+        return _blocks(folder, *matching.pairs[0], masks_looked_at)
+    template = generalise(
+        matching.pairs, matching.without_mask + [mask for _, mask in matching.pairs] + matching.without_image
+    )
+    if template is None:
+        raise DataError(
+            f"{len(matching.pairs)} images have masks, but no single rule leads from image to mask, as from "
+            f"{matching.pairs[0][0]} to {matching.pairs[0][1]} and from {matching.pairs[-1][0]} to "
+            f"{matching.pairs[-1][1]}.",
+            "Describe parts of the folder one by one, or rename the masks.",
+        )
+    splits = propose_splits(folder, template)
+    masks, classes, notes = _labels(folder, splits.template, masks_looked_at)
+    layout = {
+        "kind": "files",
+        "pattern": splits.template.pattern,
+        "mask": splits.template.mask,
+        "scene": splits.scene,
+        "group": splits.group,
+    }
+    notes = [*matching.notes, *_leftovers(matching, template), *notes, *splits.notes, *classes.notes]
+    images, more = propose_images(folder, [image for image, _ in template.used])
+    return Proposal(len(template.used), layout, images, masks, classes, splits.rule(), splits.why, [*notes, *more])
+
+
+def _leftovers(matching: Matching, template: Template) -> list[str]:
+    notes = []
+    if matching.without_mask:
+        left = set(template.left_out) & set(matching.without_mask)
+        how = (
+            "--params=ingestion.on_bad_scene=skip goes on without them"
+            if template.too_many
+            else "the pattern leaves them out"
+        )
+        notes.append(
+            f"{len(matching.without_mask)} image(s) have no mask, as {matching.without_mask[0]}"
+            f"{f'; {how}' if left else ''}. Once their masks are there, describe the folder again."
+        )
+    if matching.without_image:
+        notes.append(
+            f"{len(matching.without_image)} mask(s) have no image, as {matching.without_image[0]}. Ingestion may name "
+            "them; remove them, or go on with --params=ingestion.on_bad_scene=skip."
+        )
+    if template.unlike:
+        notes.append(
+            f"{len(template.unlike)} pair(s) lie at another depth, as {template.unlike[0][0]}: they are left out."
+        )
+    return notes
+
+
+def _labels(folder: Path, template: Template, limit: int) -> tuple[dict[str, Any], ProposedClasses, list[str]]:
+    masks = sorted({mask for _, mask in template.used})
+    if masks[0].lower().endswith(VECTORS):
+        return propose_vector_labels(folder, masks, limit)
+    values = count_values(folder, masks, limit)
+    legends = find_legends(folder, values.encoding)
+    classes = propose_classes(values, _best(legends, set(values.pixels)))
+    alignment, notes = _alignment(folder, template.used)
+    return {"encoding": values.encoding, **alignment}, classes, notes
+
+
+def _best(legends: list[Legend], values: set[int]) -> Legend | None:
+    return max(legends, key=lambda legend: len(values & legend.names.keys()), default=None)
+
+
+def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
+    """Compare the sizes of some images and masks."""
+    notes: list[str] = []
+    unlike, smallest = [], 1 << 30
+    for image, mask in pairs[:: max(1, len(pairs) // SIZES_LOOKED_AT)]:
+        try:
+            first, second = raster_info(folder / image), raster_info(folder / mask)
+        except DataError as error:
+            notes.append(error.problem)
+            continue
+        smallest = min(smallest, first.height, first.width)
+        if (first.height, first.width) != (second.height, second.width):
+            unlike.append(f"{image} ({first.width} x {first.height}; its mask {second.width} x {second.height})")
+    if smallest < 128:
+        notes.append(
+            f"Some images are only {smallest} pixels wide or high, less than a tile of 128: set tiling.tile_size lower "
+            "(a multiple of 8)."
+        )
+    if not unlike:
+        return {}, notes
+    notes.append(
+        f"Some masks have another size than their image, as {unlike[0]}: they are taken to cover the same area "
+        "(`align: nearest`)."
+    )
+    return {"align": "nearest"}, notes
+
+
+def _blocks(folder: Path, image: str, mask: str, limit: int) -> Proposal:
+    """Describe one large image: blocks of it are the scenes."""
+    info = raster_info(folder / image)
+    block = _block_side(info)
+    columns, rows = info.width // block, info.height // block
+    template = Template("", "", (), False, False, [(image, mask)], [], [], [])
+    masks, classes, notes = _labels(folder, template, limit)
+    val, test = draw(Counter({f"c{column:02d}": rows for column in range(columns)}), 0.2)
+    layout = {"kind": "blocks", "image": image, "mask": mask, "block": block, "rows": [0, rows - 1]}
+    notes.append(
+        f"There is one image of {info.width} x {info.height} pixels: its blocks of {block} x {block} are the scenes, "
+        f"columns of blocks the groups; {info.width - columns * block} columns and {info.height - rows * block} rows "
+        "of pixels at the edges are left out."
+    )
+    why = "Columns of blocks from left to right: training, validation, test."
+    images, more = propose_images(folder, [image])
+    notes += [*classes.notes, *more]
+    return Proposal(rows * columns, layout, images, masks, classes, {"val": val, "test": test}, why, notes)
+
+
+def _block_side(info: RasterInfo) -> int:
+    """Return the side of blocks: at least 5 columns of them where the image is large enough."""
+    side = min(info.height, info.width // 5)
+    if side < 128:
+        side = min(info.height, info.width // 3)
+    if side < 16:
+        raise DataError(
+            f"There is one image of {info.width} x {info.height} pixels, too small to be divided.", "Add scenes."
+        )
+    return side // 8 * 8

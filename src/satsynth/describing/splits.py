@@ -1,0 +1,252 @@
+"""Which scenes train, validate and test: by folders or lists that say so, else by groups of neighbours."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from satsynth.describing.templates import Template, split_of
+from satsynth.work.errors import DataError
+
+VAL_SHARE, TEST_SHARE = 0.1, 0.2
+MOST_NAMES = 100
+# `austin12`, `area_7`, `tokyo-3`: what comes before the number is a place, its tiles are neighbours.
+_PLACE = r"(?P<place>[^/]*?[^/\d_ .-])[_ .-]*\d+"
+
+
+@dataclass(frozen=True)
+class ProposedSplits:
+    """Groups of scenes and where they go.
+
+    Args:
+        template: The template, with a group `place` where names begin with one.
+        scene: Template of the scene's identifier.
+        group: Template of the group's name.
+        val: Shell patterns of groups for validation.
+        test: Shell patterns of groups for the test.
+        why: How it was decided, in a sentence.
+        notes: What is not sure about it.
+        lists: Files that name the scenes of a split.
+    """
+
+    template: Template
+    scene: str
+    group: str
+    val: list[str]
+    test: list[str]
+    why: str
+    notes: list[str] = field(default_factory=list)
+    lists: dict[str, str] = field(default_factory=dict)
+
+    def rule(self) -> dict[str, object]:
+        """Return the field `splits`."""
+        patterns = {split: names for split, names in (("val", self.val), ("test", self.test)) if names}
+        return {"lists": self.lists, **patterns} if self.lists else dict(patterns)
+
+
+def propose_splits(folder: Path, template: Template) -> ProposedSplits:
+    """Propose groups and splits.
+
+    Args:
+        folder: The folder, which may hold the lists train.txt, val.txt and test.txt.
+        template: How images are found.
+
+    Raises:
+        DataError: There are too few scenes.
+    """
+    folders = [f"{{{name}}}" for name in template.folders]
+    parts = [*(["{split}"] if template.has_split else []), *folders, *(["{name}"] if template.has_name else [])]
+    scene = "/".join(parts)
+    listed = _by_lists(folder, template, scene, find_lists(folder))
+    if listed is not None:
+        return listed
+    draft = ProposedSplits(template, scene, scene, [], [], "")
+    if template.has_split:
+        return _by_folders(draft, folders)
+    draft = _grouped(draft, folders)
+    val, test = draw(_counts(draft), TEST_SHARE)
+    return replace(draft, val=val, test=test, why=f"About 70 % train, 10 % validate, 20 % test, {draft.why}.")
+
+
+def find_lists(folder: Path) -> dict[str, Path]:
+    """Return the lists train.txt, val.txt and test.txt by split, at the top or one folder below."""
+    found: dict[str, Path] = {}
+    for path in sorted([*folder.glob("*.txt"), *folder.glob("*/*.txt")]):
+        split = split_of(path.stem)
+        if split is not None and len(path.stem) <= len("validation"):
+            found.setdefault(split, path)
+    return found
+
+
+def _matches(template: Template) -> list[tuple[str, dict[str, str]]]:
+    found = ((image, re.fullmatch(template.pattern, image)) for image, _ in template.used)
+    return [(image, match.groupdict()) for image, match in found if match]
+
+
+def _counts(draft: ProposedSplits) -> Counter[str]:
+    return Counter(draft.group.format(**parts) for _, parts in _matches(draft.template))
+
+
+def _by_lists(folder: Path, template: Template, scene: str, lists: Mapping[str, Path]) -> ProposedSplits | None:
+    """Hand on the lists that name scenes; None if none for val or test does."""
+    names: dict[str, str] = {}
+    for image, parts in _matches(template):
+        path = PurePosixPath(image)
+        for name in (image, path.name, path.stem, str(path.with_suffix(""))):
+            names[name] = scene.format(**parts)
+    listed, notes = {}, []
+    for split, source in lists.items():
+        lines = {line.strip() for line in source.read_text(encoding="utf-8-sig", errors="replace").splitlines()} - {""}
+        known = {names[line] for line in lines & names.keys()}
+        file = source.relative_to(folder).as_posix()
+        if not known:
+            notes.append(f"{file} is not used: it names no image that has a mask.")
+            continue
+        if lines - names.keys():
+            notes.append(
+                f"{file} names {len(lines - names.keys())} scene(s) that are not there, as "
+                f"{min(lines - names.keys())}: --params=ingestion.on_bad_scene=skip goes on without them."
+            )
+        listed[split] = (file, known)
+    if not listed.keys() & {"val", "test"}:
+        return None
+    if "test" not in listed:
+        listed["test"] = listed.pop("val")
+        notes.append("There is no list for the test: the scenes listed for validation are the test.")
+    val: list[str] = []
+    if "val" not in listed:
+        rest = listed["train"][1] if "train" in listed else set(names.values())
+        val, _ = draw(Counter(rest - listed["test"][1]), 0)
+        notes.append("There is no list for validation: a tenth of the training scenes validate.")
+    files = {split: file for split, (file, _) in sorted(listed.items())}
+    why = f"By the lists {', '.join(files.values())}."
+    return ProposedSplits(template, scene, scene, val, [], why, notes, files)
+
+
+def _by_folders(draft: ProposedSplits, folders: Sequence[str]) -> ProposedSplits:
+    values = sorted({parts["split"] for _, parts in _matches(draft.template)})
+    named = {split: [value for value in values if split_of(value) == split] for split in ("train", "val", "test")}
+    group = "/".join(["{split}", *folders])
+    end = "/*" if folders else ""
+    held = {split: [f"{value}{end}" for value in named[split]] for split in ("val", "test")}
+    if held["val"] and held["test"] and named["train"]:
+        return replace(draft, group=group, val=held["val"], test=held["test"], why="By the folders that say so.")
+    if not named["train"]:
+        raise DataError(
+            f"The folders {', '.join(values)} say which scenes are held out, but none of those with masks trains.",
+            "Check that the training images have masks.",
+        )
+    return _with_part_of(_grouped(draft, folders, "{split}/"), named)
+
+
+def _with_part_of(drawn: ProposedSplits, named: Mapping[str, list[str]]) -> ProposedSplits:
+    """Take the missing split from the training scenes, or from those held out where only one trains."""
+    held = named["val"] + named["test"]
+    groups = _counts(drawn)
+    train = Counter({name: count for name, count in groups.items() if name.split("/")[0] in named["train"]})
+    notes = ["No folder with masks is left for validation, so part of the training scenes validate.", *drawn.notes]
+    if len(train) > 1:
+        val, _ = draw(train, 0)
+        why = f"{' and '.join(held)} is the test; a tenth of {' and '.join(named['train'])} validates, {drawn.why}."
+        return replace(drawn, val=val, test=[f"{value}/*" for value in held], why=why, notes=notes)
+    rest = sorted((name for name in groups if name not in train), key=_natural)
+    if len(rest) < 2:
+        raise _too_few(len(groups))
+    half = len(rest) // 2
+    why = f"{' and '.join(held)} is divided into validation and test, {drawn.why}."
+    return replace(drawn, val=_plain(rest[:half]), test=_plain(rest[half:]), why=why, notes=drawn.notes)
+
+
+def _grouped(draft: ProposedSplits, folders: Sequence[str], before: str = "") -> ProposedSplits:
+    """Choose what a group is: a folder, the place that names begin with, or a single scene."""
+    template = draft.template
+    counts = Counter("/".join(folders).format(**parts) for _, parts in _matches(template)) if folders else Counter()
+    if len(counts) >= 3 and (max(counts.values()) > 1 or not template.has_name):
+        return replace(draft, group=before + "/".join(folders), why="by folder")
+    names = [parts["name"] for _, parts in _matches(template) if "name" in parts]
+    places = [match["place"] for name in names if (match := re.fullmatch(_PLACE, name))]
+    if len(places) == len(names) >= 6 and 3 <= len(set(places)) <= len(names) / 2:
+        pattern = template.pattern.replace("(?P<name>[^/]+)", f"(?P<name>{_PLACE})")
+        group = before + "/".join([*folders, "{place}"])
+        return replace(draft, template=replace(template, pattern=pattern), group=group, why="by the place in the name")
+    note = (
+        "Nothing says which scenes are neighbours, so each stands alone, in order of names. If neighbours overlap or "
+        "look alike, let `layout.group` name what they have in common: a test beside training scenes flatters."
+    )
+    return replace(draft, group=draft.scene, why="scene by scene", notes=[note])
+
+
+def draw(groups: Counter[str], test_share: float) -> tuple[list[str], list[str]]:
+    """Choose groups for validation and test at the end of the order of names, so that neighbours stay together.
+
+    Args:
+        groups: Number of scenes of each group.
+        test_share: Share of scenes for the test; none at all if 0.
+
+    Returns:
+        Shell patterns for validation and test.
+
+    Raises:
+        DataError: There are fewer groups than splits.
+    """
+    order, total = sorted(groups, key=_natural), groups.total()
+    if len(order) < (3 if test_share else 2):
+        raise _too_few(len(order))
+    test = _taken(order, groups, test_share * total, reserve=2) if test_share else []
+    rest = order[: len(order) - len(test)]
+    val = _taken(rest, groups, VAL_SHARE * total, reserve=1)
+    if len(val) + len(test) <= MOST_NAMES:
+        return _plain(val), _plain(test)
+    return _by_last_character(order, groups, test_share)
+
+
+def _taken(order: Sequence[str], groups: Counter[str], wanted: float, reserve: int) -> list[str]:
+    taken: list[str] = []
+    scenes = 0
+    for name in reversed(order[reserve:]):
+        # Half a group too many is as near as half a group too few.
+        if taken and scenes + groups[name] / 2 > wanted:
+            break
+        taken.append(name)
+        scenes += groups[name]
+    return taken[::-1]
+
+
+def _by_last_character(order: Sequence[str], groups: Counter[str], test_share: float) -> tuple[list[str], list[str]]:
+    """Choose by the last character of names where lists would be too long."""
+    ends = Counter[str]()
+    for name in order:
+        ends[name[-1]] += groups[name]
+    characters = sorted(ends)
+    test = _taken(characters, ends, test_share * ends.total(), reserve=2) if test_share else []
+    val = _taken(characters[: len(characters) - len(test)], ends, VAL_SHARE * ends.total(), reserve=1)
+    if not val or (test_share and not test):
+        raise DataError(
+            f"{len(order)} scenes end in the same characters ({', '.join(characters)}): no short rule divides them.",
+            "Name groups of neighbouring scenes by folders, or list the splits in train.txt, val.txt and test.txt.",
+        )
+    return [f"*{_escaped(end)}" for end in val], [f"*{_escaped(end)}" for end in test]
+
+
+def _too_few(groups: int) -> DataError:
+    return DataError(
+        f"There are {groups} scene(s) or groups of scenes; training, validation and test need one each.",
+        "Add scenes, or describe one large image by a layout of `kind: blocks`, as in "
+        "conf/base/parameters_dataset_bluemarble.yml.",
+    )
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _plain(names: Iterable[str]) -> list[str]:
+    return [_escaped(name) for name in names]
+
+
+def _escaped(name: str) -> str:
+    """Escape what is special in shell patterns."""
+    return re.sub(r"([*?\[])", r"[\1]", name)

@@ -1,0 +1,242 @@
+"""From matched paths to the pattern of images and the template of masks that a description asks for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import PurePosixPath
+
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "eval"), "test"),
+}
+MAX_LEFT_OUT = 50
+
+
+@dataclass(frozen=True)
+class Affixes:
+    """How a part of an image's path becomes a part of its mask's: the core stays, what surrounds it changes."""
+
+    image_before: str = ""
+    image_after: str = ""
+    mask_before: str = ""
+    mask_after: str = ""
+
+    def core(self, image: str, mask: str) -> str | None:
+        """Return what both have in common, or None if these affixes do not fit them."""
+        core = image.removeprefix(self.image_before).removesuffix(self.image_after)
+        fits = core and image == f"{self.image_before}{core}{self.image_after}"
+        return core if fits and mask == f"{self.mask_before}{core}{self.mask_after}" else None
+
+
+@dataclass(frozen=True)
+class Template:
+    """How images are found and what becomes of their path.
+
+    Args:
+        pattern: Regular expression on an image's path.
+        mask: Template of the mask's path.
+        folders: Names of the pattern's groups that stand for folders, in order, without `split`.
+        has_split: Whether one folder says the split, by the group `split`.
+        has_name: Whether the pattern names the file, by the group `name`.
+        used: The pairs that fit.
+        left_out: Images that the pattern leaves out by name.
+        too_many: Images that it ought to leave out, but they are too many to be named.
+        unlike: Pairs in folders of another depth, which need another description.
+    """
+
+    pattern: str
+    mask: str
+    folders: tuple[str, ...]
+    has_split: bool
+    has_name: bool
+    used: list[tuple[str, str]]
+    left_out: list[str]
+    too_many: list[str]
+    unlike: list[tuple[str, str]]
+
+
+def find_affixes(images: Sequence[str], masks: Sequence[str]) -> Affixes | None:
+    """Return the affixes by which every image part becomes its mask part, or None.
+
+    Args:
+        images: A part of each image's path.
+        masks: A part of each mask's path.
+    """
+    pairs = sorted(set(zip(images, masks, strict=True)))
+    for image, mask in pairs[:20]:
+        same = SequenceMatcher(None, image, mask, autojunk=False).find_longest_match()
+        core = image[same.a : same.a + same.size]
+        # Separators belong to what surrounds the name.
+        inner = core.strip("_-. ") if image != mask else core
+        if not inner:
+            continue
+        start = core.index(inner)
+        i, j = same.a + start, same.b + start
+        found = Affixes(image[:i], image[i + len(inner) :], mask[:j], mask[j + len(inner) :])
+        if all(found.core(*pair) for pair in pairs):
+            return found
+    return None
+
+
+def generalise(pairs: Sequence[tuple[str, str]], others: Sequence[str]) -> Template | None:
+    """Find one pattern and one template that hold for all pairs.
+
+    Args:
+        pairs: Image and mask of each scene; at least two.
+        others: All other files, which the pattern must not match.
+
+    Returns:
+        None where no single template fits.
+    """
+    depths = Counter((image.count("/"), mask.count("/")) for image, mask in pairs)
+    depth = max(depths, key=lambda found: (depths[found], found))
+    used = [pair for pair in pairs if (pair[0].count("/"), pair[1].count("/")) == depth]
+    images, masks = _columns([image for image, _ in used]), _columns([mask for _, mask in used])
+    names = _group_names(images)
+    affixes: dict[int, Affixes] = {}
+    parts = []
+    for position, values in enumerate(masks):
+        if len(set(values)) == 1:
+            parts.append(_braced(values[0]))
+            continue
+        source = _source_of(values, position - len(masks), images, names, affixes)
+        if source is None:
+            return None
+        found = affixes[source]
+        parts.append(f"{_braced(found.mask_before)}{{{names[source]}}}{_braced(found.mask_after)}")
+    suffix, mask_suffix = _suffixes(used)
+    if mask_suffix is None:
+        return None
+    mask = "/".join(parts) + mask_suffix
+    pattern = _pattern(images, names, affixes, suffix, masks, others)
+    left_out = [path for path in others if re.fullmatch(pattern, path)]
+    pattern = _restricted(pattern, names.values(), [image for image, _ in used], left_out)
+    remaining = [path for path in left_out if re.fullmatch(pattern, path)]
+    if 0 < len(remaining) <= MAX_LEFT_OUT:
+        pattern = f"(?!(?:{'|'.join(map(escape, remaining))})$){pattern}"
+    return Template(
+        pattern,
+        mask,
+        tuple(name for name in names.values() if name not in ("name", "split")),
+        "split" in names.values(),
+        "name" in names.values(),
+        used,
+        left_out,
+        remaining if len(remaining) > MAX_LEFT_OUT else [],
+        [pair for pair in pairs if (pair[0].count("/"), pair[1].count("/")) != depth],
+    )
+
+
+def escape(text: str) -> str:
+    """Escape what is special in a regular expression, and nothing else: the result is to be read."""
+    return re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", text)
+
+
+def _braced(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _columns(paths: Sequence[str]) -> list[list[str]]:
+    """Return folders and stem of all paths, a list a position."""
+    split = [(*PurePosixPath(path).parent.parts, PurePosixPath(path).stem) for path in paths]
+    return [list(column) for column in zip(*split, strict=True)]
+
+
+def _group_names(columns: Sequence[Sequence[str]]) -> dict[int, str]:
+    """Name the parts that differ between images: `split`, `area` for folders, `name` for the file."""
+    names: dict[int, str] = {}
+    for position, values in enumerate(columns):
+        if len(set(values)) == 1:
+            continue
+        if position == len(columns) - 1:
+            names[position] = "name"
+        elif "split" not in names.values() and all(split_of(value) for value in values):
+            names[position] = "split"
+        else:
+            number = sum(name.startswith("area") for name in names.values())
+            names[position] = f"area{number + 1}" if number else "area"
+    return names
+
+
+def split_of(folder: str) -> str | None:
+    """Return `train`, `val` or `test` if a folder's name says so, also as part of `train_images`."""
+    found = {SPLIT_WORDS[word] for word in re.split(r"[^a-z]+", folder.lower()) if word in SPLIT_WORDS}
+    return found.pop() if len(found) == 1 else None
+
+
+def _source_of(
+    values: Sequence[str],
+    from_end: int,
+    images: Sequence[Sequence[str]],
+    names: dict[int, str],
+    affixes: dict[int, Affixes],
+) -> int | None:
+    """Return the image part that a mask part comes from, the nearest to its place first, and note the affixes."""
+    for position in sorted(names, key=lambda place: abs(place - len(images) - from_end)):
+        found = find_affixes(images[position], values)
+        if found is not None and affixes.setdefault(position, found) == found:
+            return position
+    return None
+
+
+def _suffixes(pairs: Sequence[tuple[str, str]]) -> tuple[str, str | None]:
+    """Return the pattern of image suffixes and the template of mask suffixes."""
+    images = [PurePosixPath(image).suffix for image, _ in pairs]
+    masks = [PurePosixPath(mask).suffix for _, mask in pairs]
+    kinds = sorted(set(images))
+    if len(set(masks)) == 1:
+        shown = escape(kinds[0]) if len(kinds) == 1 else rf"\.(?:{'|'.join(kind[1:] for kind in kinds)})"
+        return shown, masks[0]
+    if images == masks:
+        return rf"\.(?P<suffix>{'|'.join(kind[1:] for kind in kinds)})", ".{suffix}"
+    return "", None
+
+
+def _pattern(
+    images: Sequence[Sequence[str]],
+    names: dict[int, str],
+    affixes: dict[int, Affixes],
+    suffix: str,
+    masks: Sequence[Sequence[str]],
+    others: Sequence[str],
+) -> str:
+    parts = []
+    for position, values in enumerate(images):
+        if position not in names:
+            parts.append(escape(values[0]))
+            continue
+        around = affixes.get(position, Affixes())
+        group = f"(?P<{names[position]}>[^/]+)"
+        parts.append(f"{escape(around.image_before)}{group}{escape(around.image_after)}")
+    pattern = "/".join(parts) + suffix
+    around = affixes.get(len(images) - 1, Affixes())
+    if any(re.fullmatch(pattern, path) for path in others):
+        # Masks beside their images, told apart by an affix alone.
+        last = parts[-1]
+        if around.mask_after and not around.image_after:
+            last = f"{last}(?<!{escape(around.mask_after)})"
+        if around.mask_before and not around.image_before:
+            last = f"(?!{escape(around.mask_before)}){last}"
+        pattern = "/".join([*parts[:-1], last]) + suffix
+    return pattern
+
+
+def _restricted(pattern: str, names: Iterable[str], images: Sequence[str], unwanted: Sequence[str]) -> str:
+    """Name the folders that have masks where images of whole other folders have none."""
+    for name in names:
+        if name == "name":
+            continue
+        wanted, missing = _captured(pattern, name, images), _captured(pattern, name, unwanted)
+        if missing and not missing & wanted:
+            alternatives = "|".join(escape(value) for value in sorted(wanted))
+            pattern = pattern.replace(f"(?P<{name}>[^/]+)", f"(?P<{name}>{alternatives})")
+    return pattern
+
+
+def _captured(pattern: str, name: str, paths: Iterable[str]) -> set[str]:
+    return {match[name] for path in paths if (match := re.fullmatch(pattern, path))}

@@ -1,0 +1,152 @@
+"""Which values masks hold, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from satsynth.scenes.decoded import unreadable
+from satsynth.scenes.labels import pack_colors
+from satsynth.scenes.pictures import open_picture
+from satsynth.scenes.rasters import TIFF, raster_info, read_raw_mask
+from satsynth.scenes.tiffs import Window, open_tiff
+from satsynth.work.errors import DataError
+from satsynth.work.progress import Progress
+
+LOSSY = (".jpg", ".jpeg", ".webp")
+# More distinct values than this are no labels.
+MOST_LABELS = 64
+# Of a larger TIFF only so many pixels are looked at, in bands of rows.
+MOST_PIXELS = 1 << 26
+BANDS = 16
+
+
+@dataclass
+class MaskValues:
+    """What the masks that were looked at hold.
+
+    Args:
+        encoding: `index` or `color`.
+        looked_at: Masks that were read.
+        total: Masks that there are.
+        pixels: Pixels of each id, or of each colour as 0xRRGGBB.
+        files: Masks in which each value occurs.
+        unreadable: What is wrong with files that could not be read.
+        lossy: Whether the files are of a lossy format.
+        in_part: Whether some are so large that only rows of them were looked at.
+    """
+
+    encoding: str
+    looked_at: int
+    total: int
+    pixels: Counter[int] = field(default_factory=Counter)
+    files: Counter[int] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    lossy: bool = False
+    in_part: bool = False
+
+    def share(self, value: int) -> float:
+        """Share of all pixels that hold a value."""
+        return self.pixels[value] / max(1, self.pixels.total())
+
+
+def count_values(folder: Path, masks: Sequence[str], limit: int) -> MaskValues:
+    """Count the values of masks.
+
+    Args:
+        folder: Where they are.
+        masks: Their paths below it, sorted.
+        limit: Read at most so many, evenly spaced; all of them if 0.
+
+    Raises:
+        DataError: None of them can be read.
+    """
+    chosen = list(masks)
+    if 0 < limit < len(chosen):
+        chosen = [masks[int(i)] for i in np.linspace(0, len(masks) - 1, limit).round()]
+    encodings, problems = Counter[str](), []
+    for mask in chosen:
+        try:
+            encodings[encoding_of(folder / mask)] += 1
+        except DataError as error:
+            problems.append(error.problem)
+    if not encodings:
+        raise DataError(f"None of {len(chosen)} masks can be read; the first: {problems[0]}", "Check these files.")
+    # Palettes and grey files can be read as colours; colours cannot be read as ids.
+    encoding = "color" if encodings["color"] else "index"
+    found = MaskValues(encoding, 0, len(masks), lossy=any(Path(mask).suffix.lower() in LOSSY for mask in chosen))
+    with Progress(len(chosen), "Looking at masks", "files") as progress:
+        for mask in chosen:
+            try:
+                pixels = _counted(folder / mask, encoding)
+            except DataError as error:
+                found.unreadable.append(error.problem)
+            else:
+                found.pixels.update(pixels)
+                found.files.update(pixels.keys())
+                found.looked_at += 1
+                found.in_part |= _is_giant(folder / mask)
+            progress.update()
+    if not found.looked_at:
+        raise DataError(f"No mask can be read; the first: {found.unreadable[0]}", "Check these files.")
+    return found
+
+
+def encoding_of(path: Path) -> str:
+    """Return whether a mask holds `index` or `color`, from its header alone.
+
+    A palette file counts as colours: its indices need not mean the same in the next file.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    if path.suffix.lower() in TIFF:
+        source = open_tiff(path)
+        return "color" if source.count >= 3 or source.colorinterp[0].name == "palette" else "index"
+    with open_picture(path) as image:
+        return "index" if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;") else "color"
+
+
+def has_few_values(path: Path) -> bool:
+    """Return whether a file could be a mask, by the number of its distinct values."""
+    try:
+        return len(_counted(path, encoding_of(path))) <= MOST_LABELS
+    except DataError:
+        return False
+
+
+def _is_giant(path: Path) -> bool:
+    size = raster_info(path)
+    return path.suffix.lower() in TIFF and size.height * size.width > MOST_PIXELS
+
+
+def _counted(path: Path, encoding: str) -> Counter[int]:
+    """Count the values of one mask; of a giant one, in rows that are spread over it."""
+    size = raster_info(path)
+    windows: list[Window | None] = [None]
+    if _is_giant(path):
+        rows = max(1, MOST_PIXELS // size.width // BANDS)
+        tops = np.linspace(0, size.height - rows, BANDS).astype(int)
+        windows = [(0, int(top), size.width, rows) for top in tops]
+    counted = Counter[int]()
+    for window in windows:
+        values, counts = np.unique(_codes(path, encoding, window), return_counts=True)
+        counted.update({int(value): int(count) for value, count in zip(values, counts, strict=True)})
+    return counted
+
+
+def _codes(path: Path, encoding: str, window: Window | None = None) -> np.ndarray:
+    """Read ids, or colours as 0xRRGGBB; also of masks stored with loss, which ingestion refuses."""
+    if path.suffix.lower() in LOSSY:
+        with open_picture(path) as image:
+            try:
+                raw = np.asarray(image.convert("RGB" if encoding == "color" else "L"))
+            except (OSError, SyntaxError, ValueError) as error:
+                raise unreadable(path, error) from error
+    else:
+        raw = read_raw_mask(path, encoding, window)
+    return pack_colors(raw) if encoding == "color" else raw

@@ -1,0 +1,139 @@
+"""Unpacking of archives from elsewhere: nothing leaves the target, and nothing grows without bounds."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from satsynth.fetching.settings import DownloadSettings
+from satsynth.work.errors import DataError, ResourceError
+from satsynth.work.files import disk_errors
+from satsynth.work.progress import Progress
+
+MB = 1_000_000
+
+
+def unpack(archive: Path, target: Path, strip: str, settings: DownloadSettings) -> dict[str, int]:
+    """Unpack a ZIP file; files that are there already in their full size are kept.
+
+    The whole list is checked before the first byte is written.
+
+    Args:
+        archive: The ZIP file.
+        target: The folder into which it goes.
+        strip: Leading folder of the archive that is left out; empty for none.
+        settings: How many files and bytes it may hold.
+
+    Returns:
+        Size of each unpacked file, by its path below the target.
+
+    Raises:
+        DataError: It is no whole ZIP file, or holds what is not unpacked: links, encrypted files, paths that lead
+            out of the target, double names, more than the limits allow.
+        ResourceError: The disk is too small.
+    """
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = _checked(file, archive, strip, settings)
+            _require_space(entries, target)
+            return _written(file, entries, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(
+            f"{archive.name} cannot be unpacked: {error}.", "Remove it and fetch it again, or unpack it yourself."
+        ) from error
+
+
+def _checked(
+    file: zipfile.ZipFile, archive: Path, strip: str, settings: DownloadSettings
+) -> dict[str, zipfile.ZipInfo]:
+    infos = [info for info in file.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+    if len(infos) > settings.max_files:
+        raise _refusal(archive, f"it holds {len(infos):,} files; `download.max_files` is {settings.max_files:,}")
+    total, size = sum(info.file_size for info in infos), archive.stat().st_size
+    if total > settings.max_ratio * size:
+        raise _refusal(
+            archive,
+            f"it would grow from {size:,} to {total:,} bytes; `download.max_ratio` is {settings.max_ratio:g}",
+        )
+    entries: dict[str, zipfile.ZipInfo] = {}
+    seen = set()
+    for info in infos:
+        path = _safe(info, archive)
+        if strip and not path.is_relative_to(strip):
+            continue
+        name = str(path.relative_to(strip) if strip else path)
+        # Where capitals make no difference, one of two such files would be lost.
+        if name.lower() in seen:
+            raise _refusal(archive, f"it holds several files of one name, as {name}")
+        seen.add(name.lower())
+        entries[name] = info
+    if not entries:
+        raise _refusal(archive, f"it holds no file below '{strip}'" if strip else "it holds no file")
+    return entries
+
+
+def _safe(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
+    """Return an entry's path if it stays inside and is a plain file."""
+    name = info.filename
+    path = PurePosixPath(name)
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    inside = path.parts and not path.is_absolute() and ".." not in path.parts
+    if not inside or "\\" in name or ":" in path.parts[0]:
+        raise _refusal(archive, f"its entry {name!r} leads out of the target folder")
+    if kind not in (0, stat.S_IFREG):
+        raise _refusal(archive, f"its entry {name!r} is a link or a device, not a plain file")
+    if info.flag_bits & 1:
+        raise _refusal(archive, f"its entry {name!r} is encrypted")
+    return path
+
+
+def _require_space(entries: dict[str, zipfile.ZipInfo], target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = sum(info.file_size for name, info in entries.items() if not _is_there(target / name, info))
+    free = shutil.disk_usage(target).free
+    if free < wanted:
+        raise ResourceError(
+            f"Unpacking needs {wanted / 1e9:.1f} GB, but the disk of {target} has {free / 1e9:.1f} GB left.",
+            "Free some space, then type the same command again.",
+        )
+
+
+def _is_there(path: Path, info: zipfile.ZipInfo) -> bool:
+    return path.is_file() and path.stat().st_size == info.file_size
+
+
+def _written(file: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], target: Path) -> dict[str, int]:
+    root = target.resolve()
+    total = sum(info.file_size for info in entries.values())
+    done = 0
+    with Progress(total // MB, "Unpacking", "MB") as progress, disk_errors(target):
+        for name, info in entries.items():
+            path = root / name
+            # A link that lay in the target before must not lead the file elsewhere.
+            if not path.parent.resolve().is_relative_to(root) or path.is_symlink():
+                raise DataError(f"{path} leads out of {root} by a link.", "Remove the link.")
+            if not _is_there(path, info):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _extract(file, info, path)
+            progress.update((done + info.file_size) // MB - done // MB)
+            done += info.file_size
+    return {name: info.file_size for name, info in entries.items()}
+
+
+def _extract(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with file.open(info) as source, temporary.open("wb") as sink:
+            shutil.copyfileobj(source, sink, 1 << 20)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refusal(archive: Path, why: str) -> DataError:
+    return DataError(
+        f"{archive.name} is not unpacked: {why}.", "If you trust it, unpack it into the raw folder yourself."
+    )

@@ -1,0 +1,60 @@
+"""All archives of a data set, fetched and unpacked below its raw folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from satsynth.fetching.archives import unpack
+from satsynth.fetching.settings import DownloadSettings
+from satsynth.fetching.transfer import fetch
+from satsynth.scenes.description import Archive
+from satsynth.work.files import read_json, write_json
+from satsynth.work.folder import Step, WorkFolder, work_folder
+
+log = logging.getLogger(__name__)
+RESULT_VERSION = 1
+LISTING = "files.json"
+
+
+def fetch_archive(
+    archive: Archive, dataset: str, raw: Path, work: Path, settings: DownloadSettings, fresh: bool
+) -> dict[str, Any]:
+    """Fetch and unpack one archive; nothing is done again while all of its files are there in their full size.
+
+    Args:
+        archive: What to fetch.
+        dataset: Name of the data set.
+        raw: The raw folder.
+        work: Folder of all work.
+        settings: How patient to be, and what is allowed.
+        fresh: Fetch it again, whatever was done before.
+
+    Returns:
+        What was fetched: file, url, md5, number of files and bytes.
+
+    Raises:
+        ResourceError: It cannot be fetched, or the disk is too small.
+        DataError: It cannot be unpacked safely.
+    """
+    target = raw / archive.into
+    used = {"name": f"{dataset} {archive.file}", **archive.model_dump(mode="json")}
+    with work_folder(work, Step("download", RESULT_VERSION, {}, used), fresh) as folder:
+        if not (folder.finished and _all_there(folder, target)):
+            local = folder.path / archive.file
+            log.info("Fetching %s (%.1f GB)", archive.url, archive.size / 1e9)
+            fetch(archive, local, settings)
+            log.info("Unpacking %s into %s", archive.file, target)
+            write_json(folder.result / LISTING, unpack(local, target, archive.strip, settings))
+            folder.finish({"kind": "download"}, [LISTING])
+            if not settings.keep_archives:
+                folder.forget_helpers()
+        files = read_json(folder.result / LISTING)
+    facts = {"file": archive.file, "url": archive.url, "md5": archive.md5}
+    return {**facts, "files": len(files), "bytes": sum(files.values())}
+
+
+def _all_there(folder: WorkFolder, target: Path) -> bool:
+    files: dict[str, int] = read_json(folder.result / LISTING)
+    return all((target / name).is_file() and (target / name).stat().st_size == size for name, size in files.items())

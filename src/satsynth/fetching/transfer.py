@@ -1,0 +1,179 @@
+"""One file over HTTP, in as many attempts as it takes.
+
+pooch and torchvision begin anew after a break, and the caches of Hugging Face resume only from their own hub; requests
+with a Range header is all that is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from satsynth.fetching.settings import DownloadSettings
+from satsynth.scenes.description import Archive
+from satsynth.work.errors import ResourceError
+from satsynth.work.files import disk_errors
+from satsynth.work.progress import Progress
+
+log = logging.getLogger(__name__)
+# What a break may cost: a chunk that is not whole is lost.
+CHUNK = 1 << 14
+MB = 1_000_000
+
+
+class _InterruptedError(Exception):
+    """An attempt that ended early, for a reason that another attempt may not meet."""
+
+
+def fetch(
+    archive: Archive, target: Path, settings: DownloadSettings, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Fetch a file, going on where an earlier attempt or run broke off; it is complete and checked when this returns.
+
+    Args:
+        archive: Where it is, how large it is, and its MD5.
+        target: Where it goes; `<target>.part` holds what has come so far.
+        settings: How patient to be.
+        sleep: Waits some seconds.
+
+    Raises:
+        ResourceError: It cannot be reached, is not what it should be, or the disk is too small.
+    """
+    if target.exists():
+        return
+    part = target.with_name(f"{target.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    _require_space(archive.size - _size(part), part)
+    for last_try in (False, True):
+        _complete(archive, part, settings, sleep)
+        found = _md5(part)
+        if found == archive.md5:
+            part.replace(target)
+            return
+        part.unlink()
+        if last_try:
+            raise ResourceError(
+                f"{archive.url} does not have the content that it should have: its MD5 is {found}, "
+                f"{archive.md5} is expected. It was fetched twice.",
+                "The file at the source may have changed, or something between here and there alters it. Fetch it by "
+                "hand, check it, and unpack it into the raw folder; or correct `download.archives` of the description.",
+            )
+        log.warning("%s came damaged (MD5 %s): it is fetched once more.", archive.url, found)
+
+
+def _complete(archive: Archive, part: Path, settings: DownloadSettings, sleep: Callable[[float], None]) -> None:
+    """Append to a partial file until it has its size."""
+    idle = 0
+    title = f"Fetching {archive.file}"
+    with Progress(archive.size // MB, title, "MB", done=min(_size(part), archive.size) // MB) as progress:
+        while (before := _size(part)) < archive.size:
+            try:
+                with disk_errors(part):
+                    _attempt(archive, part, settings, progress)
+            except _InterruptedError as error:
+                idle = 0 if _size(part) > before else idle + 1
+                if idle >= settings.attempts:
+                    raise ResourceError(
+                        f"{archive.url} cannot be fetched: {error}. {_size(part):,} of {archive.size:,} bytes came.",
+                        "Check the network, then type the same command again: it goes on where it stopped. Without a "
+                        "network, unpack the file, fetched elsewhere, into the raw folder yourself.",
+                    ) from None
+                sleep(min(2.0**idle, settings.longest_wait))
+
+
+def _attempt(archive: Archive, part: Path, settings: DownloadSettings, progress: Progress) -> None:
+    import requests
+
+    start = _size(part)
+    headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"} if start else {"Accept-Encoding": "identity"}
+    try:
+        with requests.get(archive.url, headers=headers, stream=True, timeout=settings.timeout) as response:
+            if _refused(response, archive):
+                raise _InterruptedError(f"the server answers {response.status_code} {response.reason}")
+            _require_size(response, archive)
+            if start and not _continues(response, start):
+                progress.update(-(start // MB))
+                start = 0
+            with part.open("r+b" if start else "wb") as file:
+                file.seek(start)
+                for chunk in response.iter_content(CHUNK):
+                    file.write(chunk)
+                    progress.update((start + len(chunk)) // MB - start // MB)
+                    start += len(chunk)
+    except requests.RequestException as error:
+        raise _InterruptedError(_reason(error)) from error
+    if start < archive.size:
+        raise _InterruptedError(f"the connection ended after {start:,} bytes")
+
+
+def _refused(response: Any, archive: Archive) -> bool:
+    """Return whether the answer is an error that may pass.
+
+    Raises:
+        ResourceError: It will not pass.
+    """
+    status = response.status_code
+    if status in (200, 206):
+        return False
+    if status in (408, 416, 425, 429) or status >= 500:
+        return True
+    raise ResourceError(
+        f"{archive.url} cannot be fetched: the server answers {status} {response.reason}.",
+        "The address may have changed: look at the data set's home page and correct `download.archives`.",
+    )
+
+
+def _require_size(response: Any, archive: Archive) -> None:
+    """Refuse another file than the one that is expected, as soon as the server says how large it is.
+
+    Raises:
+        ResourceError: It has another size.
+    """
+    partial = response.headers.get("Content-Range", "").rsplit("/", 1)[-1]
+    given = partial if response.status_code == 206 else response.headers.get("Content-Length", "")
+    if given.isdigit() and int(given) != archive.size:
+        raise ResourceError(
+            f"{archive.url} has {int(given):,} bytes; {archive.size:,} are expected.",
+            "The file at the source has changed, or a page of a network login came in its place. Look at the address; "
+            "if the data set has a new version, correct `download.archives` of the description.",
+        )
+
+
+def _continues(response: Any, start: int) -> bool:
+    """Return whether the answer begins where the partial file ends."""
+    given = response.headers.get("Content-Range", "")
+    return response.status_code == 206 and given.startswith(f"bytes {start}-")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if any(sign in text for sign in ("NameResolution", "getaddrinfo", "Name or service not known")):
+        return "its host name cannot be resolved; this machine seems to be offline"
+    if "IncompleteRead" in text or "aborted" in text:
+        return "the connection breaks off again and again"
+    if "timed out" in text:
+        return "no byte came within the time limit"
+    return text.rsplit("Caused by ", 1)[-1].strip("()")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _require_space(wanted: int, path: Path) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if free < wanted:
+        raise ResourceError(
+            f"{wanted / 1e9:.1f} GB are to be fetched, but the disk of {path.parent} has {free / 1e9:.1f} GB left.",
+            "Free some space, then type the same command again: what has come is kept.",
+        )

@@ -1,0 +1,182 @@
+"""Pairs for other tools: a folder of images and masks, or Parquet files by split.
+
+Each shard of the store is a unit of work: a shard that is done is not done again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from affine import Affine
+
+from satsynth.pairs.pair import decode_image, decode_mask, encode_image, encode_mask
+from satsynth.pairs.settings import ExportSettings
+from satsynth.pairs.store import PairStore
+from satsynth.scenes.painting import Painter
+from satsynth.scenes.scene import Scene
+from satsynth.work.files import atomic, disk_errors, write_json
+from satsynth.work.folder import WorkFolder
+from satsynth.work.progress import Progress
+
+RESULT_VERSION = 1
+LEGEND = "classes.json"
+
+
+def export_pairs(
+    folder: WorkFolder,
+    store: PairStore,
+    splits: Sequence[str],
+    painter: Painter,
+    settings: ExportSettings,
+    scenes: Mapping[str, Scene],
+) -> None:
+    """Write pairs of a store in another form.
+
+    Args:
+        folder: Where the result goes.
+        store: The pairs.
+        splits: Which of them.
+        painter: Writes masks as the data set does.
+        settings: In which form.
+        scenes: Where scenes lie on Earth, by identifier; for GeoTIFFs.
+
+    Raises:
+        ResourceError: The disk is full or not writable.
+    """
+    names = file_names(store)
+    shards = store.manifest["shards"]
+    done = folder.path / "done"
+    starts = np.cumsum([0, *(shard["rows"] for shard in shards)])
+    finished = sum(shard["rows"] for shard in shards if (done / shard["file"]).exists())
+    with Progress(store.count(), "Exporting", "pairs", finished) as progress:
+        for number, shard in enumerate(shards):
+            mark = done / shard["file"]
+            if mark.exists():
+                continue
+            path = store.path / shard["file"]
+            if settings.form == "parquet":
+                _write_parquet(folder.result, path, number, splits)
+            else:
+                part = names[starts[number] : starts[number + 1]]
+                placed = scenes if settings.images == "geotiff" else {}
+                _write_files(folder.result, path, part, splits, painter, placed)
+            write_json(mark, {})
+            progress.update(shard["rows"])
+    listed = [] if settings.form == "parquet" else _write_lists(folder.result, store, names, splits, painter)
+    counts = {split: store.count(split) for split in splits if store.count(split)}
+    folder.finish({"kind": "export", "form": settings.form, "counts": counts}, listed)
+
+
+def file_names(store: PairStore) -> list[str]:
+    """Return a file name for each pair, without suffix, unique also where capitals make no difference."""
+    names, used = [], set[str]()
+    for pair_id in store.index()["pair_id"]:
+        plain = re.sub(r"[^\w.-]", "_", str(pair_id))
+        name, number = plain, 2
+        while name.lower() in used:
+            name, number = f"{plain}-{number}", number + 1
+        used.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _rows(path: Path, names: Sequence[str], splits: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    batches = pq.ParquetFile(path).iter_batches(64, columns=["image", "mask", "split", "scene_id", "row", "col"])
+    rows = (row for batch in batches for row in batch.to_pylist())
+    return ((name, row) for name, row in zip(names, rows, strict=True) if row["split"] in splits)
+
+
+def _write_files(
+    target: Path,
+    shard: Path,
+    names: Sequence[str],
+    splits: Sequence[str],
+    painter: Painter,
+    scenes: Mapping[str, Scene],
+) -> None:
+    """Write the files of one shard; not atomically, for a shard without its mark is written again."""
+    images, masks = target / "images", target / "masks"
+    with disk_errors(target):
+        for folder in (images, masks):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, row in _rows(shard, names, splits):
+            mask = painter.paint(decode_mask(row["mask"]["bytes"]))
+            scene = scenes.get(row["scene_id"])
+            if scene is not None and scene.crs and scene.transform:
+                place = _transform(scene, scene.transform, row["row"], row["col"])
+                _write_geotiff(images / f"{name}.tif", decode_image(row["image"]["bytes"]), scene.crs, place)
+                _write_geotiff(masks / f"{name}.tif", mask, scene.crs, place)
+                continue
+            (images / f"{name}.png").write_bytes(row["image"]["bytes"])
+            (masks / f"{name}.png").write_bytes(encode_image(mask) if mask.ndim == 3 else encode_mask(mask))
+
+
+def _transform(scene: Scene, transform: Sequence[float], row: int, col: int) -> Affine:
+    """Return the affine transform of a tile's grid, given its first row and column in the scene's scaled pixels."""
+    x, y, width, height = scene.window
+    fx, fy = width / scene.width, height / scene.height
+    corner = Affine.translation(x + col * fx, y + row * fy)
+    return Affine(*transform) @ corner @ Affine.scale(fx, fy)
+
+
+def _write_geotiff(path: Path, array: np.ndarray, crs: str, transform: Affine) -> None:
+    import rasterio
+
+    bands = np.moveaxis(array, -1, 0) if array.ndim == 3 else array[None]
+    count, height, width = bands.shape
+    profile = {
+        "driver": "GTiff",
+        "count": count,
+        "height": height,
+        "width": width,
+        "dtype": bands.dtype,
+        "crs": crs,
+        "transform": transform,
+        "compress": "deflate",
+    }
+    if count == 3:
+        profile["photometric"] = "RGB"
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(bands)
+
+
+def _write_lists(
+    target: Path, store: PairStore, names: Sequence[str], splits: Sequence[str], painter: Painter
+) -> list[str]:
+    """Write the lists of names by split and the legend; return the files' names."""
+    belongs = store.index()["split"].to_list()
+    written = [LEGEND]
+    write_json(target / LEGEND, painter.legend())
+    for split in splits:
+        listed = [name for name, found in zip(names, belongs, strict=True) if found == split]
+        if listed:
+            # Synthetic pairs are for training.
+            file = f"{'train' if split == 'synthetic' else split}.txt"
+            with atomic(target / file) as temporary:
+                temporary.write_text("\n".join(listed) + "\n", encoding="utf-8")
+            written.append(file)
+    return written
+
+
+def _write_parquet(target: Path, shard: Path, number: int, splits: Sequence[str]) -> None:
+    """Copy the rows of one shard, a file a split, with all columns and the metadata that Hugging Face reads."""
+    source = pq.ParquetFile(shard)
+    present = set(pq.read_table(shard, columns=["split"]).column("split").to_pylist())
+    for split in splits:
+        if split not in present:
+            continue
+        with (
+            atomic(target / f"{split}-{number:05d}.parquet") as temporary,
+            pq.ParquetWriter(temporary, source.schema_arrow, compression="none") as writer,
+        ):
+            for batch in source.iter_batches(256):
+                kept = batch.filter(pc.equal(batch.column("split"), split))
+                if kept.num_rows:
+                    writer.write_table(pa.Table.from_batches([kept], source.schema_arrow))

@@ -1,0 +1,11 @@
+"""Wiring of `download`."""
+
+from kedro.pipeline import Pipeline, node
+
+from satsynth.pipelines.download.nodes import fetch_raw
+
+
+def create_pipeline() -> Pipeline:
+    """A data set's publisher to its raw folder."""
+    inputs = ["params:description", "params:download", "params:run"]
+    return Pipeline([node(fetch_raw, inputs, "download_record", name="fetch_raw", tags=["download", "cpu"])])

@@ -1,0 +1,93 @@
+"""Writing pairs for other tools."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pandas as pd
+
+from satsynth.pairs.settings import ExportSettings
+from satsynth.pairs.store import PairStore
+from satsynth.pipelines.steps import RunSettings, digests, frame_digest, remembered
+from satsynth.scenes.description import DatasetDescription
+from satsynth.work.errors import AncestryError
+from satsynth.work.finished import Finished
+from satsynth.work.folder import Step
+
+log = logging.getLogger(__name__)
+
+
+def export_tiles(
+    tiles: PairStore, scenes: pd.DataFrame, description: DatasetDescription, export: ExportSettings, run: RunSettings
+) -> Finished:
+    """Write the real pairs.
+
+    Args:
+        tiles: The real pairs.
+        scenes: The scenes that they were cut from, which know where on Earth they lie.
+        description: The data set, whose ids or colours the masks get.
+        export: In which form, and which splits.
+        run: Where work is kept.
+
+    Returns:
+        The folder `tiles_export`.
+
+    Raises:
+        AncestryError: The pairs were cut from other scenes, or the description has other classes than they.
+    """
+    if tiles.parents.get("scenes") != frame_digest(scenes):
+        raise AncestryError(
+            f"`tiles` ({tiles.path}) were cut from other `scenes` than the present ones.",
+            "Make them again: kedro run --pipeline=tiling",
+        )
+    return _exported("tiles", tiles, export.splits, description, export, run, scenes)
+
+
+def export_synthetic(
+    synthetic_pairs: PairStore, description: DatasetDescription, export: ExportSettings, run: RunSettings
+) -> Finished:
+    """Write the synthetic pairs.
+
+    Args:
+        synthetic_pairs: The synthetic pairs.
+        description: The data set, whose ids or colours the masks get.
+        export: In which form.
+        run: Where work is kept.
+
+    Returns:
+        The folder `synthetic_export`.
+
+    Raises:
+        AncestryError: The description has other classes than the pairs.
+    """
+    return _exported("synthetic_pairs", synthetic_pairs, ["synthetic"], description, export, run)
+
+
+def _exported(
+    name: str,
+    store: PairStore,
+    splits: Sequence[str],
+    description: DatasetDescription,
+    export: ExportSettings,
+    run: RunSettings,
+    scenes: pd.DataFrame | None = None,
+) -> Finished:
+    from satsynth.pairs.export import RESULT_VERSION, export_pairs
+    from satsynth.scenes.painting import Painter
+    from satsynth.scenes.scene import scenes_from_frame
+
+    if store.class_names != list(description.class_names):
+        raise AncestryError(
+            f"`{name}` ({store.path}) has the classes {store.class_names}, but the data set '{description.name}' now "
+            f"has {list(description.class_names)}.",
+            "Make it again: kedro run --pipeline=augment",
+        )
+    painter = Painter(description)
+    settings = {**export.model_dump(mode="json"), "splits": list(splits), "legend": painter.legend()}
+    step = Step("export", RESULT_VERSION, digests(**{name: store}), settings)
+    places = {} if scenes is None else {scene.scene_id: scene for scene in scenes_from_frame(scenes)}
+    folder = remembered(run, step, lambda work: export_pairs(work, store, splits, painter, export, places))
+    finished = Finished(folder.result)
+    log.info("Exported %s", ", ".join(f"{count} {split}" for split, count in finished.manifest["counts"].items()))
+    return finished

@@ -1,0 +1,28 @@
+"""Wiring of `export`."""
+
+from kedro.pipeline import Pipeline, node
+
+from satsynth.pipelines.export.nodes import export_synthetic, export_tiles
+
+
+def create_pipeline() -> Pipeline:
+    """Both stores to folders or Parquet files for other tools."""
+    settings = ["params:description", "params:export", "params:run"]
+    return Pipeline(
+        [
+            node(
+                export_tiles,
+                ["tiles", "scenes", *settings],
+                "tiles_export",
+                name="export_tiles",
+                tags=["export", "cpu"],
+            ),
+            node(
+                export_synthetic,
+                ["synthetic_pairs", *settings],
+                "synthetic_export",
+                name="export_synthetic",
+                tags=["export", "cpu"],
+            ),
+        ]
+    )

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+from affine import Affine
+from PIL import Image, ImageFilter
+
+from layouts import LAYOUTS, SIDE, Layout, write_layout
+from made_data import COLORS, blobs, paint, picture, save
+from satsynth.describing import values
+from satsynth.describing.proposal import propose
+from satsynth.describing.text import description_text
+from satsynth.describing.writing import checked
+from satsynth.scenes.checking import check_scenes
+from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
+from satsynth.scenes.finding import find_scenes
+from satsynth.scenes.scene import Scene, SceneReader
+from satsynth.work.errors import DataError
+from satsynth.work.files import file_digest
+
+RNG = np.random.default_rng(8)
+
+
+def described(folder: Path, looked_at: int = 0) -> tuple[DatasetDescription, str]:
+    text = description_text("mine", folder.as_posix(), propose(folder, looked_at))
+    return checked("mine", text), text
+
+
+def scenes_of(description: DatasetDescription, folder: Path) -> list[Scene]:
+    scenes = find_scenes(description, folder, file_digest)
+    check_scenes(scenes, SceneReader(description, folder), workers=1)
+    return scenes
+
+
+def ids(mask: np.ndarray) -> np.ndarray:
+    return np.where(mask == IGNORE_INDEX, 255, mask + 1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("labels", [paint, ids], ids=["colours", "ids"])
+def test_every_layout_is_matched_and_can_be_ingested_unedited(tmp_path: Path, name: str, labels: object) -> None:
+    pairs = write_layout(tmp_path, LAYOUTS[name], labels)  # type: ignore[arg-type]
+    description, _ = described(tmp_path)
+    scenes = scenes_of(description, tmp_path)
+    assert {scene.image: scene.mask for scene in scenes} == pairs
+    assert {scene.split for scene in scenes} == {"train", "val", "test"}
+    assert len(description.classes) == 3 and len(description.ignore) == 1
+    assert description.masks.encoding == ("color" if labels is paint else "index")
+    # Labels come back as they were written.
+    reader = SceneReader(description, tmp_path)
+    for scene in scenes[:2]:
+        stored = np.asarray(Image.open(tmp_path / scene.mask))
+        _, mask = reader.read(scene, 0, 0, SIDE, SIDE)
+        ignored = tuple(COLORS[IGNORE_INDEX]) if labels is paint else 255
+        same = (stored == ignored).all(-1) if labels is paint else stored == ignored
+        np.testing.assert_array_equal(mask == IGNORE_INDEX, same)
+
+
+def groups_of(folder: Path) -> dict[str, set[str]]:
+    description, _ = described(folder)
+    found: dict[str, set[str]] = {}
+    for scene in scenes_of(description, folder):
+        found.setdefault(scene.split, set()).add(scene.group)
+    return found
+
+
+def test_neighbours_in_one_folder_stay_together(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["tiles"])
+    found = groups_of(tmp_path)
+    assert found == {"test": {"Tile 7", "Tile 8"}, "val": {"Tile 6"}, "train": {f"Tile {i}" for i in range(1, 6)}}
+
+
+def test_places_in_names_are_groups(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["placed"])
+    assert groups_of(tmp_path) == {"test": {"vienna"}, "val": {"tyrol"}, "train": {"austin", "kitsap"}}
+
+
+@pytest.mark.parametrize("name", ["split_below", "split_in_name"])
+def test_folders_that_are_splits_are_the_splits(tmp_path: Path, name: str) -> None:
+    write_layout(tmp_path, LAYOUTS[name])
+    assert groups_of(tmp_path) == {split: {split} for split in ("train", "val", "test")}
+
+
+def test_without_a_folder_for_the_test_validation_becomes_it(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["nested"])
+    found = groups_of(tmp_path)
+    assert {name.split("/")[0] for name in found["test"]} == {"val"} and len(found["test"]) == 20
+    assert found["val"] == {"train/P0018", "train/P0019"}
+
+
+def test_lists_decide_where_there_are_some(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"])
+    (tmp_path / "val.txt").write_text("1\n5.png\n")
+    (tmp_path / "test.txt").write_text("images/7.png\n0\n")
+    found = groups_of(tmp_path)
+    assert found["val"] == {"1", "5"} and found["test"] == {"7", "0"} and len(found["train"]) == 8
+    # With a list for training, what is on no list is left out; without one for the test, val is the test.
+    (tmp_path / "test.txt").unlink()
+    (tmp_path / "train.txt").write_text("\n".join("2346789") + "\n10\n")
+    found = groups_of(tmp_path)
+    assert found == {"test": {"1", "5"}, "val": {"10"}, "train": set("2346789")}
+
+
+def test_a_list_of_scenes_without_masks_is_not_used(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"])
+    for split, names in {"train": "02346789", "val": "15", "test": "xyz"}.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(names))
+    _, text = described(tmp_path)
+    assert "test.txt is not used" in text
+    assert groups_of(tmp_path)["test"] == {"1", "5"}
+
+
+def test_many_scenes_get_a_short_rule(tmp_path: Path) -> None:
+    write_layout(tmp_path, Layout([("", f"{i}") for i in range(400)], "images/{1}.png", "masks/{1}.png"))
+    description, text = described(tmp_path, looked_at=5)
+    assert (description.splits.val, description.splits.test) == (("*7",), ("*8", "*9"))
+    assert "5 of 400 masks were looked at" in " ".join(text.replace("#", " ").split())
+
+
+def test_images_without_masks_are_left_out_and_said(tmp_path: Path) -> None:
+    pairs = write_layout(tmp_path, LAYOUTS["parallel"])
+    (tmp_path / "masks/3.png").unlink()
+    description, text = described(tmp_path)
+    assert {scene.image for scene in scenes_of(description, tmp_path)} == pairs.keys() - {"images/3.png"}
+    assert "1 image(s) have no mask, as images/3.png" in text
+
+
+def test_a_whole_folder_without_masks_is_left_out_by_its_name(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["nested"])
+    save(tmp_path / "test/images/P9.png", picture(RNG, SIDE, SIDE))
+    description, _ = described(tmp_path)
+    assert "(?P<split>train|val)" in description.layout.pattern  # type: ignore[union-attr]
+    assert len(scenes_of(description, tmp_path)) == 40
+
+
+def test_instance_masks_beside_semantic_ones_are_not_taken(tmp_path: Path) -> None:
+    pairs = write_layout(tmp_path, LAYOUTS["nested"])
+    for image in list(pairs)[:15]:
+        split, name = image.split("/")[0], Path(image).stem
+        save(tmp_path / split / "Instance_masks/images" / f"{name}_instance_id_RGB.png", picture(RNG, SIDE, SIDE))
+    description, text = described(tmp_path)
+    assert {scene.image: scene.mask for scene in scenes_of(description, tmp_path)} == pairs
+    assert "several files that could be the mask" in text
+
+
+def soft(mask: np.ndarray) -> np.ndarray:
+    """Black and white, smooth as a photo editor leaves it."""
+    sharp = Image.fromarray(np.where(mask == 1, 255, 0).astype(np.uint8))
+    return np.asarray(sharp.filter(ImageFilter.GaussianBlur(0.6)))
+
+
+def test_grey_edges_of_black_and_white_masks_are_ignored(tmp_path: Path) -> None:
+    def smooth(_: np.ndarray) -> np.ndarray:
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        mask[5:30, 8:33] = 1
+        return soft(mask)
+
+    write_layout(tmp_path, LAYOUTS["affixes"], smooth)
+    description, text = described(tmp_path)
+    scenes = scenes_of(description, tmp_path)
+    assert [(one.name, one.raw) for one in description.classes] == [("background", 0), ("foreground", 255)]
+    assert description.ignore == tuple(range(1, 255))
+    assert "grey edges" in text
+    stored = np.asarray(Image.open(tmp_path / scenes[0].mask))
+    _, mask = SceneReader(description, tmp_path).read(scenes[0], 0, 0, SIDE, SIDE)
+    np.testing.assert_array_equal(mask, np.select([stored == 0, stored == 255], [0, 1], IGNORE_INDEX))
+
+
+def test_plain_black_and_white_masks_are_two_classes(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["affixes"], lambda mask: np.where(mask == 1, 255, 0).astype(np.uint8))
+    description, _ = described(tmp_path)
+    assert [(one.name, one.raw) for one in description.classes] == [("background", 0), ("foreground", 255)]
+    assert description.ignore == ()
+
+
+def test_masks_stored_as_jpeg_are_proposed_with_a_warning_and_how_to_convert(tmp_path: Path) -> None:
+    layout = Layout(LAYOUTS["parallel"].scenes, "images/{1}.png", "masks/{1}.jpg")
+    write_layout(tmp_path, layout, lambda mask: paint(np.where(mask == IGNORE_INDEX, 0, mask)))
+    description, text = described(tmp_path)
+    said = " ".join(text.replace("#", " ").split())
+    assert "stored with loss (JPEG)" in said and "nearest class colour" in said
+    with pytest.raises(DataError, match="with loss"):
+        scenes_of(description, tmp_path)
+    # What the text advises, done with the classes that were painted.
+    colors = [COLORS[i] for i in range(3)]
+    for file in (tmp_path / "masks").iterdir():
+        pixels = np.asarray(Image.open(file).convert("RGB"), int)
+        nearest = ((pixels[:, :, None] - np.array(colors)) ** 2).sum(-1).argmin(-1)
+        Image.fromarray(np.array(colors, np.uint8)[nearest]).save(file.with_suffix(".png"))
+        file.unlink()
+    description, _ = described(tmp_path)
+    assert len(scenes_of(description, tmp_path)) == 12
+    assert {one.raw for one in description.classes} == set(colors)
+
+
+def test_palette_masks_are_read_by_their_colours(tmp_path: Path) -> None:
+    pairs = write_layout(tmp_path, LAYOUTS["tiles"])
+    for number, mask in enumerate(pairs.values()):
+        if number % 2:
+            Image.open(tmp_path / mask).quantize(8, dither=Image.Dither.NONE).save(tmp_path / mask)
+    description, _ = described(tmp_path)
+    assert description.masks.encoding == "color"
+    assert {one.raw for one in description.classes} == {COLORS[i] for i in range(3)}
+    assert description.ignore == (COLORS[IGNORE_INDEX],)
+    assert len(scenes_of(description, tmp_path)) == 16
+
+
+def test_names_come_from_a_legend_that_fits_and_not_from_one_that_does_not(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"])
+    legend = [{"title": f"kind {i}", "color": "#{:02X}{:02X}{:02X}".format(*COLORS[i])} for i in range(3)]
+    (tmp_path / "classes.json").write_text(json.dumps({"classes": legend}))
+    description, _ = described(tmp_path)
+    assert {one.name: one.raw for one in description.classes} == {f"kind {i}": COLORS[i] for i in range(3)}
+    legend[0]["color"] = "#123456"
+    (tmp_path / "classes.json").write_text(json.dumps({"classes": legend}))
+    description, text = described(tmp_path)
+    assert description.class_names == ("class_1", "class_2", "class_3")
+    assert "classes.json does not name colour #E2A929" in text
+
+
+def test_names_come_from_a_table_of_red_green_and_blue(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"])
+    rows = [",".join(["kind" + str(i), *map(str, COLORS[i])]) for i in range(3)]
+    (tmp_path / "class_dict.csv").write_text("\n".join(["name,r,g,b", *rows]))
+    description, _ = described(tmp_path)
+    assert {one.name: one.raw for one in description.classes} == {f"kind{i}": COLORS[i] for i in range(3)}
+
+
+def test_images_of_several_formats_and_masks_without_images(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"])
+    Image.open(tmp_path / "images/4.png").save(tmp_path / "images/4.jpg")
+    Image.open(tmp_path / "images/5.png").save(tmp_path / "images/5.TIF")
+    for name in "456":
+        (tmp_path / f"images/{name}.png").unlink()
+    description, text = described(tmp_path)
+    assert "1 mask(s) have no image, as masks/6.png" in text
+    (tmp_path / "masks/6.png").unlink()
+    assert {Path(scene.image).name for scene in scenes_of(description, tmp_path)} >= {"4.jpg", "5.TIF", "7.png"}
+
+
+def test_of_a_giant_mask_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MOST_PIXELS", 64_000)
+    save(tmp_path / "ortho_image.png", picture(RNG, 200, 900))
+    mask = np.repeat(np.arange(200, dtype=np.uint8)[:, None] // 50, 900, 1)
+    with rasterio.open(
+        tmp_path / "ortho_mask.tif", "w", driver="GTiff", count=1, height=200, width=900, dtype="uint8",
+        transform=Affine(2, 0, 0, 0, -2, 0),
+    ) as file:  # fmt: skip
+        file.write(mask[None])
+    counted = values.count_values(tmp_path, ["ortho_mask.tif"], 0)
+    assert counted.in_part and counted.pixels.total() == 16 * 4 * 900 and set(counted.pixels) == {0, 1, 2, 3}
+    assert "only some rows were looked at" in described(tmp_path)[1]
+
+
+def test_one_large_image_becomes_blocks(tmp_path: Path) -> None:
+    save(tmp_path / "ortho_image.png", picture(RNG, 200, 900))
+    save(tmp_path / "ortho_mask.png", ids(blobs(RNG, 200, 900)))
+    description, text = described(tmp_path)
+    scenes = scenes_of(description, tmp_path)
+    assert description.layout.kind == "blocks" and len(scenes) == 5
+    assert [scene.split for scene in scenes] == ["train", "train", "train", "val", "test"]
+    assert "There is one image of 900 x 200 pixels" in text
+
+
+def test_masks_of_another_size_are_laid_on_their_images(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"], lambda mask: ids(mask)[::2, ::2])
+    description, text = described(tmp_path)
+    assert description.masks.align == "nearest" and "another size" in text
+    assert len(scenes_of(description, tmp_path)) == 12
+
+
+IMAGES = {f"images/{name}.png": "image" for name in "abc"}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"images/a.png": "image", "masks/b.png": "mask"}, "nothing in common"),
+        ({"images/a.png": "image"}, "No image with a mask"),
+        ({f"{kind}s/{name}.png": kind for kind in ("image", "mask") for name in "ab"}, "There are 2 scene"),
+        ({**IMAGES, **{f"masks/{name}.png": "broken" for name in "abc"}}, "None of 3 masks can be read"),
+        ({**IMAGES, "masks/a.png": "mask", "masks/b.tif": "mask", "masks/c.png": "mask"}, "no single rule"),
+        ({**IMAGES, **{f"masks/{name}.png": "one" for name in "abc"}}, "at least 2 are needed"),
+    ],
+)
+def test_what_cannot_be_described_says_why(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    made = {"image": picture(RNG, 40, 40), "mask": ids(blobs(RNG, 40, 40)), "one": np.ones((40, 40), np.uint8)}
+    for name, kind in files.items():
+        if kind == "broken":
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("no picture")
+        else:
+            save(tmp_path / name, made[kind])
+    with pytest.raises(DataError, match=said) as caught:
+        described(tmp_path)
+    assert caught.value.remedy
+
+
+@pytest.mark.real
+def test_dubai_is_described_as_by_hand(shared: Path, project: Path) -> None:
+    folder = shared / "data" / "dubai"
+    text = (project / "conf/base/parameters_dataset_dubai.yml").read_text(encoding="utf-8")
+    by_hand = DatasetDescription.model_validate(yaml.safe_load(text)["datasets"]["dubai"])
+    description, proposed = described(folder)
+    scenes, known = scenes_of(description, folder), find_scenes(by_hand, folder, file_digest)
+    assert {(s.image, s.mask, s.group) for s in scenes} == {(s.image, s.mask, s.group) for s in known}
+    assert {one.raw for one in description.classes} == {one.raw for one in by_hand.classes}
+    assert set(description.ignore) == set(by_hand.ignore)
+    assert "classes.json" in proposed
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "scenes"), [("loveda", 3), ("isaid", 3)])
+def test_real_benchmarks_are_matched(shared: Path, name: str, scenes: int) -> None:
+    description, _ = described(shared / "data" / name)
+    assert len(scenes_of(description, shared / "data" / name)) == scenes
+
+
+def test_bands_and_depth_of_images_are_proposed(tmp_path: Path) -> None:
+    from satsynth.scenes.rasters import read_image
+
+    for name in "abcdef":
+        bands = RNG.integers(200, 3000, (4, SIDE, SIDE)).astype(np.uint16)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        with rasterio.open(
+            tmp_path / f"images/{name}.tif", "w", driver="GTiff", count=4, height=SIDE, width=SIDE, dtype="uint16",
+            transform=Affine(2, 0, 0, 0, -2, 0), photometric="MINISBLACK",
+        ) as file:  # fmt: skip
+            file.write(bands)
+        save(tmp_path / f"masks/{name}.png", ids(blobs(RNG, SIDE, SIDE)))
+    description, text = described(tmp_path)
+    assert description.images.bands == (1, 2, 3) and description.images.scaling is not None
+    assert "does not say which are red" in text and "not 8 bit" in text
+    scenes = scenes_of(description, tmp_path)
+    pixels = read_image(tmp_path / scenes[0].image, form=description.images)
+    assert pixels.min() == 0 and pixels.max() == 255 and 100 < pixels.mean() < 155

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from projects import COLORS, Project, clean_environment
+
+from made_data import made_pairs
+from satsynth.pairs.store import finish_store, write_shard
+from satsynth.work.files import place_folder
+from satsynth.work.folder import Step, work_folder
+
+OUTPUT = "data/07_model_output/micro/made"
+
+
+def _export(project: Project, *more: str) -> str:
+    command = [*project.command("export", "micro"), *more]
+    done = subprocess.run(command, cwd=project.path, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def _draw_by_hand(project: Project, root: Path) -> None:
+    classes = [{"name": name, "color": list(color)} for name, color in COLORS.items()]
+    with work_folder(root, Step("sampling", 1, {}, {})) as folder:
+        write_shard(folder.result / "synthetic-00000.parquet", made_pairs(6, 32, "synthetic"), list(COLORS))
+        finish_store(folder, classes, 32)
+    place_folder(folder.result, project.path / OUTPUT / "synthetic_pairs" / "2026-01-01T00.00.00.000Z/synthetic_pairs")
+
+
+def test_both_stores_are_exported_and_printed(made_project: Project, tmp_path: Path) -> None:
+    for pipeline in ("ingestion", "tiling"):
+        made_project.run(pipeline, "micro")
+    output = _export(made_project, "--nodes=export_tiles")
+    tiles = made_project.path / OUTPUT / "tiles_export"
+    assert str(tiles) in output
+    names = (tiles / "test.txt").read_text().splitlines()
+    assert json.loads((tiles / "manifest.json").read_text())["counts"]["test"] == len(names) == 18
+    # A tile is a window of its scene, in the colours of its scene's mask.
+    area, scene, corner = names[4].rsplit("_", 2)
+    top, left = map(int, corner.split("-"))
+    raw = made_project.path / "data/01_raw/made" / area.replace("_", " ")
+    for kind in ("images", "masks"):
+        whole = np.asarray(Image.open(raw / kind / f"{scene}.png"))
+        part = np.asarray(Image.open(tiles / kind / f"{names[4]}.png"))
+        np.testing.assert_array_equal(part, whole[top : top + 32, left : left + 32])
+    assert "no finished pair store" in made_project.fail("export", "micro")
+    _draw_by_hand(made_project, tmp_path / "work")
+    made_project.params["export.form"] = "parquet"
+    _export(made_project)
+    assert [path.name for path in (made_project.path / OUTPUT / "synthetic_export").glob("*.parquet")] == [
+        "synthetic-00000.parquet"
+    ]
+    # The form that was asked for last is the one that is there.
+    assert not (tiles / "images").exists() and list(tiles.glob("train-*.parquet"))
