@@ -8,15 +8,16 @@ from satsynth.pipelines.comparison import nodes, pictures
 def create_pipeline() -> Pipeline:
     """Real and synthetic pairs to distributions, fidelity, copies and gallery."""
     stores = ["tiles", "synthetic_pairs"]
-    return Pipeline(
+    # Apart, since it makes a model out of tiles: a group that holds it would lie both before and behind the models.
+    judge = node(
+        nodes.train_judge,
+        ["tiles", "params:segmentation", "params:compute", "params:run"],
+        "judge",
+        name="train_judge",
+        tags=["comparison", "gpu"],
+    )
+    compared = Pipeline(
         [
-            node(
-                nodes.train_judge,
-                ["tiles", "params:segmentation", "params:compute", "params:run"],
-                "judge",
-                name="train_judge",
-                tags=["comparison", "gpu"],
-            ),
             node(
                 nodes.compare_classes,
                 [*stores, "params:run"],
@@ -74,5 +75,8 @@ def create_pipeline() -> Pipeline:
                 name="draw_gallery",
                 tags=["comparison", "cpu"],
             ),
-        ]
+        ],
+        namespace="comparison",
+        prefix_datasets_with_namespace=False,
     )
+    return Pipeline([judge, compared])

@@ -9,5 +9,7 @@ def create_pipeline() -> Pipeline:
     """Real pairs to the generator."""
     inputs = ["tiles", "params:diffusion", "params:compute", "params:run"]
     return Pipeline(
-        [node(train_joint_diffusion, inputs, "generator", name="train_generator", tags=["diffusion", "gpu"])]
+        [node(train_joint_diffusion, inputs, "generator", name="train_generator", tags=["diffusion", "gpu"])],
+        namespace="diffusion",
+        prefix_datasets_with_namespace=False,
     )

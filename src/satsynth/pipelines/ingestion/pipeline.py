@@ -16,5 +16,7 @@ def create_pipeline() -> Pipeline:
                 name="find_scenes",
                 tags=["ingestion", "cpu"],
             )
-        ]
+        ],
+        namespace="ingestion",
+        prefix_datasets_with_namespace=False,
     )

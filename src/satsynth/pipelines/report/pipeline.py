@@ -13,4 +13,8 @@ def create_pipeline() -> Pipeline:
     """All results to one HTML page."""
     # Each argument is named after what it takes.
     inputs = {name: f"params:{name}" if name in PARAMETERS else name for name in signature(write_report).parameters}
-    return Pipeline([node(write_report, inputs, "report", name="write_report", tags=["report", "cpu"])])
+    return Pipeline(
+        [node(write_report, inputs, "report", name="write_report", tags=["report", "cpu"])],
+        namespace="report",
+        prefix_datasets_with_namespace=False,
+    )

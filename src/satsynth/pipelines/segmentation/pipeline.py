@@ -59,5 +59,7 @@ def create_pipeline() -> Pipeline:
                 name="plot_class_gains",
                 tags=["segmentation", "cpu"],
             ),
-        ]
+        ],
+        namespace="segmentation",
+        prefix_datasets_with_namespace=False,
     )
