@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from projects import Project, add_made_data, make_project
+from browsing import HOST
+from projects import Project, add_made_data, clean_environment, make_project
 
 
 @pytest.fixture
@@ -18,3 +24,34 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """A finished smoke run and what it printed."""
     project = make_project(tmp_path_factory.mktemp("smoke"))
     return project, project.run("augment", "smoke")
+
+
+@pytest.fixture(scope="session")
+def viz_site(smoke: tuple[Project, str]) -> Path:
+    """The static site of Kedro-Viz for the finished smoke run."""
+    project, _ = smoke
+    # `kedro viz build` knows no environment, so the finished run becomes the base one.
+    for folder in sorted((project.path / "data").glob("0*/smoke")):
+        (folder.parent / "base").symlink_to("smoke")
+    command = [sys.executable, "-m", "kedro", "viz", "build", "--include-previews"]
+    done = subprocess.run(
+        command, cwd=project.path, env=clean_environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project.path / "build"
+
+
+@pytest.fixture(scope="session")
+def window() -> Iterator[Any]:
+    """A browser's window of 1600 x 1000 pixels that asks this machine alone."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium: install it, on Debian by `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 1600, "height": 1000})
+        context.route(lambda url: not url.startswith((f"http://{HOST}", "data:", "blob:")), lambda route: route.abort())
+        yield context
+        browser.close()
