@@ -13,6 +13,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.validation import ParameterValidationError
+from omegaconf import OmegaConf
 
 from satsynth import tracking
 from satsynth.commands import project_commands
@@ -77,7 +78,34 @@ def _run(**arguments: Any) -> Any:
             raise click.ClickException(message) from None
 
 
+def _parts(value: str) -> list[str]:
+    """Split a list of parameters at the commas outside of brackets."""
+    parts, depth = [""], 0
+    for character in value:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _params(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Read parameters as Kedro does, but with lists: it ends a parameter at every comma."""
+    if isinstance(value, dict):
+        return value
+    entries = []
+    for part in _parts(value):
+        name, sign, given = part.partition("=")
+        if not sign or not name.strip():
+            context.fail(f"Invalid format of `--params`: item `{part}` must be a key and a value separated by `=`.")
+        entries.append(f"{name.strip()}={given}")
+    return OmegaConf.to_container(OmegaConf.from_dotlist(entries))
+
+
 run = copy.copy(kedro_run)
 run.callback = _run
+run.params = [copy.copy(option) for option in kedro_run.params]
+next(option for option in run.params if option.name == "params").callback = _params
 cli.add_command(run)
 cli.add_command(project_commands)
