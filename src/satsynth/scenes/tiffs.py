@@ -20,7 +20,6 @@ from satsynth.work.errors import DataError
 
 Window = tuple[int, int, int, int]
 _HANDLES = 4
-_LOSSY = ("JPEG", "JPEG2000", "WEBP", "LERC", "JXL")
 
 
 class _Handles(threading.local):
@@ -139,9 +138,8 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
         DataError: The file cannot be read, holds too few bands, or was compressed with loss.
     """
     with _reading(path) as source:
-        compression = source.compression.name.upper() if source.compression else ""
-        if compression in _LOSSY:
-            raise lossy(path, compression)
+        if source.compression and source.compression.name == "jpeg":
+            raise lossy(path)
         if encoding == "index":
             return np.asarray(source.read(1, window=_window(window)))
         if source.count < 3 and _palette(source):
