@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ CLASSES = [
     {"name": "land", "raw": "#8429F6", "color": "#00FF00"},
     {"name": "building", "raw": "#3C1098", "color": "#FF0000"},
 ]
+NAMES = [spec["name"] for spec in CLASSES]
 # (group, name): (height, width). No side of a val or test scene is a multiple of 32.
 SIZES = {
     ("north", "a"): (96, 70),
@@ -135,12 +136,14 @@ def made_pairs(count: int, side: int = 16, split: str = "train", seed: int = 0) 
     ]
 
 
-def write_store(root: Path, pairs: Iterable[Pair], side: int = 16, shard: int = 200) -> PairStore:
+def write_store(
+    root: Path, pairs: Iterable[Pair], side: int = 16, shard: int = 200, names: Sequence[str] = NAMES
+) -> PairStore:
     """Write pairs as a finished store below ``root``."""
     rows = list(pairs)
-    classes = [{"name": spec["name"], "color": [9, 8, index]} for index, spec in enumerate(CLASSES)]
+    classes = [{"name": name, "color": [9, 8, index]} for index, name in enumerate(names)]
     with work_folder(root, Step("store", 1, {}, {"pairs": [pair.pair_id for pair in rows]})) as folder:
         for start in range(0, len(rows), shard):
             path = folder.result / f"pairs-{start // shard:05d}.parquet"
-            write_shard(path, rows[start : start + shard], [spec["name"] for spec in CLASSES])
+            write_shard(path, rows[start : start + shard], list(names))
         return finish_store(folder, classes, side)

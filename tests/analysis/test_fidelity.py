@@ -154,8 +154,15 @@ def test_facts_state_every_set_beside_the_yardstick():
     images = {name: random.integers(0, 256, (12, 16, 16, 3), np.uint8) for name in ("train", "val", "synthetic")}
     vectors = {"train": features(12, 0), "val": features(12, 1), "synthetic": features(12, 2, 4.0)}
     halves = np.arange(12) < 6
-    spectra, facts = fidelity_facts(images, vectors, halves)
-    assert set(spectra) == set(images)
+    curves, facts = fidelity_facts(images, vectors, halves)
+    for name, part in curves.groupby("set"):
+        drawn = {curve: points["y"].to_numpy() for curve, points in part.groupby("curve")}
+        np.testing.assert_allclose(drawn.pop("spectrum"), radial_spectrum(images[name]))
+        wanted = dict(zip(("red", "green", "blue"), color_histogram(images[name]), strict=True))
+        assert {curve: list(y) for curve, y in drawn.items()} == {curve: list(y) for curve, y in wanted.items()}
+    assert set(curves["set"]) == set(images)
+    # Middles of bins of eight grey levels.
+    assert curves.query("curve == 'red' and set == 'train'")["x"].tolist()[:2] == [4, 12]
     for name in ("kernel_distance", "frechet_distance", "neighbourhoods"):
         assert set(facts[name]) == {"val", "synthetic", "train_halves"}
     assert facts["frechet_distance"]["synthetic"] > facts["frechet_distance"]["val"]

@@ -7,7 +7,13 @@ import pytest
 from test_statistics import iou, tables_of
 
 from satsynth.analysis.distributions import class_rows, divergences
-from satsynth.analysis.figures import class_distribution_figure, class_gain_figure, ratio_figure, spectrum_figure
+from satsynth.analysis.figures import (
+    class_distribution_figure,
+    class_gain_figure,
+    color_figure,
+    ratio_figure,
+    spectrum_figure,
+)
 from satsynth.analysis.statistics import gains_by_class, summarise
 
 NAMES = ("a", "b", "c", "d")
@@ -120,9 +126,34 @@ def test_without_synthetic_pairs_there_are_no_gains(gains):
     assert not figure.data
 
 
-def test_spectra_leave_the_mean_out():
-    figure = spectrum_figure({"train": [9.0, 1.0, 0.5], "synthetic": [8.0, 2.0, 0.25]})
+@pytest.fixture
+def curves():
+    parts = []
+    for name, shift in (("train", 0.0), ("synthetic", 1.0)):
+        parts.append(pd.DataFrame({"set": name, "curve": "spectrum", "x": [0, 1, 2], "y": [9.0, 1 + shift, 0.5]}))
+        for k, channel in enumerate(("red", "green", "blue")):
+            parts.append(pd.DataFrame({"set": name, "curve": channel, "x": [64, 192], "y": [0.2 + 0.1 * k, 0.3]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_spectra_leave_the_mean_out(curves):
+    figure = spectrum_figure(curves)
     read_back(figure)
+    assert [line.name for line in figure.data] == ["train", "synthetic"]
     assert [list(line.x) for line in figure.data] == [[1, 2], [1, 2]]
-    assert [list(line.y) for line in figure.data] == [[1.0, 0.5], [2.0, 0.25]]
+    assert [list(line.y) for line in figure.data] == [[1.0, 0.5], [2.0, 0.5]]
     assert figure.layout.yaxis.type == "log"
+
+
+def test_colours_have_a_row_for_each_channel_and_one_legend(curves):
+    figure = color_figure(curves)
+    read_back(figure)
+    assert [(line.name, line.yaxis, line.showlegend) for line in figure.data] == [
+        (name, f"y{row if row > 1 else ''}", row == 1) for row in (1, 2, 3) for name in ("train", "synthetic")
+    ]
+    assert [line.y[0] for line in figure.data] == pytest.approx([20, 20, 30, 30, 40, 40])
+    assert [figure.layout[axis].title.text for axis in ("yaxis", "yaxis2", "yaxis3")] == [
+        "red, %",
+        "green, %",
+        "blue, %",
+    ]

@@ -9,7 +9,6 @@ import pytest
 from markupsafe import escape
 from test_statistics import HELPED, iou, tables_of
 
-from satsynth.analysis.paper import paper_miou
 from satsynth.analysis.report import Section, report_html
 from satsynth.analysis.statistics import gains_by_class, summarise
 from satsynth.analysis.verdict import printable, verdict
@@ -78,9 +77,3 @@ def test_the_page_needs_no_network_and_holds_everything(answer: dict[str, list[s
 )
 def test_cells(value: object, text: str) -> None:
     assert printable(value) == text
-
-
-def test_the_papers_figures_exist_for_its_own_data_sets_alone() -> None:
-    table = paper_miou("isaid")
-    assert table is not None and table.iloc[1].tolist() == ["Table 2, 256 x 256, PSPNet", 48.95, 56.54]
-    assert paper_miou("dubai") is None

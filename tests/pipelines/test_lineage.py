@@ -8,6 +8,7 @@ from projects import Project, clean_environment
 
 PREVIEWS = {
     "scenes": "TablePreview",
+    "bad_files": "TablePreview",
     "tiles": "ImagePreview",
     "generator": "JSONPreview",
     "judge": "JSONPreview",
@@ -17,6 +18,7 @@ PREVIEWS = {
     "class_distribution_plot": "PlotlyPreview",
     "fidelity": "JSONPreview",
     "spectrum_plot": "PlotlyPreview",
+    "color_plot": "PlotlyPreview",
     "alignment": "JSONPreview",
     "memorisation": "JSONPreview",
     "nearest_neighbours": "TablePreview",
@@ -26,6 +28,8 @@ PREVIEWS = {
     "scene_confusion": "TablePreview",
     "segmentation_summary": "TablePreview",
     "class_gains": "TablePreview",
+    "network_comparison": "TablePreview",
+    "augmentation_comparison": "TablePreview",
     "ratio_curve": "PlotlyPreview",
     "class_gain_plot": "PlotlyPreview",
 }

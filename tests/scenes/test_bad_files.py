@@ -247,8 +247,9 @@ def test_a_mask_of_noise_is_reported_in_a_few_words(made: MadeData) -> None:
     assert "more unknown values in" in found.problem and len(found.problem) < 600
 
 
-def test_a_large_tiff_is_looked_at_in_parts_that_give_one_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tiff", [False, True])
+def test_a_large_image_is_looked_at_in_parts_that_give_one_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiff: bool
 ) -> None:
     monkeypatch.setattr("satsynth.scenes.checking._PIXELS", 1)
     layout = {
@@ -259,17 +260,19 @@ def test_a_large_tiff_is_looked_at_in_parts_that_give_one_report(
     sizes = {("north", "a"): (1100, 20), ("east", "a"): (20, 20), ("west", "a"): (20, 20)}
     made = make_data(tmp_path, sizes, layout=layout)
     image = made.raw / "north" / "images" / "a.png"
-    save(image.with_suffix(".tif"), made.images["north/a"])
-    image.unlink()
+    if tiff:
+        save(image.with_suffix(".tif"), made.images["north/a"])
+        image.unlink()
     assert bad_of(made) == []
     raw = paint(made.masks["north/a"])
     raw[600, 3] = raw[1099, 19] = (1, 2, 3)
     save(made.raw / "north" / "masks" / "a.png", raw)
     (found,) = bad_of(made)
     assert "colour #010203 in 2 pixel(s), first at x=3, y=600" in found.problem
-    image.with_suffix(".tif").write_bytes(image.with_suffix(".tif").read_bytes()[:40_000])
+    image = image.with_suffix(".tif" if tiff else ".png")
+    image.write_bytes(image.read_bytes()[:40_000])
     (found,) = bad_of(made)
-    assert found.file == "north/images/a.tif" and "cannot be read" in found.problem
+    assert found.file == f"north/images/{image.name}" and "cannot be read" in found.problem
 
 
 def test_a_long_table_is_cut_and_a_short_one_numbers_its_remedies() -> None:

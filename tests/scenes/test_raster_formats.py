@@ -326,6 +326,19 @@ def test_threads_that_ask_for_one_picture_decode_it_once(tmp_path: Path) -> None
     assert len(calls) == 2, "only one raster was to be kept"
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
+def test_large_pictures_are_copied_in_bands_without_a_change(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(IMAGE).convert(mode).save(tmp_path / "a.png")
+    whole, mask = pictures.decode_image(tmp_path / "a.png"), pictures.decode_mask(tmp_path / "a.png", "index")
+    monkeypatch.setattr(pictures, "_BAND", 90 * 11)
+    np.testing.assert_array_equal(pictures.decode_image(tmp_path / "a.png"), whole)
+    found = pictures.decode_mask(tmp_path / "a.png", "index")
+    assert found.dtype == mask.dtype
+    np.testing.assert_array_equal(found, mask)
+
+
 def test_the_reader_decodes_a_picture_once_for_all_windows(made: MadeData, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     load = pictures._load

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from satsynth.analysis.manifold import NEIGHBOURS, frechet_distance, neighbourhoods, principal, square_distances
 
 FEATURES = "encoder, mean over space, standardised by train"
+CHANNELS = ("red", "green", "blue")
 
 
 def bandwidth_of(reference: np.ndarray) -> float:
@@ -91,9 +93,21 @@ def scene_halves(scenes: Sequence[str]) -> np.ndarray:
     return np.array([order[scene] % 2 == 0 for scene in scenes], dtype=bool)
 
 
+def _curves(spectra: Mapping[str, np.ndarray], colors: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return spectra and colour histograms as a table, a row for each point of a curve."""
+    parts = [pd.DataFrame({"set": s, "curve": "spectrum", "x": np.arange(len(y)), "y": y}) for s, y in spectra.items()]
+    for name, histogram in colors.items():
+        x = (np.arange(histogram.shape[1]) + 0.5) * 256 / histogram.shape[1]
+        parts += [
+            pd.DataFrame({"set": name, "curve": channel, "x": x, "y": y})
+            for channel, y in zip(CHANNELS, histogram, strict=True)
+        ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def fidelity_facts(
     images: Mapping[str, np.ndarray], features: Mapping[str, np.ndarray], halves: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Measure all sets of images against the real training images.
 
     Args:
@@ -102,7 +116,8 @@ def fidelity_facts(
         halves: ``(N,)`` bool: two scene-disjoint halves of the reference, whose distance is the yardstick.
 
     Returns:
-        Power spectra by set, and the distances of each set.
+        The table of curves, ``set, curve, x, y``: ``spectrum`` (power by cycles an image) and ``red``, ``green``,
+        ``blue`` (share of values by grey level); and the distances of each set.
     """
     names = [name for name in images if name != "train"]
     reference, *others = standardise(features["train"], *(features[name] for name in names))
@@ -114,7 +129,7 @@ def fidelity_facts(
     frechet = {name: frechet_distance(base, part) for name, part in zip(sets, reduced, strict=False)}
     spectra = {name: radial_spectrum(part) for name, part in images.items()}
     colors = {name: color_histogram(part) for name, part in images.items()}
-    return spectra, {
+    return _curves(spectra, colors), {
         "reference": "train",
         "tiles": "of val and test only those that `tiling.keep` would keep in train",
         "images": {name: len(part) for name, part in images.items()},

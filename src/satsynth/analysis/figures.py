@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from satsynth.analysis.fidelity import CHANNELS
 from satsynth.analysis.statistics import ARM, arm_title
 
 _SPLIT_COLORS = {"train": "#4C78A8", "val": "#9ECAE9", "test": "#BAB0AC", "synthetic": "#F58518"}
@@ -114,11 +116,24 @@ def class_gain_figure(gains: pd.DataFrame) -> go.Figure:
     return _style(figure, title, "share of real training pixels in % (log)", "change of IoU in points (95 % interval)")
 
 
-def spectrum_figure(spectra: Mapping[str, Sequence[float]]) -> go.Figure:
-    """Return radial power spectra by set."""
+def spectrum_figure(curves: pd.DataFrame) -> go.Figure:
+    """Return radial power spectra by set, from the table of curves of `fidelity_facts`; the mean is left out."""
     figure = go.Figure()
-    for name, power in spectra.items():
-        values = np.asarray(power)[1:]
-        figure.add_scatter(x=np.arange(1, len(values) + 1), y=values, name=name, line_color=_SPLIT_COLORS.get(name))
+    for name, part in curves[(curves["curve"] == "spectrum") & (curves["x"] > 0)].groupby("set", sort=False):
+        figure.add_scatter(x=part["x"], y=part["y"], name=str(name), line_color=_SPLIT_COLORS.get(str(name)))
     figure.update_yaxes(type="log")
     return _style(figure, "Radial power spectrum of grey images", "cycles an image", "power")
+
+
+def color_figure(curves: pd.DataFrame) -> go.Figure:
+    """Return colour histograms by set, a row for each channel, from the table of curves of `fidelity_facts`."""
+    figure = make_subplots(rows=len(CHANNELS), cols=1, shared_xaxes=True, vertical_spacing=0.03)
+    for row, channel in enumerate(CHANNELS, 1):
+        for name, part in curves[curves["curve"] == channel].groupby("set", sort=False):
+            color = _SPLIT_COLORS.get(str(name))
+            figure.add_scatter(
+                x=part["x"], y=part["y"] * 100, name=str(name), line_color=color, showlegend=row == 1, row=row, col=1
+            )
+        figure.update_yaxes(title_text=f"{channel}, %", row=row, col=1)
+    _style(figure, "Colour histograms", "", f"{CHANNELS[0]}, %")
+    return figure.update_xaxes(title_text="grey level", row=len(CHANNELS), col=1)

@@ -1,27 +1,89 @@
-"""Figures of the paper to stand beside one's own, where they exist."""
+"""Figures of the paper to stand beside one's own, where they exist: SatSynth, arXiv 2403.16605."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pandas as pd
 
-# SatSynth (arXiv 2403.16605), FPN-ResNet50 at 128 x 128 on real and synthetic pairs (Table 1b), and PSPNet and PFSegNet
-# at 256 x 256 without and with synthetic pairs (Table 2). Not published: the rest.
-_MIOU: dict[str, list[tuple[str, float | None, float]]] = {
-    "isaid": [
-        ("Table 1b, 128 x 128, FPN-ResNet50", None, 52.13),
-        ("Table 2, 256 x 256, PSPNet", 48.95, 56.54),
-        ("Table 2, 256 x 256, PFSegNet", 60.93, 63.71),
-    ],
-    "openearthmap": [("Table 1b, 128 x 128, FPN-ResNet50", None, 62.24)],
-}
+
+@dataclass(frozen=True)
+class PaperScore:
+    """A published score on real test scenes, in [0, 1]; None where it is not published.
+
+    Args:
+        dataset: The data set.
+        source: The paper's table.
+        network: The paper's name of the network.
+        architecture: Its name in `segmentation.networks`; empty for one that satsynth does not have.
+        encoder: Its encoder; None where the paper's is not known.
+        tile_size: Side of a tile in pixels.
+        miou_real: mIoU of training on real pairs.
+        miou: mIoU of training on real and synthetic pairs.
+        mf1: Mean F1 of the same.
+    """
+
+    dataset: str
+    source: str
+    network: str
+    architecture: str
+    encoder: str | None
+    tile_size: int
+    miou_real: float | None
+    miou: float
+    mf1: float | None = None
+
+
+_SCORES = (
+    PaperScore("isaid", "Table 1b", "FPN-ResNet50", "fpn", "resnet50", 128, None, 0.5213, 0.6613),
+    PaperScore("isaid", "Table 2", "PSPNet", "pspnet", None, 256, 0.4895, 0.5654),
+    PaperScore("isaid", "Table 2", "PFSegNet", "", None, 256, 0.6093, 0.6371),
+    PaperScore("openearthmap", "Table 1b", "FPN-ResNet50", "fpn", "resnet50", 128, None, 0.6224),
+)
 NOTE = (
     "The paper trains on the whole data set, matches epochs rather than steps, and gives neither its budgets nor "
     "intervals: its figures are comparable with full data and `segmentation.protocols: [epoch_matched]` alone."
 )
 
 
-def paper_miou(dataset: str) -> pd.DataFrame | None:
-    """Return the paper's mIoU in percent on a data set: ``source, real, real + synthetic``; None where it has none."""
-    if dataset not in _MIOU:
+def paper_table(dataset: str) -> pd.DataFrame | None:
+    """Return what the paper has on a data set, mIoU in percent; None where it has nothing."""
+    known = [score for score in _SCORES if score.dataset == dataset]
+    if not known:
         return None
-    return pd.DataFrame(_MIOU[dataset], columns=["paper", "mIoU % on real", "mIoU % on real + synthetic"])
+    return pd.DataFrame(
+        {
+            "paper": [f"{s.source}, {s.network}, {s.tile_size} x {s.tile_size}" for s in known],
+            "mIoU % on real": [None if s.miou_real is None else 100 * s.miou_real for s in known],
+            "mIoU % on real + synthetic": [100 * s.miou for s in known],
+        }
+    )
+
+
+def paper_score(dataset: str, architecture: str, encoder: str, tile_size: int, protocol: str) -> dict[str, Any]:
+    """Return the paper's figures for a network as columns ``paper_miou_real, paper_miou, paper_mf1, note``.
+
+    They are given where data set, network and size of tiles are the paper's; the note says what else differs, or why
+    there are none. The ratio at which the paper trained them is not published.
+    """
+    nothing = {"paper_miou_real": None, "paper_miou": None, "paper_mf1": None}
+    here = [score for score in _SCORES if score.dataset == dataset]
+    if not here:
+        return {**nothing, "note": "the paper has no figures on this data set"}
+    same = [s for s in here if s.architecture == architecture and s.encoder in (None, encoder)]
+    if not same:
+        has = ", ".join(dict.fromkeys(s.network for s in here))
+        return {**nothing, "note": f"on this data set the figures of {has} alone are known"}
+    fitting = [s for s in same if s.tile_size == tile_size]
+    if not fitting:
+        return {**nothing, "note": f"{same[0].source} has tiles of {same[0].tile_size}, not {tile_size} pixels"}
+    found = fitting[0]
+    differs = [] if protocol == "epoch_matched" else [f"epochs matched there, {protocol} here"]
+    differs += ["ratio not published"] + (["encoder not published"] if found.encoder is None else [])
+    return {
+        "paper_miou_real": found.miou_real,
+        "paper_miou": found.miou,
+        "paper_mf1": found.mf1,
+        "note": f"{found.source}; {'; '.join(differs)}",
+    }

@@ -16,7 +16,9 @@ SCORES = ["miou", "mf1", "accuracy", "boundary_f1"]
 Row = dict[str, Any]
 
 
-def summarise(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass) -> pd.DataFrame:
+def summarise(
+    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass, against: str | None = None
+) -> pd.DataFrame:
     """Return one row for each arm and ratio.
 
     The difference to R = 0 of the same network and augmentation is paired by seed and test scene, with a 95 % interval
@@ -27,6 +29,7 @@ def summarise(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass) 
         confusion: Table with `ARM`, ``ratio, seed, scene_id`` and ``confusion``, a flat list of K x K counts, rows =
             target; a row a training and test scene.
         per_class: As in `paired_interval`.
+        against: Augmentation of the runs at R = 0 that all are compared with, in place of each arm's own.
 
     Returns:
         `ARM`, ``ratio, seeds, scenes``, each score and its standard error (``<score>_se``), ``difference,
@@ -34,7 +37,7 @@ def summarise(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass) 
     """
     classes = [column for column in runs.columns if column.startswith("iou_")]
     rows = []
-    for key, part, interval, scenes in _compared(runs, confusion, per_class):
+    for key, part, interval, scenes in _compared(runs, confusion, per_class, against):
         known = {name: pd.to_numeric(part[name]) for name in [*SCORES, *classes]}
         row: Row = {**key, "seeds": len(part), "scenes": scenes}
         for name in SCORES:
@@ -86,9 +89,9 @@ def _difference(interval: Interval | None) -> dict[str, float]:
 
 
 def _compared(
-    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass
+    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass, against: str | None = None
 ) -> Iterator[tuple[Row, pd.DataFrame, Interval | None, int]]:
-    """Yield key, runs, difference to R = 0 (None at R = 0) and number of test scenes of each arm and ratio."""
+    """Yield key, runs, difference (None of what is compared with) and number of test scenes of each arm and ratio."""
     # Missing shares do not equal one another.
     known, tables = (
         table.assign(real_share=pd.to_numeric(table["real_share"]).fillna(-1)) for table in (runs, confusion)
@@ -96,14 +99,14 @@ def _compared(
     matrices = {key: _scenes(part) for key, part in tables.groupby([*ARM, "ratio", "seed"], sort=False)}
     for values, part in known.groupby([*ARM, "ratio"], sort=True):
         key: Row = dict(zip([*ARM, "ratio"], values, strict=True))
-        baseline = (key["network"], key["augmentation"], "step_matched", -1, 0)
+        baseline = (key["network"], against or key["augmentation"], "step_matched", -1, 0)
         pairs = [
             (real, matrices[(*values, seed)])
             for seed in part["seed"]
             if (real := matrices.get((*baseline, seed))) is not None
         ]
         interval = None
-        if key["ratio"] > 0 and pairs:
+        if tuple(values) != baseline and pairs:
             base, other = (np.stack(side) for side in zip(*pairs, strict=True))
             interval = paired_interval(base, other, per_class)
         share = None if key["real_share"] < 0 else key["real_share"]

@@ -22,6 +22,12 @@ class ComparisonSettings(Frozen):
     """The comparison of synthetic with real pairs."""
 
     gallery_pairs: int = Field(default=24, ge=1, le=400, description="Pairs on each side of the gallery.")
+    inception: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Inception weights for FID and inception score: none, `download`, or a local file of "
+        "torch-fidelity's weights; needs the extra `fid`.",
+    )
 
 
 class TrackingSettings(Frozen):

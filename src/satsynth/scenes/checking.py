@@ -9,7 +9,7 @@ from pathlib import Path
 
 from satsynth.scenes.labels import Unknown
 from satsynth.scenes.problems import BadFile, refuse
-from satsynth.scenes.rasters import TIFF, raster_info
+from satsynth.scenes.rasters import TIFF, RasterInfo, raster_info
 from satsynth.scenes.scene import Scene, SceneReader
 from satsynth.scenes.tiffs import Window
 from satsynth.work.errors import DataError
@@ -84,24 +84,26 @@ class _Look:
 def _look(files: Files, window: Window | None, reader: SceneReader) -> _Look:
     image, mask = files
     try:
+        info = raster_info(reader.raw / image)
         reader.image(image, window)
         reader.valid(image, window)
     except DataError as error:
         return _Look(BadFile.of(error, image, reader.raw))
+    look = _Look()
     try:
-        raw = reader.raw_mask(mask, raster_info(reader.raw / image), window)
+        for part in [window] if window else _bands(info):
+            look.add(_Look(unknown=reader.labels.unknown_codes(reader.raw_mask(mask, info, part), part[1])))
     except DataError as error:
         return _Look(BadFile.of(error, mask, reader.raw))
-    return _Look(unknown=reader.labels.unknown_codes(raw, window[1] if window else 0))
+    return look
 
 
-def _windows(image: Path) -> list[Window | None]:
-    """Return the parts of an image that are looked at one by one: itself, or bands of rows of a large TIFF.
+def _windows(image: Path) -> Sequence[Window | None]:
+    """Return the parts of an image that threads share: bands of a TIFF, since it is read by window, or all of it."""
+    return _bands(raster_info(image)) if image.suffix.lower() in TIFF else [None]
 
-    Bands are high enough that few blocks of a tiled file are decoded twice.
-    """
-    if image.suffix.lower() not in TIFF:
-        return [None]
-    info = raster_info(image)
+
+def _bands(info: RasterInfo) -> list[Window]:
+    """Return bands of rows, high enough that few blocks of a tiled file are decoded twice."""
     rows = max(512, _PIXELS // info.width // 512 * 512)
     return [(0, top, info.width, min(rows, info.height - top)) for top in range(0, info.height, rows)]

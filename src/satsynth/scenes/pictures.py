@@ -13,6 +13,7 @@ from satsynth.work.errors import DataError
 # Large aerial scenes are the rule here, not an attack; absurd sizes are refused by check_size.
 Image.MAX_IMAGE_PIXELS = None
 _ORIENTATION = 0x0112
+_BAND = 1 << 24
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 
 
@@ -51,7 +52,7 @@ def decode_image(path: Path) -> np.ndarray:
         if image.format == "JPEG":
             pixels = ImageOps.exif_transpose(pixels)
         mode = "RGBA" if clear else "RGB"
-        return np.asarray(pixels if pixels.mode == mode else pixels.convert(mode))
+        return _array(pixels if pixels.mode == mode else pixels.convert(mode))
 
 
 def decode_mask(path: Path, encoding: str) -> np.ndarray:
@@ -73,7 +74,7 @@ def decode_mask(path: Path, encoding: str) -> np.ndarray:
         pixels = _load(image, path)
         if encoding == "color" and image.mode.startswith(("I", "F")):
             raise DataError(f"{path} holds {image.mode} values; colours are 8 bit.", "Store it as 8-bit RGB.")
-        return np.asarray(pixels.convert("RGB") if encoding == "color" and pixels.mode != "RGB" else pixels)
+        return _array(pixels.convert("RGB") if encoding == "color" and pixels.mode != "RGB" else pixels)
 
 
 def lossy(path: Path, form: str) -> DataError:
@@ -108,6 +109,19 @@ def open_picture(path: Path) -> Image.Image:
         raise unreadable(path, error) from error
     check_size(path, image.height, image.width, image.height * image.width)
     return image
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """Copy a picture by bands of rows: whole, Pillow would for a moment hold it three times over."""
+    rows = max(1, _BAND // image.width)
+    if image.height <= rows:
+        return np.asarray(image)
+    first = np.asarray(image.crop((0, 0, image.width, 1)))
+    array = np.empty((image.height, *first.shape[1:]), first.dtype)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        array[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return array
 
 
 def _is_clear(image: Image.Image) -> bool:

@@ -283,6 +283,8 @@ class Tracker:
             self._open().end(run, status)
 
 
-def _reason(error: Exception) -> str:
-    """Return the first line of an error, without names and passwords in addresses."""
-    return without_password(str(error).splitlines()[0])[:200] if str(error) else type(error).__name__
+def _reason(error: BaseException) -> str:
+    """Return what was at the bottom of an error in one line, without names and passwords in addresses."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return without_password(" ".join(str(error).split()))[:200] or type(error).__name__

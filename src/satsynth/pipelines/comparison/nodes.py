@@ -11,11 +11,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from satsynth.analysis import distributions, fidelity, memorisation
-from satsynth.analysis.figures import class_distribution_figure, spectrum_figure
+from satsynth.analysis.figures import class_distribution_figure, color_figure, spectrum_figure
 from satsynth.analysis.masks import RANGE, like, mask_statistics
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.measured import MOST_IMAGES, chosen_rows, images_of, masks_of
+from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.steps import RunSettings, digests, remembered_table, require_parent, scenes_of
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.arms import Arm
@@ -25,7 +26,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 6
+RESULT_VERSION = 7
 SPLITS = ("train", "val", "test")
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
 
@@ -98,9 +99,10 @@ def measure_fidelity(
     judge: SavedNetwork,
     class_distribution: pd.DataFrame,
     class_adjacency: pd.DataFrame,
+    comparison: ComparisonSettings,
     compute: ComputeSettings,
     run: RunSettings,
-) -> tuple[dict[str, Any], go.Figure]:
+) -> tuple[dict[str, Any], go.Figure, go.Figure]:
     """Measure how near synthetic images are to real ones, beside what real images are to each other.
 
     Args:
@@ -109,11 +111,12 @@ def measure_fidelity(
         judge: Its features are used.
         class_distribution: For the divergence of class shares.
         class_adjacency: For the divergence of what touches what.
+        comparison: Whether Inception is asked too.
         compute: Where.
         run: Where work is kept.
 
     Returns:
-        Metrics `fidelity` and the figure of power spectra.
+        Metrics `fidelity`, and the figures of power spectra and colour histograms.
     """
     from satsynth.segmentation.features import image_features
 
@@ -125,18 +128,25 @@ def measure_fidelity(
         images["synthetic"] = images_of(synthetic_pairs, "synthetic", run)
         features = {name: image_features(judge, part, compute) for name, part in images.items()}
         train = np.array(scenes_of(tiles, ["train"]))[chosen_rows(tiles, "train")]
-        spectra, facts = fidelity.fidelity_facts(images, features, fidelity.scene_halves(train.tolist()))
+        halves = fidelity.scene_halves(train.tolist())
+        curves, facts = fidelity.fidelity_facts(images, features, halves)
         masks = {name: mask_statistics(masks_of(tiles, name, run), tiles.class_names) for name in SPLITS}
         masks["synthetic"] = mask_statistics(masks_of(synthetic_pairs, "synthetic", run), tiles.class_names)
-        return pd.DataFrame(spectra), {
+        return curves, {
             **facts,
+            "inception": _inception(images, halves, comparison, compute),
             "features": f"judge {judge.digest[:12]}, {fidelity.FEATURES}",
             "masks": masks,
             "masks_like_train": like(masks["synthetic"], masks["train"]),
         }
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
-    table, facts = remembered_table(run, Step("fidelity", RESULT_VERSION, parents, {"images": MOST_IMAGES}), measure)
+    settings: dict[str, Any] = {"images": MOST_IMAGES}
+    if comparison.inception is not None:
+        from satsynth.analysis.inception import weights_name
+
+        settings["inception"] = weights_name(comparison.inception)
+    curves, facts = remembered_table(run, Step("fidelity", RESULT_VERSION, parents, settings), measure)
     facts["class_divergence"] = distributions.divergences(class_distribution)
     facts["adjacency_divergence"] = distributions.divergences(class_adjacency, "share")
     distance = facts["kernel_distance"]
@@ -154,7 +164,18 @@ def measure_fidelity(
         *RANGE,
         ", ".join(name for name, inside in alike.items() if not inside) or "none",
     )
-    return facts, spectrum_figure({str(name): table[name].tolist() for name in table})
+    return facts, spectrum_figure(curves), color_figure(curves)
+
+
+def _inception(
+    images: dict[str, np.ndarray], halves: np.ndarray, comparison: ComparisonSettings, compute: ComputeSettings
+) -> dict[str, Any] | None:
+    if comparison.inception is None:
+        return None
+    from satsynth.analysis.inception import inception_facts
+    from satsynth.training.device import choose_device
+
+    return inception_facts(images, halves, comparison.inception, choose_device(compute))
 
 
 def measure_alignment(

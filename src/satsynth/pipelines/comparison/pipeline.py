@@ -33,8 +33,16 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.measure_fidelity,
-                [*stores, "judge", "class_distribution", "class_adjacency", "params:compute", "params:run"],
-                ["fidelity", "spectrum_plot"],
+                [
+                    *stores,
+                    "judge",
+                    "class_distribution",
+                    "class_adjacency",
+                    "params:comparison",
+                    "params:compute",
+                    "params:run",
+                ],
+                ["fidelity", "spectrum_plot", "color_plot"],
                 name="measure_fidelity",
                 tags=["comparison", "gpu"],
             ),

@@ -39,13 +39,14 @@ def find_and_check(
     cache = DigestCache(run.work / "digests.json")
     scenes, bad = search_scenes(description, raw, cache.digest)
     cache.save()
-    if not skip:
-        _refuse(bad, description, run)
+    if not bad:
+        # Before the pixels are looked at, which takes long.
+        check_splits(scenes, description)
 
     def check() -> tuple[pd.DataFrame, dict[str, list[list[str]]]]:
         found = unusable_files(scenes, SceneReader(description, raw, compute.threads), compute.threads)
         if not skip:
-            _refuse(found, description, run)
+            _refuse([*bad, *found], description, run)
         out = {file.scene for file in found}
         kept = [scene for scene in scenes if scene.scene_id not in out]
         return scenes_to_frame(kept), {"bad": as_frame(found).to_numpy().tolist()}
@@ -55,6 +56,8 @@ def find_and_check(
     step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
     table, facts = remembered_table(run, step, check)
     bad += [BadFile(*row) for row in facts["bad"]]
+    if not skip:
+        _refuse(bad, description, run)
     left = set(table["scene_id"])
     check_splits([scene for scene in scenes if scene.scene_id in left], description)
     if bad:

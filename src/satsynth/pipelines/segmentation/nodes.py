@@ -12,9 +12,11 @@ import plotly.graph_objects as go
 
 from satsynth.analysis.figures import class_gain_figure, ratio_figure
 from satsynth.analysis.statistics import gains_by_class, summarise
+from satsynth.analysis.tables import augmentation_rows, network_rows
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings, require_parent
 from satsynth.pipelines.trainings import Cell, segmentation_run, step_of
+from satsynth.scenes.description import DatasetDescription
 from satsynth.segmentation.arms import arms
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
@@ -131,6 +133,42 @@ def compare_class_gains(
     counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()].sum(0)
     shares = dict(zip(tiles.class_names, (counts / counts.sum()).tolist(), strict=True))
     return gains_by_class(segmentation_runs, scene_confusion, class_iou, shares)
+
+
+def compare_networks(
+    segmentation_summary: pd.DataFrame,
+    tiles: PairStore,
+    description: DatasetDescription,
+    segmentation: SegmentationSettings,
+) -> pd.DataFrame:
+    """Compare networks without and with synthetic pairs, beside the paper's figures (its Tables 1b and 2).
+
+    Args:
+        segmentation_summary: A row for each arm and ratio.
+        tiles: Real pairs, for the size of tiles.
+        description: The data set.
+        segmentation: The grid, for architectures and encoders.
+
+    Returns:
+        The table `network_comparison`.
+    """
+    networks = {name: (network.architecture, network.encoder) for name, network in segmentation.networks.items()}
+    return network_rows(segmentation_summary, description.name, networks, tiles.tile_size)
+
+
+def compare_augmentations(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:
+    """Compare augmentations alone and together with synthetic pairs (the paper's Table 5).
+
+    Args:
+        segmentation_runs: A row a training.
+        scene_confusion: A row a training and test scene.
+
+    Returns:
+        The table `augmentation_comparison`.
+    """
+    from satsynth.segmentation.metrics import class_iou
+
+    return augmentation_rows(segmentation_runs, scene_confusion, class_iou)
 
 
 def plot_ratios(segmentation_summary: pd.DataFrame) -> go.Figure:

@@ -32,6 +32,20 @@ def create_pipeline() -> Pipeline:
                 tags=["segmentation", "cpu"],
             ),
             node(
+                nodes.compare_networks,
+                ["segmentation_summary", "tiles", "params:description", "params:segmentation"],
+                "network_comparison",
+                name="compare_networks",
+                tags=["segmentation", "cpu"],
+            ),
+            node(
+                nodes.compare_augmentations,
+                ["segmentation_runs", "scene_confusion"],
+                "augmentation_comparison",
+                name="compare_augmentations",
+                tags=["segmentation", "cpu"],
+            ),
+            node(
                 nodes.plot_ratios,
                 "segmentation_summary",
                 "ratio_curve",
