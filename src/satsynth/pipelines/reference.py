@@ -61,7 +61,9 @@ def parameters_page(configured: Mapping[str, Any]) -> str:
         "name is refused.",
         "",
     ]
-    for name, model in MODELS.items():
+    # What a description holds is long, and of interest to those alone who write one.
+    for name in sorted(MODELS, key=lambda name: name == "description"):
+        model = MODELS[name]
         lines += [f"## {name}", "", (model.__doc__ or "").split("\n")[0], ""]
         # A description is each data set's own.
         base = {} if name == "description" else configured.get(name, {})
