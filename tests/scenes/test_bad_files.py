@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from PIL import Image
 
 from made_data import MadeData, describe, make_data, paint, picture, save
@@ -221,7 +222,8 @@ def test_a_tiff_mask_compressed_with_loss_is_named(tmp_path: Path) -> None:
         (made.raw / group / "masks" / f"{file}.png").unlink()
         colors = np.moveaxis(paint(mask), -1, 0)
         more = {"compress": "jpeg", "photometric": "ycbcr"} if name == "west/a" else {"compress": "deflate"}
-        profile = {"driver": "GTiff", "count": 3, "height": mask.shape[0], "width": mask.shape[1], "dtype": "uint8"}
+        size = {"height": mask.shape[0], "width": mask.shape[1], "transform": Affine(2, 0, 0, 0, -2, 0)}
+        profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", **size}
         with rasterio.open(made.raw / group / "masks" / f"{file}.tif", "w", **profile, **more) as written:
             written.write(colors)
     (found,) = bad_of(made)
@@ -279,8 +281,8 @@ def test_a_long_table_is_cut_and_a_short_one_numbers_its_remedies() -> None:
     files = [BadFile(f"{number}.png", "is empty", "Fetch it." if number % 2 else "Remove it.") for number in range(30)]
     text = as_text(files).splitlines()
     assert len(text) == 1 + 20 + 1 + 2
-    assert text[0].split() == ["file", "problem", "remedy"]
-    assert text[1].split() == ["0.png", "is", "empty", "(1)"] and text[-2:] == ["  (1) Remove it.", "  (2) Fetch it."]
+    assert text[0] == "  file    problem (remedy)" and text[1:3] == ["  0.png   is empty (1)", "  1.png   is empty (2)"]
+    assert text[-2:] == ["  (1) Remove it.", "  (2) Fetch it."]
     assert text[21] == "  ... and 10 more"
     frame = as_frame(files)
     assert list(frame.columns) == ["file", "problem", "remedy", "scene"] and len(frame) == 30

@@ -14,7 +14,8 @@ from satsynth.work.errors import DataError
 Image.MAX_IMAGE_PIXELS = None
 _ORIENTATION = 0x0112
 _BAND = 1 << 24
-_LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
+# MPO is what some cameras make of JPEG.
+_JPEG = ("JPEG", "MPO")
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -25,7 +26,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     """
     with open_picture(path) as image:
         # Only cameras turn pictures, and only JPEG says so before its pixels.
-        turned = image.format == "JPEG" and image.getexif().get(_ORIENTATION, 1) >= 5
+        turned = image.format in _JPEG and image.getexif().get(_ORIENTATION, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
@@ -49,7 +50,7 @@ def decode_image(path: Path) -> np.ndarray:
             raise DataError(f"{path} holds {image.mode} values; 8 bit are expected.", "Store it as PNG or TIFF.")
         clear = _is_clear(image)
         pixels = _load(image, path)
-        if image.format == "JPEG":
+        if image.format in _JPEG:
             pixels = ImageOps.exif_transpose(pixels)
         mode = "RGBA" if clear else "RGB"
         return _array(pixels if pixels.mode == mode else pixels.convert(mode))
@@ -69,18 +70,18 @@ def decode_mask(path: Path, encoding: str) -> np.ndarray:
         DataError: The file cannot be read, is truncated, or was compressed with loss.
     """
     with open_picture(path) as image:
-        if image.format in _LOSSY:
-            raise lossy(path, image.format)
+        if image.format in _JPEG:
+            raise lossy(path)
         pixels = _load(image, path)
         if encoding == "color" and image.mode.startswith(("I", "F")):
             raise DataError(f"{path} holds {image.mode} values; colours are 8 bit.", "Store it as 8-bit RGB.")
         return _array(pixels.convert("RGB") if encoding == "color" and pixels.mode != "RGB" else pixels)
 
 
-def lossy(path: Path, form: str) -> DataError:
+def lossy(path: Path) -> DataError:
     """Return the error for a mask whose values compression has changed."""
     return DataError(
-        f"{path} is compressed as {form}, with loss: its values are no longer those of the labels.",
+        f"{path} is compressed as JPEG, with loss: its values are no longer those of the labels.",
         "Export the mask again as PNG or TIFF without loss; converting this file does not bring the labels back.",
     )
 

@@ -54,13 +54,12 @@ def refuse(files: Sequence[BadFile], dataset: str) -> None:
 
 
 def as_text(files: Sequence[BadFile], limit: int = 20) -> str:
-    """Return a table of file, problem and number of the remedy, and the remedies below it."""
+    """Return a table of files and problems, each with the number of its remedy, and the remedies below it."""
     shown = files[:limit]
-    remedies = list(dict.fromkeys(file.remedy for file in shown if file.remedy))
-    rows = [("file", "problem", "remedy")]
-    rows += [(f.file, f.problem, f"({remedies.index(f.remedy) + 1})" if f.remedy else "") for f in shown]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    lines = [f"  {file:<{widths[0]}}  {problem:<{widths[1]}}  {remedy}".rstrip() for file, problem, remedy in rows]
+    remedies = list(dict.fromkeys(file.remedy for file in shown))
+    width = max(len(file.file) for file in shown)
+    lines = [f"  {'file':<{width}}  problem (remedy)"]
+    lines += [f"  {file.file:<{width}}  {file.problem} ({remedies.index(file.remedy) + 1})" for file in shown]
     if len(files) > limit:
         lines.append(f"  ... and {len(files) - limit} more")
     lines += [f"  ({number}) {remedy}" for number, remedy in enumerate(remedies, 1)]

@@ -36,10 +36,10 @@ def raster_info(path: Path) -> RasterInfo:
         DataError: The file is missing, empty, no raster, or absurdly large.
     """
     if path.suffix.lower() in TIFF:
-        source = tiffs.open_tiff(path)
-        crs = source.crs.to_string() if source.crs else None
-        transform = None if source.transform.is_identity else tuple(source.transform)[:6]
-        return RasterInfo(source.height, source.width, crs, transform)
+        with tiffs.reading(path) as source:
+            crs = source.crs.to_string() if source.crs else None
+            transform = None if source.transform.is_identity else tuple(source.transform)[:6]
+            return RasterInfo(source.height, source.width, crs, transform)
     return RasterInfo(*pictures.picture_size(path))
 
 

@@ -20,7 +20,6 @@ from satsynth.work.errors import DataError
 
 Window = tuple[int, int, int, int]
 _HANDLES = 4
-_LOSSY = ("JPEG", "JPEG2000", "WEBP", "LERC", "JXL")
 
 
 class _Handles(threading.local):
@@ -49,27 +48,21 @@ class _Handles(threading.local):
 _handles = _Handles()
 
 
-def open_tiff(path: Path) -> Any:
-    """Return this thread's open file.
-
-    Raises:
-        DataError: The file is missing, empty, no raster, or absurdly large.
-    """
-    return _handles.get(path)
-
-
 @contextmanager
-def _reading(path: Path) -> Iterator[Any]:
-    """Yield the open file and turn errors of GDAL into ours.
+def reading(path: Path) -> Iterator[Any]:
+    """Yield this thread's open file and turn errors of GDAL into ours.
 
     GDAL remembers an error until a file is opened, and rasterio would raise it at the next look at any other file: so
     after one all files are closed.
+
+    Raises:
+        DataError: The file is missing, empty, damaged, no raster, or absurdly large.
     """
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
     try:
-        yield open_tiff(path)
+        yield _handles.get(path)
     except (RasterioError, CPLE_BaseError) as error:
         _handles.close()
         raise unreadable(path, error.args[0] if error.args else error) from error
@@ -84,7 +77,7 @@ def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np
     Raises:
         DataError: The file cannot be read, or does not say which bands these are.
     """
-    with _reading(path) as source:
+    with reading(path) as source:
         bands = _image_bands(source, path, form)
         pixels = source.read(bands, window=_window(window))
         if len(bands) == 1 and _palette(source):
@@ -104,7 +97,7 @@ def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarr
     """
     from rasterio.enums import MaskFlags
 
-    with _reading(path) as source:
+    with reading(path) as source:
         bands = _image_bands(source, path, form)
         valid = None
         if not all(MaskFlags.all_valid in source.mask_flag_enums[band - 1] for band in bands):
@@ -121,7 +114,7 @@ def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
     Raises:
         DataError: The file cannot be read, or does not say which bands are shown.
     """
-    with _reading(path) as source:
+    with reading(path) as source:
         bands = _image_bands(source, path, form)
         shape = (len(bands), min(source.height, 512), min(source.width, 512))
         values = source.read(bands, out_shape=shape, masked=True).compressed()
@@ -138,10 +131,9 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
     Raises:
         DataError: The file cannot be read, holds too few bands, or was compressed with loss.
     """
-    with _reading(path) as source:
-        compression = source.compression.name.upper() if source.compression else ""
-        if compression in _LOSSY:
-            raise lossy(path, compression)
+    with reading(path) as source:
+        if source.compression and source.compression.name == "jpeg":
+            raise lossy(path)
         if encoding == "index":
             return np.asarray(source.read(1, window=_window(window)))
         if source.count < 3 and _palette(source):
