@@ -17,7 +17,7 @@ from satsynth.scenes.tiffs import Window, open_tiff
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 
-LOSSY = (".jpg", ".jpeg", ".webp")
+LOSSY = (".jpg", ".jpeg")
 # More distinct values than this are no labels.
 MOST_LABELS = 64
 # Of a larger TIFF only so many pixels are looked at, in bands of rows.
