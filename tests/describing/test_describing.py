@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,20 @@ def test_many_scenes_get_a_short_rule(tmp_path: Path) -> None:
     description, text = described(tmp_path, looked_at=5)
     assert (description.splits.val, description.splits.test) == (("*7",), ("*8", "*9"))
     assert "5 of 400 masks were looked at" in " ".join(text.replace("#", " ").split())
+
+
+def test_a_short_rule_for_validation_does_not_reach_into_the_test(tmp_path: Path) -> None:
+    scenes = [(split, f"{i}") for split, count in (("train", 1200), ("val", 30)) for i in range(count)]
+    layout = Layout(scenes, "{0}/images/{1}.png", "{0}/masks/{1}.png")
+    rng = np.random.default_rng(1)
+    mask = ids(blobs(rng, 16, 16))
+    for split, name in scenes:
+        save(tmp_path / layout.image.format(split, name), picture(rng, 16, 16))
+        save(tmp_path / layout.mask.format(split, name), mask)
+    description, _ = described(tmp_path, looked_at=3)
+    assert description.splits.val == ("train/*9",) and description.splits.test == ("val/*",)
+    counts = Counter(scene.split for scene in find_scenes(description, tmp_path, file_digest))
+    assert counts == {"train": 1080, "val": 120, "test": 30}
 
 
 def test_images_without_masks_are_left_out_and_said(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_what_an_entry_says() -> None:
     assert found["seeds"].kind == "list of whole number"
     layout = {entry.path: entry for entry in entries("description")}
     assert layout["layout (blocks).block"].kind == "whole number"
-    assert layout["masks.encoding"].kind == "`index`, `color`"
+    assert layout["masks.encoding"].kind == "`index`, `color`, `attribute`"
 
 
 def test_the_page_shows_what_is_configured(configured: dict[str, Any]) -> None:

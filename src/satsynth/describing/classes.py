@@ -159,7 +159,8 @@ def _ignored(values: MaskValues) -> tuple[list[int], str]:
         return found, "Taken for 'no label': 255 beside small ids, 0 where it is rare. Check it." if found else ""
     chromatic = {code for code in codes if not _is_grey(code)}
     greys = [code for code in codes - chromatic if values.share(code) < 0.02] if len(chromatic) >= 2 else []
-    strays = [code for code in codes - set(greys) if _is_stray(values, code)]
+    # Ids stored as greys are near one another by nature.
+    strays = [code for code in codes - set(greys) if chromatic and _is_stray(values, code)]
     found = sorted({*greys, *strays})
     reasons = "Greys that are rare beside colours, and rare shades of another colour, were taken for 'no label'."
     return found, f"{reasons} Check it." if found else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from satsynth.scenes.description import ImageFormat
 from satsynth.scenes.rasters import TIFF
-from satsynth.scenes.tiffs import intensities, open_tiff, read_image_bands
+from satsynth.scenes.tiffs import intensities, read_image_bands, reading
 from satsynth.work.errors import DataError
 
 LOOKED_AT = 16
@@ -30,14 +30,15 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
     lows, highs = [], []
     for image in tiffs:
         try:
-            source = open_tiff(folder / image)
+            with reading(folder / image) as source:
+                count, kind = source.count, source.dtypes[0]
             if "bands" not in fields and _must_name_bands(folder / image):
                 fields["bands"] = [1, 2, 3]
                 notes.append(
-                    f"{image} has {source.count} bands and does not say which are red, green and blue: the first three "
+                    f"{image} has {count} bands and does not say which are red, green and blue: the first three "
                     "are taken. Sentinel-2 files, for one, often begin with blue: [3, 2, 1]."
                 )
-            if source.dtypes[0] != "uint8":
+            if kind != "uint8":
                 low, high = intensities(folder / image, ImageFormat.model_validate(fields))
                 lows.append(low)
                 highs.append(high)

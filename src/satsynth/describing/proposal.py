@@ -170,7 +170,7 @@ def _blocks(folder: Path, image: str, mask: str, limit: int) -> Proposal:
     notes.append(
         f"There is one image of {info.width} x {info.height} pixels: its blocks of {block} x {block} are the scenes, "
         f"columns of blocks the groups; {info.width - columns * block} columns and {info.height - rows * block} rows "
-        "of pixels at the edges are left out."
+        "of pixels at the edges are left out. Blocks of different splits touch: `layout.margin` keeps them apart."
     )
     why = "Columns of blocks from left to right: training, validation, test."
     images, more = propose_images(folder, [image])

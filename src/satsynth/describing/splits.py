@@ -149,7 +149,13 @@ def _with_part_of(drawn: ProposedSplits, named: Mapping[str, list[str]]) -> Prop
     train = Counter({name: count for name, count in groups.items() if name.split("/")[0] in named["train"]})
     notes = ["No folder with masks is left for validation, so part of the training scenes validate.", *drawn.notes]
     if len(train) > 1:
-        val, _ = draw(train, 0)
+        drawn_val, _ = draw(train, 0)
+        # Short rules must not reach into the test.
+        val = [
+            name
+            for rule in drawn_val
+            for name in ([f"{folder}/{rule}" for folder in named["train"]] if rule.startswith("*") else [rule])
+        ]
         why = f"{' and '.join(held)} is the test; a tenth of {' and '.join(named['train'])} validates, {drawn.why}."
         return replace(drawn, val=val, test=[f"{value}/*" for value in held], why=why, notes=notes)
     rest = sorted((name for name in groups if name not in train), key=_natural)

@@ -13,11 +13,11 @@ from satsynth.scenes.decoded import unreadable
 from satsynth.scenes.labels import pack_colors
 from satsynth.scenes.pictures import open_picture
 from satsynth.scenes.rasters import TIFF, raster_info, read_raw_mask
-from satsynth.scenes.tiffs import Window, open_tiff
+from satsynth.scenes.tiffs import Window, reading
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 
-LOSSY = (".jpg", ".jpeg", ".webp")
+LOSSY = (".jpg", ".jpeg")
 # More distinct values than this are no labels.
 MOST_LABELS = 64
 # Of a larger TIFF only so many pixels are looked at, in bands of rows.
@@ -105,8 +105,8 @@ def encoding_of(path: Path) -> str:
         DataError: The file cannot be read.
     """
     if path.suffix.lower() in TIFF:
-        source = open_tiff(path)
-        return "color" if source.count >= 3 or source.colorinterp[0].name == "palette" else "index"
+        with reading(path) as source:
+            return "color" if source.count >= 3 or source.colorinterp[0].name == "palette" else "index"
     with open_picture(path) as image:
         return "index" if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;") else "color"
 
