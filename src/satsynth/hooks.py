@@ -11,6 +11,7 @@ from typing import Any
 import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
@@ -76,7 +77,7 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Announce the run, and refuse a GPU that is not there before any work is done."""
+        """Announce the run, and refuse missing inputs and a GPU that is not there before any work is done."""
         described = DatasetDescription.model_validate(catalog.load("parameters")["description"])
         log.info(
             "%s on %s (%s, %d classes), environment %s: %s",
@@ -87,6 +88,7 @@ class ProjectHooks:
             run_params.get("env") or "base",
             f"{len(pipeline.nodes)} step" + ("s" if len(pipeline.nodes) > 1 else ""),
         )
+        _require_inputs(pipeline, catalog)
         if self._lock is None:
             self._lock = RunLock(RunSettings.model_validate(catalog.load("params:run")).work)
         self._lock.acquire()
@@ -110,6 +112,25 @@ class ProjectHooks:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Refuse a run that starts from what no run has made yet.
+
+    Raises:
+        SatSynthError: Something is missing; the message names the pipelines that make it.
+    """
+    data = [name for name in pipeline.inputs() if name != "parameters" and not name.startswith("params:")]
+    missing = sorted(name for name in data if not catalog.exists(name))
+    if missing:
+        whole = ("augment", "__default__")
+        makers = [name for name, made in pipelines.items() if name not in whole and made.all_outputs() & set(missing)]
+        raise SatSynthError(
+            f"This run starts from {', '.join(f'`{name}`' for name in missing)}, which no run has made yet.",
+            "With the same --params and --env, run first: "
+            + ", then ".join(f"kedro run --pipeline={name}" for name in makers)
+            + "; or all at once: kedro run --pipeline=augment",
+        )
 
 
 class TrackingHooks:
@@ -147,13 +168,13 @@ class TrackingHooks:
             for key, value in parameters.items()
             if key not in ("datasets", "project", "run", "tracking")
         }
-        pipelines = _pipelines(run_params)
+        named = _pipelines(run_params)
         tags = {
-            "pipelines": pipelines,
+            "pipelines": named,
             "environment": str(run_params.get("env") or "base"),
             "dataset": parameters["dataset"],
         }
-        name = f"{pipelines} {parameters['dataset']} {datetime.now():%Y-%m-%d %H:%M}"
+        name = f"{named} {parameters['dataset']} {datetime.now():%Y-%m-%d %H:%M}"
         project = self._project
         self._tracker.start(
             name,

@@ -103,3 +103,9 @@ def test_stale_inputs_are_refused_with_the_command_that_repairs(made_project: Pr
     for pipeline in ("ingestion", "tiling"):
         made_project.run(pipeline, "micro")
     assert "trained on 2 scene(s) that are now val or test" in made_project.fail("sampling", "micro")
+
+
+def test_a_pipeline_whose_inputs_are_not_made_yet_names_those_that_make_them(made_project: Project) -> None:
+    output = made_project.fail("segmentation", "micro")
+    assert "starts from `synthetic_pairs`, `tiles`" in output
+    assert "kedro run --pipeline=tiling, then kedro run --pipeline=sampling" in output

@@ -47,7 +47,7 @@ def test_both_stores_are_exported_and_printed(made_project: Project, tmp_path: P
         whole = np.asarray(Image.open(raw / kind / f"{scene}.png"))
         part = np.asarray(Image.open(tiles / kind / f"{names[4]}.png"))
         np.testing.assert_array_equal(part, whole[top : top + 32, left : left + 32])
-    assert "no finished pair store" in made_project.fail("export", "micro")
+    assert "starts from `synthetic_pairs`" in made_project.fail("export", "micro")
     _draw_by_hand(made_project, tmp_path / "work")
     made_project.params["export.form"] = "parquet"
     _export(made_project)
