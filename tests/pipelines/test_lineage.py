@@ -64,11 +64,11 @@ def test_a_browser_shows_the_stages_folded_up_and_every_preview(viz_site: Path, 
         page = window.new_page()
         page.goto(address)
         page.wait_for_selector(".pipeline-node")
-        drawn = {re.sub(r"\s", "", text) for text in page.locator(".pipeline-node").all_inner_texts()}
+        drawn = {re.sub(r"\s", "", text) for text in page.locator(".pipeline-node").all_text_contents()}
         stages = {"ingestion", "tiling", "diffusion", "sampling", "comparison", "segmentation", "report"}
         assert stages <= drawn and stages < set(register_pipelines())
         assert not {"cut_tiles", "draw_pairs", "measure_fidelity"} & drawn, "stages are folded up"
-        layers = page.locator(".pipeline-layer-name").all_inner_texts()
+        layers = page.locator(".pipeline-layer-name").all_text_contents()
         assert [name.strip() for name in layers] == ["intermediate", "primary", "models", "model_output", "reporting"]
         for name, kind in PREVIEWS.items():
             page.goto(f"{address}/?pid=__default__&sid={nodes[name]}")
