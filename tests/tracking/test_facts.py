@@ -54,12 +54,13 @@ def test_nested_metrics_become_numbers_by_dots() -> None:
     assert found == {"fidelity.a.b": 1.0, "fidelity.a.d.e": 0.5}
 
 
-def test_the_machine_is_told() -> None:
+def test_the_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/kedro", "run", "--env=smoke"])
     tags = machine_tags()
     assert float(tags["memory_gib"]) == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.1)
     assert int(tags["cpu_cores"]) == len(os.sched_getaffinity(0))
     assert tags["cpu"] and tags["gpu"] and tags["version.torch"] and tags["version.mlflow"]
-    assert tags["mlflow.source.name"].startswith("kedro ")
+    assert tags["mlflow.source.name"] == "kedro run --env=smoke"
 
 
 @pytest.mark.parametrize("text", ["http://ada:s3cret@host:5000/a", "no luck at http://ada:s3cret@host:5000/a: 500"])
