@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 
 from satsynth.fetching.settings import DownloadSettings
-from satsynth.scenes.description import Archive
+from satsynth.scenes.download import Archive
 
 PATIENT = DownloadSettings(attempts=3, timeout=0.5, longest_wait=0)
 
@@ -79,7 +79,7 @@ class Server:
 @contextmanager
 def serving(content: bytes, **behaviour: object) -> Iterator[Server]:
     """Run a server until the block ends."""
-    server = Server(content, **behaviour)  # type: ignore[arg-type]
+    server = Server(content, **behaviour)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that the library calls

@@ -45,7 +45,7 @@ def ids(mask: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("labels", [paint, ids], ids=["colours", "ids"])
 def test_every_layout_is_matched_and_can_be_ingested_unedited(tmp_path: Path, name: str, labels: object) -> None:
-    pairs = write_layout(tmp_path, LAYOUTS[name], labels)  # type: ignore[arg-type]
+    pairs = write_layout(tmp_path, LAYOUTS[name], labels)
     description, _ = described(tmp_path)
     scenes = scenes_of(description, tmp_path)
     assert {scene.image: scene.mask for scene in scenes} == pairs
@@ -149,7 +149,7 @@ def test_a_whole_folder_without_masks_is_left_out_by_its_name(tmp_path: Path) ->
     write_layout(tmp_path, LAYOUTS["nested"])
     save(tmp_path / "test/images/P9.png", picture(RNG, SIDE, SIDE))
     description, _ = described(tmp_path)
-    assert "(?P<split>train|val)" in description.layout.pattern  # type: ignore[union-attr]
+    assert "(?P<split>train|val)" in description.layout.pattern
     assert len(scenes_of(description, tmp_path)) == 40
 
 

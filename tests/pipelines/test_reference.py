@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def configured() -> dict[str, Any]:
-    return OmegaConfigLoader(str(ROOT / "conf"), env="base", runtime_params={}, **CONFIG_LOADER_ARGS)["parameters"]  # type: ignore[arg-type]
+    return OmegaConfigLoader(str(ROOT / "conf"), env="base", runtime_params={}, **CONFIG_LOADER_ARGS)["parameters"]
 
 
 def paths(value: Any, prefix: str = "") -> set[str]:

@@ -65,7 +65,7 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
 ) -> None:
     monkeypatch.setattr(tracking, "Tracker", Recorder)
     hooks, catalog = TrackingHooks(), Parameters(env)
-    hooks.before_pipeline_run({"env": None if env == "base" else env}, catalog)  # type: ignore[arg-type]
+    hooks.before_pipeline_run({"env": None if env == "base" else env}, catalog)
     tracker = hooks._tracker
     assert isinstance(tracker, Recorder)
     tracking.use(None)

@@ -40,6 +40,7 @@ def unpack(archive: Path, target: Path, strip: str, settings: DownloadSettings) 
             entries = _checked(file, archive, strip, settings)
             _require_space(entries, target)
             return _written(file, entries, target)
+    # What zipfile raises for damage in its tables, in the data and at the end, and for a compression that it lacks.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(
             f"{archive.name} cannot be unpacked: {error}.", "Remove it and fetch it again, or unpack it yourself."

@@ -9,7 +9,7 @@ from typing import Any
 from satsynth.fetching.archives import unpack
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.fetching.transfer import fetch
-from satsynth.scenes.description import Archive
+from satsynth.scenes.download import Archive
 from satsynth.work.files import read_json, write_json
 from satsynth.work.folder import Step, WorkFolder, work_folder
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.fetching.settings import DownloadSettings
-from satsynth.scenes.description import Archive
+from satsynth.scenes.download import Archive
 from satsynth.work.errors import ResourceError
 from satsynth.work.files import disk_errors
 from satsynth.work.progress import Progress

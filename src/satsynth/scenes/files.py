@@ -184,7 +184,7 @@ def _group(pattern: str, name: str) -> str:
         elif character == "[":
             in_set = True
             # A bracket right after the opening, or after its ^, is a character like any other.
-            place += len(re.match(r"\^?\]?", pattern[place + 1 :]).group())  # type: ignore[union-attr]
+            place += len(re.match(r"\^?\]?", pattern[place + 1 :]).group())  # type: ignore[union-attr]  # nothing matches too
         else:
             depth += (character == "(") - (character == ")")
         place += 1
