@@ -18,7 +18,7 @@ from satsynth.scenes.vectors import Polygons
 from satsynth.work.errors import DataError
 from satsynth.work.files import digest_of
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 
 
 def raw_folder(description: DatasetDescription, override: str | None, project: Path) -> Path:

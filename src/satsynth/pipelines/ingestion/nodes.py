@@ -43,25 +43,28 @@ def find_and_check(
         # Before the pixels are looked at, which takes long.
         check_splits(scenes, description)
 
-    def check() -> tuple[pd.DataFrame, dict[str, list[list[str]]]]:
+    def check() -> tuple[pd.DataFrame, dict[str, object]]:
         found = unusable_files(scenes, SceneReader(description, raw, compute.threads), compute.threads)
         if not skip:
             _refuse([*bad, *found], description, run)
-        out = {file.scene for file in found}
-        kept = [scene for scene in scenes if scene.scene_id not in out]
-        return scenes_to_frame(kept), {"bad": as_frame(found).to_numpy().tolist()}
+        return as_frame(found), {}
 
-    settings = description.model_dump(mode="json", exclude={"tiling", "title", "licence", "obtain", "download", "raw"})
+    # Only what was seen in the pixels is remembered: splits, lists and places on Earth may change without them.
+    unseen = {"splits", "tiling", "title", "licence", "obtain", "download", "raw"}
+    settings = description.model_dump(mode="json", exclude=unseen)
     parents = {scene.scene_id: scene.digest for scene in scenes}
     step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
-    table, facts = remembered_table(run, step, check)
-    bad += [BadFile(*row) for row in facts["bad"]]
+    seen, _ = remembered_table(run, step, check)
+    found = [BadFile(*row) for row in seen.itertuples(index=False, name=None)]
+    bad += found
     if not skip:
         _refuse(bad, description, run)
-    left = set(table["scene_id"])
-    check_splits([scene for scene in scenes if scene.scene_id in left], description)
+    out = {file.scene for file in found}
+    kept = [scene for scene in scenes if scene.scene_id not in out]
+    check_splits(kept, description)
     if bad:
         log.warning("%d bad file(s) of '%s' are left out:\n%s", len(bad), description.name, as_text(bad))
+    table = scenes_to_frame(kept)
     counts = table["split"].value_counts()
     log.info("Scenes of '%s': %s", description.name, ", ".join(f"{counts[s]} {s}" for s in ("train", "val", "test")))
     parted = int((table.groupby("group")["split"].nunique() > 1).sum())
