@@ -10,6 +10,7 @@ from pathlib import Path
 from satsynth.scenes.blocks import block_scenes
 from satsynth.scenes.description import DatasetDescription, FilesLayout
 from satsynth.scenes.files import file_scenes
+from satsynth.scenes.placement import check_place, check_shape
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.rasters import raster_info
 from satsynth.scenes.scene import Scene
@@ -118,14 +119,10 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
     info = raster_info(raw / scene.image)
     if description.masks.reader == "vector":
         Polygons(description).check(raw / scene.mask, info)
-    elif description.masks.align == "exact":
+    elif description.masks.reader == "raster":
         mask = raster_info(raw / scene.mask)
-        if (mask.height, mask.width) != (info.height, info.width):
-            raise DataError(
-                f"{raw / scene.image} is {info.width} x {info.height} pixels, "
-                f"but its mask {scene.mask} is {mask.width} x {mask.height}.",
-                "Export both at one size, or remove both.",
-            )
+        check_shape(raw / scene.image, info, scene.mask, mask, description.masks.align)
+        check_place(raw / scene.mask, mask, scene.image, info)
     window = scene.window if scene.window[2] else (0, 0, info.width, info.height)
     try:
         digests = [digest(raw / name) for name in (scene.image, scene.mask)]
