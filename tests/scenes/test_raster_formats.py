@@ -290,6 +290,36 @@ def test_photographs_stand_upright(tmp_path: Path, orientation: int) -> None:
     assert (raster_info(path).height, raster_info(path).width) == found.shape[:2]
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_pictures_that_say_how_they_are_turned_stand_upright_and_so_do_their_masks(
+    tmp_path: Path, name: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if name == "a.webp" else {}
+    Image.fromarray(IMAGE).save(tmp_path / name, exif=exif, **options)
+    Image.fromarray(paint(MASK)).save(tmp_path / f"mask_{name}", exif=exif, **options)
+    quarter = {3: 2, 6: 3}[orientation]
+    np.testing.assert_array_equal(read_image(tmp_path / name), np.rot90(IMAGE, quarter))
+    np.testing.assert_array_equal(read_raw_mask(tmp_path / f"mask_{name}", "color"), np.rot90(paint(MASK), quarter))
+    info = raster_info(tmp_path / name)
+    assert (info.height, info.width) == np.rot90(IMAGE, quarter).shape[:2]
+
+
+def test_what_gdal_reads_and_would_not_turn_is_refused(tmp_path: Path) -> None:
+    for orientation in (1, 3, 6):
+        Image.fromarray(IMAGE).save(tmp_path / f"{orientation}.tif", tiffinfo={0x0112: orientation})
+    np.testing.assert_array_equal(read_image(tmp_path / "1.tif"), IMAGE)
+    for orientation in (3, 6):
+        for read in (raster_info, read_image, lambda path: read_raw_mask(path, "color")):
+            with pytest.raises(
+                DataError, match=rf"says that it is to be turned \(EXIF orientation {orientation}\)"
+            ) as caught:
+                read(tmp_path / f"{orientation}.tif")
+            assert "-auto-orient" in caught.value.remedy
+
+
 def test_colour_masks_of_16_bit_are_refused_and_not_cut_to_8(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "mask.png"), paint(MASK)[..., ::-1].astype(np.uint16) * 257)
     with pytest.raises(DataError, match="holds uint16 values; colours are 8 bit"):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
+from rasterio.enums import ColorInterp
 
 from made_data import COLORS, blobs, paint, picture, save
 from satsynth.scenes.land_sea_lake import read_land_sea_lake
@@ -91,9 +92,88 @@ def test_a_mask_of_another_encoding_is_refused_with_the_setting_to_change(tmp_pa
 
 @pytest.mark.parametrize(("encoding", "dtype"), [("index", np.float32), ("color", np.uint16)])
 def test_masks_of_numbers_that_are_no_labels_are_refused(tmp_path: Path, encoding: str, dtype: type) -> None:
-    path = write_tiff(tmp_path / "mask.tif", np.repeat(MASK[None], 3, axis=0).astype(dtype))
-    with pytest.raises(DataError, match=f"holds {np.dtype(dtype)} values"):
+    path = write_tiff(tmp_path / "mask.tif", np.repeat(MASK[None], 1 if encoding == "index" else 3, 0).astype(dtype))
+    with pytest.raises(DataError, match=f"holds {np.dtype(dtype)} values") as caught:
         read_raw_mask(path, encoding)
+    assert "8-bit" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["a.tif", "deep.png"])
+def test_a_colour_mask_is_never_read_as_ids_by_its_first_band(tmp_path: Path, name: str) -> None:
+    # As those of iSAID: red is 0 everywhere, which is an id like any other.
+    colors = np.zeros((3, 20, 30), np.uint16 if name == "deep.png" else np.uint8)
+    colors[2] = 127
+    path = tmp_path / name
+    with rasterio.open(
+        path, "w", driver="PNG" if name == "deep.png" else "GTiff", count=3, height=20, width=30, dtype=colors.dtype,
+        transform=rasterio.Affine(2, 0, 0, 0, -2, 0),
+    ) as file:  # fmt: skip
+        file.write(colors)
+    with pytest.raises(DataError, match=r"has 3 bands, but `masks\.encoding` is `index`") as caught:
+        read_raw_mask(path, "index")
+    assert "`masks.encoding: color`" in caught.value.remedy
+
+
+def test_transparency_of_a_mask_of_ids_is_left_alone(tmp_path: Path) -> None:
+    alpha = np.full(MASK.shape, 200, np.uint8)
+    Image.fromarray(np.dstack([MASK, alpha])).save(tmp_path / "la.png")
+    write_tiff(tmp_path / "la.tif", np.stack([MASK, alpha]), alpha="YES", photometric="minisblack")
+    for name in ("la.png", "la.tif"):
+        np.testing.assert_array_equal(read_raw_mask(tmp_path / name, "index", (1, 2, 30, 20)), MASK[2:22, 1:31])
+
+
+def test_bands_of_a_colour_mask_are_taken_by_the_names_that_the_file_gives_them(tmp_path: Path) -> None:
+    bands = np.moveaxis(paint(MASK)[..., ::-1], -1, 0)
+    path = write_tiff(tmp_path / "a.tif", bands, photometric="minisblack")
+    np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK)[..., ::-1])
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+    np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK))
+
+
+def test_palettes_of_more_than_256_colours_are_read_by_theirs(tmp_path: Path) -> None:
+    ids = (MASK.astype(np.uint16) % 3) * 300
+    path = write_tiff(tmp_path / "a.tif", ids[None], photometric="palette")
+    colors = {0: (1, 2, 3), 44: (9, 9, 9), 300: (7, 7, 8), 600: (200, 0, 5)}
+    with rasterio.open(path, "r+") as file:
+        file.write_colormap(1, colors)
+    wanted = np.select([(ids == value)[..., None] for value in colors], [np.array(c) for c in colors.values()])
+    np.testing.assert_array_equal(read_raw_mask(path, "color"), wanted)
+    np.testing.assert_array_equal(read_raw_mask(path, "index"), ids)
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        ({"compress": "jpeg"}, "JPEG"),
+        ({"compress": "jpeg", "photometric": "ycbcr"}, "JPEG"),
+        ({"compress": "webp"}, "WEBP"),
+        ({"compress": "webp", "WEBP_LOSSLESS": "YES"}, ""),
+        ({"compress": "lerc", "MAX_Z_ERROR": 2}, "LERC"),
+        ({"compress": "lerc"}, ""),
+        ({"compress": "zstd"}, ""),
+        ({"compress": "lzma"}, ""),
+    ],
+    ids=str,
+)
+def test_masks_compressed_with_loss_are_refused_and_others_are_exact(
+    tmp_path: Path, options: dict[str, object], how: str
+) -> None:
+    path = write_tiff(tmp_path / "a.tif", np.moveaxis(paint(MASK), -1, 0), **options)
+    if not how:
+        np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK))
+        return
+    with pytest.raises(DataError, match=f"is compressed as {how}, with loss") as caught:
+        read_raw_mask(path, "color")
+    assert "Export the mask again as PNG or TIFF without loss" in caught.value.remedy
+
+
+def test_webp_masks_are_taken_only_if_they_have_lost_nothing(tmp_path: Path) -> None:
+    Image.fromarray(paint(MASK)).save(tmp_path / "a.webp", lossless=True)
+    np.testing.assert_array_equal(read_raw_mask(tmp_path / "a.webp", "color"), paint(MASK))
+    Image.fromarray(paint(MASK)).save(tmp_path / "b.webp", quality=90)
+    with pytest.raises(DataError, match="is compressed as WebP, with loss"):
+        read_raw_mask(tmp_path / "b.webp", "color")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])

@@ -26,7 +26,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
 
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 Job = tuple[Path, Sequence["Cut"]]
 
 

@@ -25,9 +25,18 @@ def picture_size(path: Path) -> tuple[int, int]:
         DataError: The file is missing, empty, no picture, or absurdly large.
     """
     with open_picture(path) as image:
-        # Only cameras turn pictures, and only JPEG says so before its pixels.
-        turned = image.format in _JPEG and image.getexif().get(_ORIENTATION, 1) >= 5
+        turned = _orientation(image) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def orientation(path: Path) -> int:
+    """Return the EXIF orientation of a file, 1 to 8; 1, upright, if it says nothing or Pillow cannot read it."""
+    try:
+        with Image.open(path) as image:
+            return _orientation(image)
+    except Exception:
+        # Many TIFFs are none that Pillow knows, and what is damaged is named by whoever decodes it.
+        return 1
 
 
 def has_transparency(path: Path) -> bool:
@@ -49,15 +58,13 @@ def decode_image(path: Path) -> np.ndarray:
         if image.mode.startswith(("I", "F")):
             raise DataError(f"{path} holds {image.mode} values; 8 bit are expected.", "Store it as PNG or TIFF.")
         clear = _is_clear(image)
-        pixels = _load(image, path)
-        if image.format in _JPEG:
-            pixels = ImageOps.exif_transpose(pixels)
+        pixels = _upright(image, path)
         mode = "RGBA" if clear else "RGB"
         return _array(pixels if pixels.mode == mode else pixels.convert(mode))
 
 
 def decode_mask(path: Path, encoding: str) -> np.ndarray:
-    """Decode a mask as it is stored.
+    """Decode a mask as it is stored, upright.
 
     Args:
         path: The file.
@@ -70,18 +77,21 @@ def decode_mask(path: Path, encoding: str) -> np.ndarray:
         DataError: The file cannot be read, is truncated, or was compressed with loss.
     """
     with open_picture(path) as image:
-        if image.format in _JPEG:
-            raise lossy(path)
-        pixels = _load(image, path)
+        how = _loss(image, path)
+        if how:
+            raise lossy(path, how)
+        pixels = _upright(image, path)
+        if encoding == "index" and pixels.mode == "LA":
+            pixels = pixels.getchannel("L")
         if encoding == "color" and image.mode.startswith(("I", "F")):
             raise DataError(f"{path} holds {image.mode} values; colours are 8 bit.", "Store it as 8-bit RGB.")
         return _array(pixels.convert("RGB") if encoding == "color" and pixels.mode != "RGB" else pixels)
 
 
-def lossy(path: Path) -> DataError:
+def lossy(path: Path, how: str) -> DataError:
     """Return the error for a mask whose values compression has changed."""
     return DataError(
-        f"{path} is compressed as JPEG, with loss: its values are no longer those of the labels.",
+        f"{path} is compressed as {how}, with loss: its values are no longer those of the labels.",
         "Export the mask again as PNG or TIFF without loss; converting this file does not bring the labels back.",
     )
 
@@ -127,6 +137,38 @@ def _array(image: Image.Image) -> np.ndarray:
 
 def _is_clear(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+
+
+def _loss(image: Image.Image, path: Path) -> str:
+    """Return the name of the compression by which a picture has lost values; empty if it has not."""
+    if image.format in _JPEG:
+        return "JPEG"
+    return "WebP" if image.format == "WEBP" and not _is_lossless_webp(path) else ""
+
+
+def _is_lossless_webp(path: Path) -> bool:
+    """Return whether the first chunk of pixels of a WebP file, a RIFF container, is of the lossless kind."""
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            if head[:4] in (b"VP8L", b"VP8 "):
+                return head[:4] == b"VP8L"
+            size = int.from_bytes(head[4:], "little")
+            file.seek(size + size % 2, 1)
+    return False
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of a picture that is open but not decoded."""
+    # Where EXIF comes behind the pixels of a PNG, only those who decode them see it, and few programs look.
+    says = image.format in (*_JPEG, "TIFF") or "exif" in image.info
+    return int(image.getexif().get(_ORIENTATION, 1)) if says else 1
+
+
+def _upright(image: Image.Image, path: Path) -> Image.Image:
+    turned = _orientation(image) > 1
+    pixels = _load(image, path)
+    return ImageOps.exif_transpose(pixels) if turned else pixels
 
 
 def _load(image: Image.Image, path: Path) -> Image.Image:

@@ -117,7 +117,10 @@ def read_raw_mask(
     else:
         mask = _cut(_whole(path, encoding, lambda: _decode_mask(path, encoding), decoded), window)
     if encoding == "index" and mask.dtype.kind not in "iub":
-        raise DataError(f"{path} holds {mask.dtype} values; class ids are whole numbers.", "Store it as 8-bit ids.")
+        raise DataError(
+            f"{path} holds {mask.dtype} values; class ids are whole numbers.",
+            "Store it as 8-bit ids: gdal_translate -ot Byte mask.tif new.tif",
+        )
     if encoding == "color" and mask.dtype != np.uint8:
         raise DataError(f"{path} holds {mask.dtype} values; colours are 8 bit.", "Store it as 8-bit RGB.")
     if encoding == "index" and mask.ndim != 2:

@@ -15,7 +15,7 @@ import numpy as np
 
 from satsynth.scenes.decoded import check_size, unreadable
 from satsynth.scenes.description import ImageFormat
-from satsynth.scenes.pictures import lossy
+from satsynth.scenes.pictures import lossy, orientation
 from satsynth.work.errors import DataError
 
 Window = tuple[int, int, int, int]
@@ -56,7 +56,7 @@ def reading(path: Path) -> Iterator[Any]:
     after one all files are closed.
 
     Raises:
-        DataError: The file is missing, empty, damaged, no raster, or absurdly large.
+        DataError: The file is missing, empty, damaged, no raster, to be turned, or absurdly large.
     """
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
@@ -129,24 +129,43 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
         ``(height, width)`` ids, or ``(height, width, 3)`` colours.
 
     Raises:
-        DataError: The file cannot be read, holds too few bands, or was compressed with loss.
+        DataError: The file cannot be read, holds too few or too many bands, or was compressed with loss.
     """
     with reading(path) as source:
-        if source.compression and source.compression.name == "jpeg":
-            raise lossy(path)
+        how = _loss(source)
+        if how:
+            raise lossy(path, how)
+        bands = _without_alpha(source)
         if encoding == "index":
-            return np.asarray(source.read(1, window=_window(window)))
-        if source.count < 3 and _palette(source):
+            if len(bands) != 1:
+                raise DataError(
+                    f"{path} has {len(bands)} bands, but `masks.encoding` is `index`, which asks for one band of ids.",
+                    "Set `masks.encoding: color` if they are colours; else keep the band of ids alone: "
+                    "gdal_translate -b 1 mask.tif new.tif",
+                )
+            return np.asarray(source.read(bands[0], window=_window(window)))
+        if len(bands) == 1 and _palette(source):
             return _palette_colors(source)[source.read(1, window=_window(window))]
-        if source.count < 3:
+        if len(bands) < 3:
             raise DataError(f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`.")
-        return np.ascontiguousarray(np.moveaxis(source.read([1, 2, 3], window=_window(window)), 0, -1))
+        shown = _named_colors(source) or bands[:3]
+        return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1))
+
+
+def _loss(source: Any) -> str:
+    """Return the name of the compression by which a file has lost values; empty if it has not."""
+    facts = source.tags(ns="IMAGE_STRUCTURE")
+    compression = facts.get("COMPRESSION", "")
+    # GDAL says "YCbCr JPEG" of the common kind.
+    if compression.endswith("JPEG"):
+        return "JPEG"
+    # LERC rounds whole numbers from an allowed error of 1.
+    loses = facts.get("COMPRESSION_REVERSIBILITY") == "LOSSY" or float(facts.get("MAX_Z_ERROR", 0)) >= 1
+    return compression if loses else ""
 
 
 def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
     """Return the numbers of the bands that are red, green and blue, or of the one that is grey."""
-    from rasterio.enums import ColorInterp
-
     if form.bands is not None:
         if max(form.bands) > source.count:
             raise DataError(
@@ -154,17 +173,31 @@ def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
                 "Correct `images.bands` in the description.",
             )
         return list(form.bands)
-    meaning = list(source.colorinterp)
-    named = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-    if all(color in meaning for color in named):
-        return [meaning.index(color) + 1 for color in named]
-    colors = [band for band, color in enumerate(meaning, 1) if color != ColorInterp.alpha]
+    named = _named_colors(source)
+    if named:
+        return named
+    colors = _without_alpha(source)
     if len(colors) not in (1, 3):
         raise DataError(
             f"{path} has {source.count} bands and does not say which are red, green and blue.",
             "Say it in the description, as in `images: {bands: [1, 2, 3]}`.",
         )
     return colors
+
+
+def _named_colors(source: Any) -> list[int] | None:
+    """Return the numbers of the bands that a file calls red, green and blue, if it does."""
+    from rasterio.enums import ColorInterp
+
+    meaning = list(source.colorinterp)
+    named = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+    return [meaning.index(color) + 1 for color in named] if all(color in meaning for color in named) else None
+
+
+def _without_alpha(source: Any) -> list[int]:
+    from rasterio.enums import ColorInterp
+
+    return [band for band, color in enumerate(source.colorinterp, 1) if color != ColorInterp.alpha]
 
 
 def _open(path: Path) -> Any:
@@ -177,8 +210,15 @@ def _open(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             source = rasterio.open(path)
+            turned = orientation(path)
     except RasterioIOError as error:
         raise unreadable(path, error) from error
+    if turned > 1:
+        source.close()
+        raise DataError(
+            f"{path} says that it is to be turned (EXIF orientation {turned}); GDAL, which reads it, does not turn it.",
+            "Turn its pixels instead: magick file.tif -auto-orient new.tif",
+        )
     rows, columns = source.block_shapes[0]
     check_size(path, source.height, source.width, rows * columns)
     return source
@@ -197,8 +237,7 @@ def _palette(source: Any) -> bool:
 
 
 def _palette_colors(source: Any) -> np.ndarray:
-    colors = source.colormap(1)
-    table = np.zeros((256, 3), np.uint8)
-    for index, color in colors.items():
-        table[index & 255] = color[:3]
+    table = np.zeros((1 << 8 * np.dtype(source.dtypes[0]).itemsize, 3), np.uint8)
+    for index, color in source.colormap(1).items():
+        table[index] = color[:3]
     return table
