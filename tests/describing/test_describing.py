@@ -289,6 +289,24 @@ def test_masks_of_another_size_are_laid_on_their_images(tmp_path: Path) -> None:
     assert len(scenes_of(description, tmp_path)) == 12
 
 
+@pytest.mark.parametrize("shape", [(20, 20), (20, 30), (40, 20)])
+def test_a_few_masks_of_another_size_are_no_rule_but_named(tmp_path: Path, shape: tuple[int, int]) -> None:
+    pairs = write_layout(tmp_path, LAYOUTS["parallel"], ids)
+    save(tmp_path / pairs["images/3.png"], np.ones(shape, np.uint8))
+    description, text = described(tmp_path)
+    assert description.masks.align == "exact"
+    said = " ".join(text.replace("#", " ").split())
+    assert "1 of 12 masks that were looked at have another size than their image, as images/3.png (40 x 40; " in said
+    with pytest.raises(DataError, match=r"images/3\.png +is 40 x 40 pixels, but its mask masks/3\.png"):
+        scenes_of(description, tmp_path)
+
+
+def test_masks_of_another_shape_are_never_stretched_unasked(tmp_path: Path) -> None:
+    write_layout(tmp_path, LAYOUTS["parallel"], lambda mask: ids(mask)[::2])
+    description, text = described(tmp_path)
+    assert description.masks.align == "exact" and "12 of 12 masks that were looked at" in " ".join(text.split())
+
+
 IMAGES = {f"images/{name}.png": "image" for name in "abc"}
 
 
@@ -334,6 +352,23 @@ def test_dubai_is_described_as_by_hand(shared: Path, project: Path) -> None:
 def test_real_benchmarks_are_matched(shared: Path, name: str, scenes: int) -> None:
     description, _ = described(shared / "data" / name)
     assert len(scenes_of(description, shared / "data" / name)) == scenes
+
+
+def test_the_depth_of_pictures_is_proposed_and_a_mixture_is_said(tmp_path: Path) -> None:
+    import cv2
+
+    pairs = write_layout(tmp_path, LAYOUTS["parallel"], ids)
+    for image in pairs:
+        deep = RNG.integers(500, 4000, (SIDE, SIDE, 3)).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / image), deep)
+    description, text = described(tmp_path)
+    scaling = description.images.scaling
+    assert scaling is not None and 500 <= scaling.low < 700 and 3700 < scaling.high < 4000
+    assert "Others are 8 bit" not in text and len(scenes_of(description, tmp_path)) == 12
+    save(tmp_path / "images/3.png", picture(RNG, SIDE, SIDE))
+    assert "Others are 8 bit, as images/3.png: one scaling does not suit both" in " ".join(
+        described(tmp_path)[1].replace("#", " ").split()
+    )
 
 
 def test_bands_and_depth_of_images_are_proposed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.scenes.description import ImageFormat
+from satsynth.scenes.pictures import is_deep_png
 from satsynth.scenes.rasters import TIFF
 from satsynth.scenes.tiffs import intensities, read_image_bands, reading
 from satsynth.work.errors import DataError
@@ -24,11 +25,13 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
     Returns:
         The field, empty where images are read as they are; and what is not certain.
     """
-    tiffs = [image for image in images if image.lower().endswith(TIFF)][:: max(1, len(images) // LOOKED_AT)]
+    tiffs, pngs = (_some_of(images, suffixes) for suffixes in (TIFF, (".png",)))
+    deep = [image for image in pngs if is_deep_png(folder / image)]
+    plain = [image for image in [*pngs, *_some_of(images, (".jpg", ".jpeg"))] if image not in deep]
     fields: dict[str, Any] = {}
     notes: list[str] = []
     lows, highs = [], []
-    for image in tiffs:
+    for image in [*tiffs, *deep]:
         try:
             with reading(folder / image) as source:
                 count, kind = source.count, source.dtypes[0]
@@ -38,7 +41,9 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
                     f"{image} has {count} bands and does not say which are red, green and blue: the first three "
                     "are taken. Sentinel-2 files, for one, often begin with blue: [3, 2, 1]."
                 )
-            if kind != "uint8":
+            if kind == "uint8":
+                plain.append(image)
+            else:
                 low, high = intensities(folder / image, ImageFormat.model_validate(fields))
                 lows.append(low)
                 highs.append(high)
@@ -51,7 +56,17 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
             f"Images are not 8 bit: in {len(lows)} of them 96 % of the intensities lie between {low:g} and {high:g}, "
             "which become 0 and 255. Look at the pictures after tiling."
         )
+    if lows and plain:
+        notes.append(
+            f"Others are 8 bit, as {plain[0]}: one scaling does not suit both. Bring all images to one depth, or "
+            "describe them as two data sets."
+        )
     return fields, notes
+
+
+def _some_of(images: Sequence[str], suffixes: tuple[str, ...]) -> Sequence[str]:
+    kind = [image for image in images if image.lower().endswith(suffixes)]
+    return kind[:: max(1, len(kind) // LOOKED_AT)]
 
 
 def _must_name_bands(path: Path) -> bool:

@@ -15,6 +15,7 @@ from satsynth.describing.splits import draw, propose_splits
 from satsynth.describing.templates import Template, generalise
 from satsynth.describing.values import count_values
 from satsynth.describing.vectors import propose_vector_labels
+from satsynth.scenes.placement import check_shape
 from satsynth.scenes.rasters import RasterInfo, raster_info
 from satsynth.work.errors import DataError
 
@@ -134,16 +135,22 @@ def _best(legends: list[Legend], values: set[int]) -> Legend | None:
 def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
     """Compare the sizes of some images and masks."""
     notes: list[str] = []
-    unlike, smallest = [], 1 << 30
+    looked_at, smallest, unlike, unfit = 0, 1 << 30, [], []
     for image, mask in pairs[:: max(1, len(pairs) // SIZES_LOOKED_AT)]:
         try:
             first, second = raster_info(folder / image), raster_info(folder / mask)
         except DataError as error:
             notes.append(error.problem)
             continue
+        looked_at += 1
         smallest = min(smallest, first.height, first.width)
-        if (first.height, first.width) != (second.height, second.width):
-            unlike.append(f"{image} ({first.width} x {first.height}; its mask {second.width} x {second.height})")
+        if (first.height, first.width) == (second.height, second.width):
+            continue
+        unlike.append(f"{image} ({first.width} x {first.height}; its mask {second.width} x {second.height})")
+        try:
+            check_shape(folder / image, first, mask, second, "nearest")
+        except DataError:
+            unfit.append(unlike[-1])
     if smallest < 128:
         notes.append(
             f"Some images are only {smallest} pixels wide or high, less than a tile of 128: set tiling.tile_size lower "
@@ -151,8 +158,15 @@ def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, st
         )
     if not unlike:
         return {}, notes
+    if unfit or 2 * len(unlike) <= looked_at:
+        notes.append(
+            f"{len(unlike)} of {looked_at} masks that were looked at have another size than their image, as "
+            f"{(unfit or unlike)[0]}: ingestion will name them all. If they do cover the same area, only finer or "
+            "coarser, say `align: nearest` under `masks`."
+        )
+        return {}, notes
     notes.append(
-        f"Some masks have another size than their image, as {unlike[0]}: they are taken to cover the same area "
+        f"Masks have another size than their image, as {unlike[0]}: they are taken to cover the same area "
         "(`align: nearest`)."
     )
     return {"align": "nearest"}, notes
