@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import rasterio
+from affine import Affine
 
-from made_data import MadeData, make_data
+from made_data import CLASSES, SIZES, MadeData, describe, make_data, paint, save
+from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.ingestion import nodes
 from satsynth.pipelines.steps import RunSettings
+from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.training.settings import ComputeSettings
 
@@ -49,3 +55,53 @@ def test_what_was_left_out_stays_out_when_nothing_is_looked_at_again(
     again, left_out = ingested(made, tmp_path, "skip")
     pd.testing.assert_frame_equal(again, first)
     pd.testing.assert_frame_equal(left_out, bad)
+
+
+def test_scenes_on_the_same_ground_in_different_splits_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    layout = {**describe().layout.model_dump(), "pattern": r"(?P<group>[^/]+)/images/(?P<name>[^/]+)\.tif"}
+    made = make_data(tmp_path / "raw", layout=layout)
+    places = {"north/a": 0, "north/b": 500, "south/a": 1000, "east/a": 30, "west/a": 2000, "west/b": 3000}
+    for name, east in places.items():
+        group, file = name.split("/")
+        bands = np.moveaxis(made.images[name], -1, 0)
+        (made.raw / group / "images" / f"{file}.png").unlink()
+        with rasterio.open(
+            made.raw / group / "images" / f"{file}.tif", "w", driver="GTiff", count=3, height=bands.shape[1],
+            width=bands.shape[2], dtype="uint8", crs="EPSG:32640", transform=Affine(1, 0, 100 + east, 0, -1, 900),
+        ) as written:  # fmt: skip
+            written.write(bands)
+    with caplog.at_level(logging.WARNING):
+        ingested(made, tmp_path)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "1 pair(s) of scenes in different splits show the same ground" in said
+    assert "'east/a' (val)" in said and "'north/a' (train)" in said and "west" not in said
+    assert "`layout.group`" in said
+
+
+def test_a_palette_by_which_reversed_masks_would_pass_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pool = {"name": "pool", "raw": "#29A9E2", "color": "#0000FF"}
+    made = make_data(tmp_path / "raw", classes=[*CLASSES, pool])
+    with caplog.at_level(logging.WARNING):
+        ingested(made, tmp_path)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "B, G, R would pass unnoticed" in said and "pool and water" in said and "`pair_gallery`" in said
+
+
+def test_classes_that_are_nowhere_and_scenes_smaller_than_a_tile_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = {"name": "pool", "raw": "#000001", "color": "#0000FF"}
+    made = make_data(tmp_path / "raw", {**SIZES, ("south", "b"): (80, 90)}, classes=[*CLASSES, pool])
+    save(made.raw / "east" / "masks" / "a.png", paint(np.where(made.masks["east/a"] == 0, 1, made.masks["east/a"])))
+    scenes, _ = ingested(made, tmp_path)
+    run = RunSettings(project=str(tmp_path), raw=str(made.raw))
+    tiling = TilingSettings.model_validate({"tile_size": 72, "keep": {"max_ignore": 1}})
+    with caplog.at_level(logging.WARNING):
+        cut_tiles(scenes, made.description, tiling, ComputeSettings(workers=1), run)
+    small, *lacking = [record.getMessage() for record in caplog.records]
+    assert small.startswith("3 training scene(s) are smaller than a tile and give none, as north/a (70 x 96 pixels)")
+    assert "`tiling.tile_size`" in small
+    for said, words in zip(lacking, ("pool in train", "water, pool in val", "pool in test"), strict=True):
+        assert said.startswith(f"No pixel of {words}: such a class cannot be learned or scored. Look at `splits`")

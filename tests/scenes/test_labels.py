@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from made_data import COLORS, blobs, describe, paint
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
-from satsynth.scenes.labels import UNKNOWN, LabelMap, Unknown, pack_colors
+from satsynth.scenes.labels import UNKNOWN, LabelMap, Unknown, pack_colors, reversed_twins
 
 
 def index_description(ids: list[int], ignore: list[int]) -> DatasetDescription:
@@ -88,6 +88,21 @@ def test_colours_in_reverse_order_are_named_as_such_only_where_all_are() -> None
     assert labels.reversed_words({}) is None
     ids = LabelMap(index_description([0, 1], []))
     assert ids.reversed_words(ids.unknown_codes(np.array([[9]], np.uint8))) is None
+
+
+def test_classes_whose_colours_are_each_others_reversed_are_known() -> None:
+    assert reversed_twins(describe()) == []
+    assert reversed_twins(index_description([0, 1], [])) == []
+    # As those of ISPRS Potsdam: every colour reversed is a colour of the set.
+    potsdam = {
+        "paved": "#FFFFFF", "building": "#0000FF", "low": "#00FFFF", "tree": "#00FF00", "car": "#FFFF00",
+    }  # fmt: skip
+    classes = [{"name": name, "raw": color, "color": color} for name, color in potsdam.items()]
+    twins = reversed_twins(describe(classes=classes, ignore=["#FF0000"]))
+    assert twins == [("building", "ignore"), ("car", "low")]
+    labels = LabelMap(describe(classes=classes, ignore=["#FF0000"]))
+    turned = np.array([[(255, 0, 0), (255, 255, 0)]], np.uint8)[..., ::-1]
+    assert labels.unknown_codes(np.ascontiguousarray(turned)) == {}, "no check of values can find this"
 
 
 @pytest.mark.parametrize(

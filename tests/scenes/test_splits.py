@@ -14,7 +14,7 @@ from satsynth.scenes.blocks import with_margin
 from satsynth.scenes.description import BlocksLayout
 from satsynth.scenes.finding import find_scenes, search_scenes
 from satsynth.scenes.scene import Scene
-from satsynth.scenes.splits import check_apart
+from satsynth.scenes.splits import check_apart, neighbours_across_splits
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
 
@@ -107,12 +107,56 @@ def test_lists_that_leave_a_split_empty_are_refused(tmp_path: Path) -> None:
 
 def test_windows_that_overlap_across_splits_are_refused_and_others_are_not() -> None:
     other = replace(PLAIN, scene_id="b", split="test", window=(19, 19, 5, 5))
-    check_apart([PLAIN, replace(other, window=(20, 0, 5, 5)), replace(other, scene_id="c", image="b.png")])
+    check_apart(
+        [PLAIN, replace(other, window=(20, 0, 5, 5)), replace(other, scene_id="c", image="b.png", mask="n.png")]
+    )
     check_apart([PLAIN, replace(other, split="train")])
     with pytest.raises(DataError, match=r"'a' \(train\) and 'b' \(test\) overlap in a\.png"):
         check_apart([PLAIN, other])
     with pytest.raises(DataError, match="the scene 'a' is in both train and val"):
         check_apart([PLAIN, replace(PLAIN, split="val", window=(40, 40, 5, 5))])
+
+
+def test_images_of_different_splits_must_not_have_one_mask_unless_it_is_a_map(tmp_path: Path) -> None:
+    # Two dates of one place, as a pattern may divide them without knowing.
+    layout = {
+        **describe().layout.model_dump(),
+        "pattern": r"(?P<group>[^/]+)/images/(?P<name>[^/_]+)(?P<date>_\d+)?\.png",
+        "scene": "{group}/{name}{date}",
+    }
+    made = make_data(tmp_path, layout=layout, splits={"by": "scene", "val": ["*2021"], "test": ["west/*"]})
+    rng = np.random.default_rng(0)
+    for date in (2020, 2021):
+        save(made.raw / "north" / "images" / f"a_{date}.png", rng.integers(0, 256, (96, 70, 3)).astype(np.uint8))
+    with pytest.raises(DataError, match=r"2 scene\(s\) would be seen in training and in val or test") as caught:
+        made.scenes()
+    assert "'north/a_2020' (train) and 'north/a_2021' (val) have the same labels, north/masks/a.png" in str(
+        caught.value
+    )
+    shared = [PLAIN, replace(PLAIN, scene_id="b", image="b.png", split="test")]
+    with pytest.raises(DataError, match=r"have the same labels, m\.png"):
+        check_apart(shared)
+    check_apart(shared, shared_masks=True)
+    check_apart([shared[0], replace(shared[1], split="train")])
+
+
+def test_scenes_that_show_the_same_ground_in_different_splits_are_known() -> None:
+    place = {"crs": "EPSG:32640", "transform": (2.0, 0.0, 1000.0, 0.0, -2.0, 5000.0)}
+    here = replace(PLAIN, **place)
+    # 40 m a side; the neighbour begins `east` metres further.
+    for east, same in ((0, True), (20, True), (39, True), (39.8, False), (40, False), (400, False)):
+        moved = replace(
+            here, scene_id="b", image="b.tif", split="test", transform=(2.0, 0.0, 1000.0 + east, 0.0, -2.0, 5000.0)
+        )
+        assert (neighbours_across_splits([here, moved]) == ["'a' (train) and 'b' (test)"]) == same, east
+        assert neighbours_across_splits([here, replace(moved, split="train")]) == []
+        assert neighbours_across_splits([here, replace(moved, crs="EPSG:32641")]) == []
+        assert neighbours_across_splits([here, replace(moved, image=here.image)]) == []
+        assert neighbours_across_splits([here, replace(moved, transform=None)]) == []
+    # A window is where it is in its image: that of `c` begins 36 m further east.
+    part = replace(here, scene_id="c", image="c.tif", split="val", window=(18, 0, 20, 20))
+    assert neighbours_across_splits([here, part]) == ["'a' (train) and 'c' (val)"]
+    assert neighbours_across_splits([here, replace(part, window=(20, 0, 20, 20))]) == []
 
 
 @given(st.integers(0, 7), st.lists(st.sampled_from(["train", "val", "test"]), min_size=12, max_size=12))

@@ -20,6 +20,7 @@ from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription, KeepSettings
+from satsynth.scenes.placement import Bounds, bounds_of
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
 from satsynth.scenes.splits import SPLITS, check_apart
 from satsynth.work.errors import DataError
@@ -147,16 +148,13 @@ def _size(cut: Cut, tile: int) -> tuple[int, int]:
     return min(tile, cut.scene.height - cut.top), min(tile, cut.scene.width - cut.left)
 
 
-def _bounds(scene: Scene, cut: Cut, height: int, width: int) -> tuple[float, float, float, float] | None:
+def _bounds(scene: Scene, cut: Cut, height: int, width: int) -> Bounds | None:
     if scene.transform is None:
         return None
-    a, b, c, d, e, f = scene.transform
     fx, fy = scene.window[2] / scene.width, scene.window[3] / scene.height
     xs = [scene.window[0] + cut.left * fx, scene.window[0] + (cut.left + width) * fx]
     ys = [scene.window[1] + cut.top * fy, scene.window[1] + (cut.top + height) * fy]
-    east = [a * x + b * y + c for x in xs for y in ys]
-    north = [d * x + e * y + f for x in xs for y in ys]
-    return min(east), min(north), max(east), max(north)
+    return bounds_of(scene.transform, xs, ys)
 
 
 def kept_rows(counts: np.ndarray, pixels: int, keep: KeepSettings, class_names: Sequence[str]) -> np.ndarray:
@@ -218,7 +216,7 @@ def cut_scenes(
     Raises:
         DataError: No tile fits, or `keep` leaves no training tile.
     """
-    check_apart(scenes)
+    check_apart(scenes, shared_masks=reader.description.masks.reader == "vector")
     cuts = plan(scenes, settings)
     size = settings.shard_tiles
     shards = [(folder.result / f"tiles-{i // size:05d}.parquet", cuts[i : i + size]) for i in range(0, len(cuts), size)]

@@ -112,7 +112,7 @@ def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> No
         DataError: They are.
     """
     check_named(scenes, description)
-    check_apart(scenes)
+    check_apart(scenes, shared_masks=description.masks.reader == "vector")
 
 
 def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:

@@ -130,6 +130,14 @@ class LabelMap:
         return f"colour #{code:06X}" if self.encoding == "color" else f"id {code}"
 
 
+def reversed_twins(description: DatasetDescription) -> list[tuple[str, str]]:
+    """Return classes whose colours are each other's with the channels in reverse, so that B, G, R passes unnoticed."""
+    colors = {value: "ignore" for value in description.ignore if isinstance(value, tuple)}
+    colors |= {c.raw: c.name for c in description.classes if isinstance(c.raw, tuple)}
+    pairs = ((name, colors.get(color[::-1], name)) for color, name in colors.items())
+    return sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
+
+
 def pack_colors(colors: np.ndarray) -> np.ndarray:
     """Pack ``(H, W, 3)`` uint8 RGB into ``(H, W)`` uint32 ``0xRRGGBB``."""
     # Four bytes B, G, R, 255 are the number 0xFFRRGGBB, its least byte first.

@@ -1,8 +1,9 @@
-"""Whether a mask has its image's shape, and lies where the image lies on Earth."""
+"""Where pixels lie on Earth; whether a mask has its image's shape and lies where the image lies."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from satsynth.scenes.rasters import RasterInfo
@@ -10,6 +11,21 @@ from satsynth.work.errors import DataError
 
 # In pixels of the coarser grid: what programs round differently is less.
 TOLERANCE = 0.5
+Bounds = tuple[float, float, float, float]
+
+
+def bounds_of(transform: Sequence[float], columns: Sequence[float], rows: Sequence[float]) -> Bounds:
+    """Return (left, bottom, right, top) of pixels on Earth.
+
+    Args:
+        transform: Six coefficients of the affine transform of the grid.
+        columns: First column, and the one behind the last.
+        rows: First row, and the one behind the last.
+    """
+    a, b, c, d, e, f = transform
+    east = [a * x + b * y + c for x in columns for y in rows]
+    north = [d * x + e * y + f for x in columns for y in rows]
+    return min(east), min(north), max(east), max(north)
 
 
 def check_shape(image: Path, of_image: RasterInfo, mask: str, of_mask: RasterInfo, align: str) -> None:

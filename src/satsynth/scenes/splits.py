@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from satsynth.scenes.description import DatasetDescription
+from satsynth.scenes.placement import Bounds, bounds_of
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError, listing
@@ -128,28 +129,78 @@ def check_named(scenes: Sequence[Scene], description: DatasetDescription) -> Non
             )
 
 
-def check_apart(scenes: Iterable[Scene]) -> None:
+def check_apart(scenes: Iterable[Scene], shared_masks: bool = False) -> None:
     """Refuse scenes of which a pixel would be in two splits.
 
+    Args:
+        scenes: The scenes.
+        shared_masks: Whether images of different places may have one mask, as polygons on a map.
+
     Raises:
-        DataError: One scene has two splits, or windows of one image overlap across splits.
+        DataError: One scene has two splits, or windows of one image, or of one mask, overlap across splits.
     """
     split_of: dict[str, str] = {}
     by_image: dict[str, list[Scene]] = defaultdict(list)
+    by_mask: dict[str, list[Scene]] = defaultdict(list)
     leaks = []
     for scene in scenes:
         if split_of.setdefault(scene.scene_id, scene.split) != scene.split:
             leaks.append(f"the scene '{scene.scene_id}' is in both {split_of[scene.scene_id]} and {scene.split}")
         by_image[scene.image].append(scene)
+        by_mask[scene.mask].append(scene)
     for image, parts in by_image.items():
         leaks += [
             f"'{a.scene_id}' ({a.split}) and '{b.scene_id}' ({b.split}) overlap in {image}" for a, b in _overlaps(parts)
+        ]
+    for mask, parts in ({} if shared_masks else by_mask).items():
+        leaks += [
+            f"'{a.scene_id}' ({a.split}) and '{b.scene_id}' ({b.split}) have the same labels, {mask}"
+            for a, b in _overlaps(parts)
+            if a.image != b.image
         ]
     if leaks:
         raise DataError(
             f"{len(leaks)} scene(s) would be seen in training and in val or test:\n{listing(leaks)}",
             "Correct `layout` or `splits` in the data set's description so that each pixel has one split.",
         )
+
+
+def neighbours_across_splits(scenes: Sequence[Scene]) -> list[str]:
+    """Return in words which scenes of different splits show the same ground, of those that say where they lie.
+
+    Scenes that merely touch, or overlap by less than a hundredth of the smaller, are not meant.
+    """
+    by_crs: dict[str, list[Scene]] = defaultdict(list)
+    for scene in scenes:
+        if scene.crs is not None and scene.transform is not None:
+            by_crs[scene.crs].append(scene)
+    return [
+        f"'{a.scene_id}' ({a.split}) and '{b.scene_id}' ({b.split})"
+        for parts in by_crs.values()
+        for a, b in _on_the_same_ground(parts)
+    ]
+
+
+def _on_the_same_ground(parts: Sequence[Scene]) -> list[tuple[Scene, Scene]]:
+    if len({scene.split for scene in parts}) < 2 or len({scene.image for scene in parts}) < 2:
+        return []
+    left, bottom, right, top = np.array([_ground(scene) for scene in parts]).T
+    area = (right - left) * (top - bottom)
+    splits, images = (np.array([getattr(scene, name) for scene in parts]) for name in ("split", "image"))
+    found = []
+    for i, scene in enumerate(parts):
+        after = np.s_[i + 1 :]
+        width = np.minimum(right[i], right[after]) - np.maximum(left[i], left[after])
+        height = np.minimum(top[i], top[after]) - np.maximum(bottom[i], bottom[after])
+        shared = width.clip(0) * height.clip(0) > 0.01 * np.minimum(area[i], area[after])
+        across = (splits[after] != splits[i]) & (images[after] != images[i])
+        found += [(scene, parts[i + 1 + int(j)]) for j in np.flatnonzero(shared & across)]
+    return found
+
+
+def _ground(scene: Scene) -> Bounds:
+    x, y, width, height = scene.window
+    return bounds_of(scene.transform or (), (x, x + width), (y, y + height))
 
 
 def _overlaps(parts: Sequence[Scene]) -> list[tuple[Scene, Scene]]:

@@ -8,19 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from satsynth.scenes.decoded import unreadable
 from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
+from satsynth.scenes.placement import Bounds, bounds_of
+from satsynth.scenes.rasters import RasterInfo
 from satsynth.scenes.tiffs import Window
 from satsynth.work.errors import DataError
-
-if TYPE_CHECKING:
-    from satsynth.scenes.rasters import RasterInfo
-
-Bounds = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -236,10 +233,8 @@ def _transform(info: RasterInfo, window: Window) -> Any:
 
 
 def _bounds(info: RasterInfo, window: Window) -> Bounds:
-    grid = _transform(info, window)
-    corners = [grid @ (x, y) for x in (0, window[2]) for y in (0, window[3])]
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
+    x, y, width, height = window
+    return bounds_of(info.transform or (), (x, x + width), (y, y + height))
 
 
 def _overlap(a: Bounds, b: Bounds) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -10,10 +11,13 @@ from satsynth.pipelines.steps import RunSettings, remembered_table
 from satsynth.scenes.checking import unusable_files
 from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, search_scenes
+from satsynth.scenes.labels import reversed_twins
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
-from satsynth.scenes.scene import SceneReader, scenes_to_frame
+from satsynth.scenes.scene import Scene, SceneReader, scenes_to_frame
 from satsynth.scenes.settings import IngestionSettings
+from satsynth.scenes.splits import neighbours_across_splits
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import listing
 from satsynth.work.files import DigestCache, atomic
 from satsynth.work.folder import Step
 
@@ -70,7 +74,27 @@ def find_and_check(
     parted = int((table.groupby("group")["split"].nunique() > 1).sum())
     if parted:
         log.info("%d group(s) have scenes in several splits, as `splits` says: such scenes may be neighbours.", parted)
+    _warn(kept, description)
     return table, as_frame(bad)
+
+
+def _warn(scenes: Sequence[Scene], description: DatasetDescription) -> None:
+    """Say what no check can decide."""
+    same_ground = neighbours_across_splits(scenes)
+    if same_ground:
+        log.warning(
+            "%d pair(s) of scenes in different splits show the same ground, which flatters every score:\n%s\n"
+            "Put them into one split: let `layout.group` name what they have in common.",
+            len(same_ground),
+            listing(same_ground, 5),
+        )
+    twins = reversed_twins(description)
+    if twins:
+        log.warning(
+            "Masks in the order B, G, R would pass unnoticed, for these classes have each other's colours in reverse: "
+            "%s. Look at the masks of `pair_gallery`, or at the shares of `class_distribution`.",
+            "; ".join(" and ".join(pair) for pair in twins),
+        )
 
 
 def _refuse(bad: list[BadFile], description: DatasetDescription, run: RunSettings) -> None:

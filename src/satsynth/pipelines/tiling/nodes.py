@@ -56,6 +56,14 @@ def cut_tiles(
         tiles.tile_size,
         ", ".join(f"{tiles.count(s)} {s}" for s in ("train", "val", "test")),
     )
+    small = scenes[(scenes["split"] == "train") & (scenes[["height", "width"]].min(axis=1) < tiles.tile_size)]
+    if len(small):
+        log.warning(
+            "%d training scene(s) are smaller than a tile and give none, as %s (%d x %d pixels): a smaller "
+            "`tiling.tile_size` would use them.",
+            len(small),
+            *small.iloc[0][["scene_id", "width", "height"]],
+        )
     for lacking in missing_classes(tiles):
         log.warning(
             "No pixel of %s: such a class cannot be learned or scored. Look at `splits` and `tiling.keep`.", lacking
