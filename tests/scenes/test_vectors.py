@@ -247,6 +247,30 @@ def test_an_attribute_that_is_not_there_and_lines_are_refused(made: Made) -> Non
         Polygons(made.description).read(made.folder / "c.geojson", raster_info(made.folder / "c.tif"), None)
 
 
+def test_an_attribute_that_changes_in_a_shapefile_changes_the_digest_of_its_scene(made: Made) -> None:
+    from pyogrio.raw import write
+
+    layout = made.description.layout.model_copy(update={"mask": "{name}.shp"})
+    description = made.description.model_copy(update={"layout": layout})
+    outer = [GRID @ corner for corner in SHAPES[0][1]]
+    geometry = np.array([shapely.to_wkb(shapely.Polygon(outer))], object)
+
+    def labelled(kind: str) -> tuple[str, np.ndarray]:
+        for name in "abc":
+            kinds = [np.array([kind if name == "a" else "7"], object)]
+            write(made.folder / f"{name}.shp", geometry, kinds, ["kind"], geometry_type="Polygon", crs=UTM)
+        scene = find_scenes(description, made.folder, file_digest)[0]
+        return scene.digest, SceneReader(description, made.folder).read(scene, 0, 0, HEIGHT, WIDTH)[1]
+
+    first, roofs = labelled("facade")
+    shape = (made.folder / "a.shp").read_bytes()
+    second, roads = labelled("7")
+    assert (made.folder / "a.shp").read_bytes() == shape, "only the file of attributes differs"
+    assert first != second and labelled("facade")[0] == first
+    np.testing.assert_array_equal(roads == 2, roofs == 1)
+    assert (roofs == 1).any()
+
+
 def test_whole_numbers_are_attributes_too(made: Made) -> None:
     shapes = [(7, *SHAPES[0][1:])]
     write_geojson(made.folder / "a.geojson", shapes=shapes)

@@ -125,7 +125,7 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
         check_place(raw / scene.mask, mask, scene.image, info)
     window = scene.window if scene.window[2] else (0, 0, info.width, info.height)
     try:
-        digests = [digest(raw / name) for name in (scene.image, scene.mask)]
+        digests = [digest(file) for file in (raw / scene.image, *_parts(raw / scene.mask))]
     except OSError as error:
         raise DataError(
             f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access."
@@ -139,6 +139,13 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
         transform=info.transform,
         digest=digest_of([*digests, list(window)]),
     )
+
+
+def _parts(mask: Path) -> list[Path]:
+    """Return a mask's file, and those beside a shapefile that hold its attributes and its place on Earth."""
+    if mask.suffix.lower() != ".shp":
+        return [mask]
+    return [mask, *filter(Path.exists, (mask.with_suffix(suffix) for suffix in (".dbf", ".cpg", ".prj")))]
 
 
 def _copies_across_splits(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> list[BadFile]:
