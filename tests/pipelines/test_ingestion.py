@@ -16,6 +16,7 @@ from satsynth.pipelines.steps import RunSettings
 from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import DataError
 
 
 def ingested(made: MadeData, project: Path, on_bad_scene: str = "error") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -87,6 +88,26 @@ def test_a_palette_by_which_reversed_masks_would_pass_is_said(tmp_path: Path, ca
         ingested(made, tmp_path)
     (said,) = [record.getMessage() for record in caplog.records]
     assert "B, G, R would pass unnoticed" in said and "pool and water" in said and "`pair_gallery`" in said
+
+
+def test_files_that_changed_since_they_were_checked_are_not_cut(tmp_path: Path) -> None:
+    made = make_data(tmp_path / "raw")
+    scenes, _ = ingested(made, tmp_path)
+    run, compute = RunSettings(project=str(tmp_path), raw=str(made.raw)), ComputeSettings(workers=1)
+    tiling = TilingSettings.model_validate({"tile_size": 32})
+    mask = made.raw / "west" / "masks" / "a.png"
+    whole = mask.read_bytes()
+    save(mask, paint(made.masks["west/a"][::-1]))
+    (made.raw / "east" / "images" / "a.png").rename(tmp_path / "away.png")
+    with pytest.raises(
+        DataError, match=r"Files of 2 scene\(s\) below .* have changed since they were checked"
+    ) as caught:
+        cut_tiles(scenes, made.description, tiling, compute, run)
+    assert "west/images/a.png or west/masks/a.png" in caught.value.problem
+    assert "kedro run --pipeline=ingestion" in caught.value.remedy
+    mask.write_bytes(whole)
+    (tmp_path / "away.png").rename(made.raw / "east" / "images" / "a.png")
+    assert cut_tiles(scenes, made.description, tiling, compute, run).count("test") > 0
 
 
 def test_classes_that_are_nowhere_and_scenes_smaller_than_a_tile_are_said(

@@ -8,6 +8,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import rasterio
 from affine import Affine
 from PIL import Image
 
-from made_data import MadeData, describe, make_data, paint, picture, save
+from made_data import CLASSES, MadeData, describe, make_data, paint, picture, save
 from satsynth.scenes.checking import unusable_files
 from satsynth.scenes.finding import search_scenes
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
@@ -82,6 +83,9 @@ SPOILERS: list[tuple[str, Callable[[Path], None], str, str]] = [
     ("images", outside_link, "is a symbolic link that leaves the raw folder", "--params=raw=<folder>"),
     ("masks", truncate, "cannot be read", "Fetch or export this file again"),
     ("masks", lambda path: path.write_bytes(b""), "is empty (0 bytes)", "Fetch or export this file again"),
+    ("masks", lambda path: path.write_text("<html>404"), "it is no image that Pillow knows", "Fetch or export"),
+    ("masks", claim(2_000_000, 3), "says that it has 2000000 x 3 pixels", "its header is damaged"),
+    ("masks", lambda path: save(path, np.zeros((96, 70), np.uint16)), "has 1 band(s)", "`masks.encoding: index`"),
     ("masks", lambda path: path.unlink(), "has no mask: north/masks/a.png is not there", "Add the mask"),
     ("masks", jpeg_named_png, "is compressed as JPEG, with loss", "PNG or TIFF without loss"),
     (
@@ -111,6 +115,62 @@ def test_a_bad_file_is_named_with_its_remedy_and_costs_its_own_scene_alone(
     scenes, _ = search_scenes(made.description, made.raw, file_digest)
     out = {file.scene for file in bad}
     assert {scene.scene_id for scene in scenes} - out == set(made.masks) - {"north/a"}
+
+
+def ids_of(made: MadeData) -> MadeData:
+    """Store the masks of a data set as ids 0, 1, 2 and 255."""
+    for name, mask in made.masks.items():
+        group, file = name.split("/")
+        save(made.raw / group / "masks" / f"{file}.png", mask)
+    classes = [{**spec, "raw": number} for number, spec in enumerate(CLASSES)]
+    return replace(made, description=describe(masks={"encoding": "index"}, classes=classes, ignore=[255]))
+
+
+@pytest.mark.parametrize(
+    ("value", "problem", "remedy"),
+    [
+        (3, "id 3 in 3 pixel(s), first at x=7, y=5; the nearest known value is id 2 (building)", "`classes` or"),
+        (250, "id 250 in 3 pixel(s), first at x=7, y=5; the nearest known value is id 255 (ignore)", "`classes` or"),
+    ],
+)
+def test_an_unknown_id_is_named_with_place_and_nearest(made: MadeData, value: int, problem: str, remedy: str) -> None:
+    made = ids_of(made)
+    assert bad_of(made) == []
+    pixels = made.masks["north/a"].copy()
+    pixels[5, 7:10] = value
+    save(made.raw / "north" / "masks" / "a.png", pixels)
+    (found,) = bad_of(made)
+    assert found.file == "north/masks/a.png" and problem in found.problem and remedy in found.remedy
+
+
+def test_colours_where_ids_are_expected_are_named(made: MadeData) -> None:
+    made = ids_of(made)
+    save(made.raw / "north" / "masks" / "a.png", paint(made.masks["north/a"]))
+    (found,) = bad_of(made)
+    assert found.problem == "holds colours (3 channels), but `masks.encoding` is `index`"
+    assert "`masks.encoding: color`" in found.remedy
+
+
+@pytest.mark.parametrize(("name", "said"), [("gone.png", "is missing"), ("../away.png", "outside of the raw folder")])
+def test_the_files_of_one_large_image_must_be_in_the_raw_folder(tmp_path: Path, name: str, said: str) -> None:
+    save(tmp_path / "raw" / "image.png", picture(RNG, 64, 96))
+    save(tmp_path / "away.png", np.zeros((64, 96), np.uint8))
+    layout = {"kind": "blocks", "image": "image.png", "mask": name, "block": 32, "rows": [0, 1]}
+    with pytest.raises(DataError, match=said) as caught:
+        search_scenes(describe(layout=layout), tmp_path / "raw", file_digest)
+    assert caught.value.remedy
+
+
+def test_hidden_copies_that_programs_leave_are_no_scenes(made: MadeData) -> None:
+    image = made.raw / "north" / "images" / "a.png"
+    (image.parent / "._a.png").write_bytes(b"\0\5\x16\7")
+    (image.parent / ".ipynb_checkpoints").mkdir()
+    shutil.copy(image, image.parent / ".ipynb_checkpoints" / "a-checkpoint.png")
+    for kind in ("images", "masks"):
+        (made.raw / "__MACOSX" / kind).mkdir(parents=True)
+        (made.raw / "__MACOSX" / kind / "a.png").write_bytes(b"\0")
+    assert bad_of(made) == []
+    assert {scene.scene_id for scene in made.scenes()} == set(made.masks)
 
 
 def test_a_mask_without_an_image_is_named(made: MadeData) -> None:

@@ -73,7 +73,9 @@ def _list(raw: Path) -> _Listing:
         found.bad.append(BadFile(folder, f"cannot be opened ({error.strerror})", remedy))
 
     for folder, folders, files in os.walk(raw, onerror=closed):
-        for name in [*files, *folders]:
+        # Notebooks and macOS leave copies of pictures in hidden files and folders.
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        for name in [*(name for name in files if not name.startswith(".")), *folders]:
             path = Path(folder, name)
             below = path.relative_to(raw).as_posix()
             target = path.resolve() if path.is_symlink() else path

@@ -15,8 +15,9 @@ from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.rasters import raster_info
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named
+from satsynth.scenes.tiffs import Window
 from satsynth.scenes.vectors import Polygons
-from satsynth.work.errors import DataError
+from satsynth.work.errors import DataError, listing
 from satsynth.work.files import digest_of
 
 RESULT_VERSION = 3
@@ -125,7 +126,7 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
         check_place(raw / scene.mask, mask, scene.image, info)
     window = scene.window if scene.window[2] else (0, 0, info.width, info.height)
     try:
-        digests = [digest(file) for file in (raw / scene.image, *_parts(raw / scene.mask))]
+        content = _content(scene, window, raw, digest)
     except OSError as error:
         raise DataError(
             f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access."
@@ -137,8 +138,40 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
         width=max(1, round(window[2] * description.scale)),
         crs=info.crs,
         transform=info.transform,
-        digest=digest_of([*digests, list(window)]),
+        digest=content,
     )
+
+
+def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> None:
+    """Refuse scenes whose files are no longer those that were found and checked.
+
+    Args:
+        scenes: The scenes.
+        raw: Their raw folder.
+        digest: Digest of a file's content.
+
+    Raises:
+        DataError: Files have changed or are gone.
+    """
+    changed = []
+    for scene in scenes:
+        try:
+            same = _content(scene, scene.window, raw, digest) == scene.digest
+        except OSError:
+            same = False
+        if not same:
+            changed.append(f"{scene.image} or {scene.mask}")
+    if changed:
+        raise DataError(
+            f"Files of {len(changed)} scene(s) below {raw} have changed since they were checked:\n"
+            f"{listing(changed, 5)}",
+            "Check them again: kedro run --pipeline=ingestion",
+        )
+
+
+def _content(scene: Scene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
+    digests = [digest(file) for file in (raw / scene.image, *_parts(raw / scene.mask))]
+    return digest_of([*digests, list(window)])
 
 
 def _parts(mask: Path) -> list[Path]:

@@ -155,7 +155,7 @@ def check_apart(scenes: Iterable[Scene], shared_masks: bool = False) -> None:
     for mask, parts in ({} if shared_masks else by_mask).items():
         leaks += [
             f"'{a.scene_id}' ({a.split}) and '{b.scene_id}' ({b.split}) have the same labels, {mask}"
-            for a, b in _overlaps(parts)
+            for a, b in (_overlaps(parts) if len({scene.image for scene in parts}) > 1 else [])
             if a.image != b.image
         ]
     if leaks:

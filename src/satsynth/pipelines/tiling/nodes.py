@@ -11,10 +11,11 @@ from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import RESULT_VERSION, check_keep, cut_scenes, missing_classes
 from satsynth.pipelines.steps import RunSettings, frame_digest, remembered
 from satsynth.scenes.description import DatasetDescription
-from satsynth.scenes.finding import raw_folder
+from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import Step
+from satsynth.work.files import DigestCache
+from satsynth.work.folder import Step, WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +40,21 @@ def cut_tiles(
         The store `tiles`.
     """
     check_keep(tiling, description.class_names)
-    reader = SceneReader(description, raw_folder(description, run.raw, run.folder), compute.threads)
+    raw = raw_folder(description, run.raw, run.folder)
     used = {"name", "classes", "ignore", "images", "masks", "scale"}
     settings = {
         "tiling": tiling.model_dump(mode="json"),
         "description": description.model_dump(mode="json", include=used),
     }
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
-    folder = remembered(
-        run, step, lambda work: cut_scenes(work, list(scenes_from_frame(scenes)), reader, tiling, compute.threads)
-    )
-    tiles = PairStore(folder.result)
+
+    def cut(work: WorkFolder) -> None:
+        found = list(scenes_from_frame(scenes))
+        cache = DigestCache(run.work / "digests.json")
+        require_unchanged(found, raw, cache.digest)
+        cut_scenes(work, found, SceneReader(description, raw, compute.threads), tiling, compute.threads)
+
+    tiles = PairStore(remembered(run, step, cut).result)
     log.info(
         "Tiles of %d x %d: %s",
         tiles.tile_size,
