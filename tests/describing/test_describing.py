@@ -62,6 +62,27 @@ def test_every_layout_is_matched_and_can_be_ingested_unedited(tmp_path: Path, na
         np.testing.assert_array_equal(mask == IGNORE_INDEX, same)
 
 
+def test_the_walk_through_of_the_documentation_is_what_describe_writes(tmp_path: Path, project: Path) -> None:
+    page = (project / "docs/own-data.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])["datasets"]["roofs"]
+    rng = np.random.default_rng(0)
+    for town, count in {"a": 5, "b": 4, "c": 4, "d": 3, "e": 4}.items():
+        for number in range(1, count + 1):
+            name = f"town_{town}_{number:02d}"
+            save(tmp_path / "images" / f"{name}.jpg", picture(rng, SIDE, SIDE))
+            save(tmp_path / "masks" / f"{name}.png", np.where(blobs(rng, SIDE, SIDE) == 1, 255, 0).astype(np.uint8))
+    proposal = propose(tmp_path, 0)
+    written = yaml.safe_load(description_text("roofs", "/disk/roofs", proposal))["datasets"]["roofs"]
+    assert written == shown
+    said = f"{proposal.scenes} scenes, {len(proposal.classes.classes)} classes. {proposal.why_splits}"
+    assert said in page
+    # Scenes as small as these bring one more note.
+    assert [note for note in proposal.notes if "less than a tile" not in note] == [
+        "The names of the classes are placeholders: nothing in the folder says them. Rename them."
+    ]
+    assert proposal.notes[-1] in " ".join(page.split())
+
+
 def groups_of(folder: Path) -> dict[str, set[str]]:
     description, _ = described(folder)
     found: dict[str, set[str]] = {}
