@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_data import MadeData, make_data, paint, save
-from satsynth.scenes.rasters import reduce_mask
+from made_data import MadeData, blobs, describe, make_data, paint, save
+from satsynth.scenes.rasters import raster_info, reduce_mask
 from satsynth.scenes.scene import COLUMNS, Scene, scenes_from_frame, scenes_to_frame
 
 PLAIN = Scene("a", "g", "train", "a.png", "m.png", (0, 0, 8, 6), 6, 8, None, None, "d1")
@@ -77,3 +77,22 @@ def test_a_mask_on_another_grid_is_laid_on_its_images(tmp_path: Path) -> None:
     scene = next(scene for scene in made.scenes() if scene.scene_id == "north/a")
     _, read = made.reader().read(scene, 5, 6, 40, 50)
     np.testing.assert_array_equal(read, mask[5:45, 6:56])
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("size", [(96, 70), (33, 24), (150, 109), (1, 1)])
+def test_windows_of_a_mask_on_another_grid_are_parts_of_the_whole(
+    tmp_path: Path, suffix: str, size: tuple[int, int]
+) -> None:
+    layout = {**describe().layout.model_dump(), "mask": f"{{group}}/masks/{{name}}.{suffix}"}
+    made = make_data(tmp_path, masks={"encoding": "color", "align": "nearest"}, layout=layout)
+    stored = paint(blobs(np.random.default_rng(2), *size))
+    for name in made.masks:
+        group, file = name.split("/")
+        save(made.raw / group / "masks" / f"{file}.{suffix}", stored)
+    reader, info = made.reader(), raster_info(made.raw / "north/images/a.png")
+    whole = reader.raw_mask(f"north/masks/a.{suffix}", info)
+    np.testing.assert_array_equal(whole, reduce_mask(stored, info.height, info.width))
+    for x, y, width, height in ((0, 0, 70, 96), (3, 90, 67, 6), (69, 0, 1, 96), (31, 17, 20, 33)):
+        part = reader.raw_mask(f"north/masks/a.{suffix}", info, (x, y, width, height))
+        np.testing.assert_array_equal(part, whole[y : y + height, x : x + width])

@@ -95,15 +95,22 @@ class SceneReader:
         if masks.reader == "land_sea_lake":
             kind = f"{info.height}x{info.width}"
             whole = self._decoded.get(path, kind, lambda: read_land_sea_lake(path, info.height, info.width))
-        elif masks.align == "nearest":
-            raw = read_raw_mask(path, masks.encoding, decoded=self._decoded)
-            whole = reduce_mask(raw, info.height, info.width)
-        else:
-            return read_raw_mask(path, masks.encoding, window, self._decoded)
-        if window is None:
-            return whole
-        x, y, width, height = window
-        return whole[y : y + height, x : x + width]
+            x, y, width, height = window or (0, 0, info.width, info.height)
+            return whole[y : y + height, x : x + width]
+        if masks.align == "nearest":
+            return self._nearest(path, info, window)
+        return read_raw_mask(path, masks.encoding, window, self._decoded)
+
+    def _nearest(self, path: Path, info: RasterInfo, window: Window | None) -> np.ndarray:
+        """Read a raw mask of another grid over the same area: of each pixel of the image, where its centre lies."""
+        size = raster_info(path)
+        x, y, width, height = window or (0, 0, info.width, info.height)
+        rows = ((np.arange(y, y + height) + 0.5) * size.height / info.height).astype(int)
+        columns = ((np.arange(x, x + width) + 0.5) * size.width / info.width).astype(int)
+        left, top = int(columns[0]), int(rows[0])
+        part = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
+        raw = read_raw_mask(path, self.description.masks.encoding, part, self._decoded)
+        return raw[np.ix_(rows - top, columns - left)]
 
     def image(self, image: str, window: Window | None = None) -> np.ndarray:
         """Read an image, or a window of it, as ``(h, w, 3)`` uint8 RGB; its path is below the raw folder."""
