@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 import rasterio
 import yaml
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from layouts import LAYOUTS, SIDE, Layout, write_layout
 from made_data import COLORS, blobs, paint, picture, save
 from satsynth.describing import values
 from satsynth.describing.proposal import propose
+from satsynth.describing.splits import _runs
 from satsynth.describing.text import description_text
 from satsynth.describing.writing import checked
 from satsynth.scenes.checking import check_scenes
@@ -102,6 +106,23 @@ def test_places_in_names_are_groups(tmp_path: Path) -> None:
     assert groups_of(tmp_path) == {"test": {"vienna"}, "val": {"tyrol"}, "train": {"austin", "kitsap"}}
 
 
+@pytest.mark.parametrize("corner", ["_{}_{}", "-r{}-c{}", " x{}_y{}", "_0{}.0{}"])
+def test_parts_of_one_scene_stay_together(tmp_path: Path, corner: str) -> None:
+    scenes = ["P0001", "P0002", "P0003_2021", "P0004"]
+    names = [scene + corner.format(row, column) for scene in scenes for row in (0, 512) for column in (0, 512)]
+    write_layout(tmp_path, Layout([("", name) for name in names], "images/{1}.png", "masks/{1}.png"))
+    assert groups_of(tmp_path) == {"test": {"P0004"}, "val": {"P0003_2021"}, "train": {"P0001", "P0002"}}
+
+
+@given(st.lists(st.text("a*?[]/012", min_size=1, max_size=5), min_size=1, max_size=40, unique=True), st.data())
+@settings(deadline=None)
+def test_patterns_of_runs_match_what_they_are_for_and_nothing_else(order: list[str], data: st.DataObject) -> None:
+    chosen = data.draw(st.sets(st.sampled_from(order)))
+    patterns = _runs(sorted(chosen), order)
+    assert {name for name in order if any(fnmatchcase(name, pattern) for pattern in patterns)} == chosen
+    assert len(patterns) <= len(chosen)
+
+
 @pytest.mark.parametrize("name", ["split_below", "split_in_name"])
 def test_folders_that_are_splits_are_the_splits(tmp_path: Path, name: str) -> None:
     write_layout(tmp_path, LAYOUTS[name])
@@ -140,7 +161,10 @@ def test_a_list_of_scenes_without_masks_is_not_used(tmp_path: Path) -> None:
 def test_many_scenes_get_a_short_rule(tmp_path: Path) -> None:
     write_layout(tmp_path, Layout([("", f"{i}") for i in range(400)], "images/{1}.png", "masks/{1}.png"))
     description, text = described(tmp_path, looked_at=5)
-    assert (description.splits.val, description.splits.test) == (("*7",), ("*8", "*9"))
+    assert description.splits.val == ("28?", "29?", "30?", "31?")
+    assert description.splits.test == tuple(f"3{i}?" for i in range(2, 10))
+    found = {int(scene.scene_id): scene.split for scene in find_scenes(description, tmp_path, file_digest)}
+    assert found == {i: "train" if i < 280 else "val" if i < 320 else "test" for i in range(400)}
     assert "5 of 400 masks were looked at" in " ".join(text.replace("#", " ").split())
 
 
@@ -153,7 +177,8 @@ def test_a_short_rule_for_validation_does_not_reach_into_the_test(tmp_path: Path
         save(tmp_path / layout.image.format(split, name), picture(rng, 16, 16))
         save(tmp_path / layout.mask.format(split, name), mask)
     description, _ = described(tmp_path, looked_at=3)
-    assert description.splits.val == ("train/*9",) and description.splits.test == ("val/*",)
+    assert description.splits.val == ("train/108?", "train/109?", "train/11??")
+    assert description.splits.test == ("val/*",)
     counts = Counter(scene.split for scene in find_scenes(description, tmp_path, file_digest))
     assert counts == {"train": 1080, "val": 120, "test": 30}
 

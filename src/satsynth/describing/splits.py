@@ -13,8 +13,12 @@ from satsynth.work.errors import DataError
 
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 MOST_NAMES = 100
-# `austin12`, `area_7`, `tokyo-3`: what comes before the number is a place, its tiles are neighbours.
-_PLACE = r"(?P<place>[^/]*?[^/\d_ .-])[_ .-]*\d+"
+_PLACES = (
+    # `P0007_0_512`, `scene 3_r1_c2`: parts of one scene, cut on a grid.
+    r"(?P<place>[^/]+?)(?:[_ .-]+(?:row|col|r|c|x|y)?\d+){2}",
+    # `austin12`, `area_7`, `tokyo-3`: what comes before the number is a place, its tiles are neighbours.
+    r"(?P<place>[^/]*?[^/\d_ .-])[_ .-]*\d+",
+)
 
 
 @dataclass(frozen=True)
@@ -173,11 +177,13 @@ def _grouped(draft: ProposedSplits, folders: Sequence[str], before: str = "") ->
     if len(counts) >= 3 and (max(counts.values()) > 1 or not template.has_name):
         return replace(draft, group=before + "/".join(folders), why="by folder")
     names = [parts["name"] for _, parts in _matches(template) if "name" in parts]
-    places = [match["place"] for name in names if (match := re.fullmatch(_PLACE, name))]
-    if len(places) == len(names) >= 6 and 3 <= len(set(places)) <= len(names) / 2:
-        pattern = template.pattern.replace("(?P<name>[^/]+)", f"(?P<name>{_PLACE})")
-        group = before + "/".join([*folders, "{place}"])
-        return replace(draft, template=replace(template, pattern=pattern), group=group, why="by the place in the name")
+    for expression in _PLACES:
+        places = [match["place"] for name in names if (match := re.fullmatch(expression, name))]
+        if len(places) == len(names) >= 6 and 3 <= len(set(places)) <= len(names) / 2:
+            pattern = template.pattern.replace("(?P<name>[^/]+)", f"(?P<name>{expression})")
+            group = before + "/".join([*folders, "{place}"])
+            named = replace(template, pattern=pattern)
+            return replace(draft, template=named, group=group, why="by the place in the name")
     note = (
         "Nothing says which scenes are neighbours, so each stands alone, in order of names. If neighbours overlap or "
         "look alike, let `layout.group` name what they have in common: a test beside training scenes flatters."
@@ -204,8 +210,10 @@ def draw(groups: Counter[str], test_share: float) -> tuple[list[str], list[str]]
     test = _taken(order, groups, test_share * total, reserve=2) if test_share else []
     rest = order[: len(order) - len(test)]
     val = _taken(rest, groups, VAL_SHARE * total, reserve=1)
-    if len(val) + len(test) <= MOST_NAMES:
-        return _plain(val), _plain(test)
+    for names in (_plain, lambda names: _runs(names, order)):
+        found = names(val), names(test)
+        if sum(map(len, found)) <= MOST_NAMES:
+            return found
     return _by_last_character(order, groups, test_share)
 
 
@@ -219,6 +227,25 @@ def _taken(order: Sequence[str], groups: Counter[str], wanted: float, reserve: i
         taken.append(name)
         scenes += groups[name]
     return taken[::-1]
+
+
+def _runs(names: Sequence[str], order: Sequence[str]) -> list[str]:
+    """Return shell patterns, such as `12??`, that match these names and no others of an order.
+
+    Neighbours in the order stay together: where scenes are numbered, they often are neighbours on the ground.
+    """
+    everywhere, here = (
+        Counter((len(name), name[:k]) for name in some for k in range(len(name) + 1)) for some in (order, names)
+    )
+    patterns: dict[str, None] = {}
+    for name in names:
+        # A folder stays in the pattern: names of other folders are not in this order.
+        first = name.rfind("/") + 1
+        kept = next(
+            k for k in range(first, len(name) + 1) if everywhere[len(name), name[:k]] == here[len(name), name[:k]]
+        )
+        patterns[_escaped(name[:kept]) + "?" * (len(name) - kept)] = None
+    return list(patterns)
 
 
 def _by_last_character(order: Sequence[str], groups: Counter[str], test_share: float) -> tuple[list[str], list[str]]:
