@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import rasterio
 from affine import Affine
+from PIL import Image
 
 from made_data import CLASSES, SIZES, MadeData, describe, make_data, paint, save
 from satsynth.pairs.settings import TilingSettings
@@ -88,6 +89,29 @@ def test_a_palette_by_which_reversed_masks_would_pass_is_said(tmp_path: Path, ca
         ingested(made, tmp_path)
     (said,) = [record.getMessage() for record in caplog.records]
     assert "B, G, R would pass unnoticed" in said and "pool and water" in said and "`pair_gallery`" in said
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_ids_whose_colours_differ_between_files_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, swapped: bool
+) -> None:
+    classes = [{**spec, "raw": number} for number, spec in enumerate(CLASSES)]
+    made = make_data(tmp_path / "raw", classes=classes, ignore=[255], masks={"encoding": "index"})
+    palette = np.random.default_rng(0).integers(0, 256, (256, 3)).astype(np.uint8)
+    for name, mask in made.masks.items():
+        group, file = name.split("/")
+        image = Image.fromarray(mask).convert("P")
+        image.putdata(mask.ravel().tolist())
+        own = palette[[0, 2, 1, *range(3, 256)]] if swapped and name == "west/a" else palette
+        image.putpalette(own.ravel().tolist())
+        image.save(made.raw / group / "masks" / f"{file}.png")
+    with caplog.at_level(logging.WARNING):
+        ingested(made, tmp_path)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == swapped
+    if swapped:
+        assert "The palettes of east/masks/a.png and west/masks/a.png show the id 1 in two colours" in said[0]
+        assert "`masks: {encoding: color}`" in said[0]
 
 
 def test_files_that_changed_since_they_were_checked_are_not_cut(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp
 
 from made_data import COLORS, blobs, paint, picture, save
 from satsynth.scenes.land_sea_lake import read_land_sea_lake
+from satsynth.scenes.palettes import differing_palettes
 from satsynth.scenes.rasters import (
     raster_info,
     read_image,
@@ -140,6 +141,22 @@ def test_palettes_of_more_than_256_colours_are_read_by_theirs(tmp_path: Path) ->
     wanted = np.select([(ids == value)[..., None] for value in colors], [np.array(c) for c in colors.values()])
     np.testing.assert_array_equal(read_raw_mask(path, "color"), wanted)
     np.testing.assert_array_equal(read_raw_mask(path, "index"), ids)
+
+
+def test_palettes_are_compared_as_far_as_both_reach(tmp_path: Path) -> None:
+    save(tmp_path / "grey.png", MASK)
+    colors = {0: (1, 2, 3), 1: (9, 9, 9), 2: (7, 7, 8)}
+    for name, own in (("a.tif", colors), ("b.tif", {**colors, 1: (9, 9, 0)})):
+        path = write_tiff(tmp_path / name, MASK[None], photometric="palette")
+        with rasterio.open(path, "r+") as file:
+            file.write_colormap(1, own)
+    short = Image.fromarray(MASK % 2).convert("P")
+    short.putpalette([*colors[0], *colors[1]])
+    short.save(tmp_path / "short.png")
+    assert differing_palettes(tmp_path, ["grey.png", "a.tif", "short.png", "a.tif"]) is None
+    assert differing_palettes(tmp_path, ["grey.png", "a.tif", "short.png", "b.tif"]) == ("a.tif", "b.tif", 1)
+    assert differing_palettes(tmp_path, ["short.png", "b.tif"]) == ("short.png", "b.tif", 1)
+    assert differing_palettes(tmp_path, []) is None
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,19 @@ def has_transparency(path: Path) -> bool:
         return _is_clear(image)
 
 
+def picture_palette(path: Path) -> dict[int, tuple[int, int, int]]:
+    """Return the colour of each index of a palette picture, without decoding it; nothing for others.
+
+    Raises:
+        DataError: The file is missing, empty, no picture, or absurdly large.
+    """
+    with open_picture(path) as image:
+        if image.mode != "P" or image.palette is None:
+            return {}
+        data = bytes(image.palette.palette)
+        return {index: tuple(data[3 * index : 3 * index + 3]) for index in range(len(data) // 3)}
+
+
 def decode_image(path: Path) -> np.ndarray:
     """Decode a picture of 8 bit, upright.
 

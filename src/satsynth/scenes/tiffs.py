@@ -152,6 +152,16 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
         return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1))
 
 
+def tiff_palette(path: Path) -> dict[int, tuple[int, int, int]]:
+    """Return the colour of each index of a palette file; nothing for others.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    with reading(path) as source:
+        return {index: color[:3] for index, color in source.colormap(1).items()} if _palette(source) else {}
+
+
 def _loss(source: Any) -> str:
     """Return the name of the compression by which a file has lost values; empty if it has not."""
     facts = source.tags(ns="IMAGE_STRUCTURE")

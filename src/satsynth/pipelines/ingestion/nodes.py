@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from satsynth.scenes.checking import unusable_files
 from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, search_scenes
 from satsynth.scenes.labels import reversed_twins
+from satsynth.scenes.palettes import differing_palettes
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
 from satsynth.scenes.scene import Scene, SceneReader, scenes_to_frame
 from satsynth.scenes.settings import IngestionSettings
@@ -74,11 +76,11 @@ def find_and_check(
     parted = int((table.groupby("group")["split"].nunique() > 1).sum())
     if parted:
         log.info("%d group(s) have scenes in several splits, as `splits` says: such scenes may be neighbours.", parted)
-    _warn(kept, description)
+    _warn(kept, description, raw)
     return table, as_frame(bad)
 
 
-def _warn(scenes: Sequence[Scene], description: DatasetDescription) -> None:
+def _warn(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> None:
     """Say what no check can decide."""
     same_ground = neighbours_across_splits(scenes)
     if same_ground:
@@ -94,6 +96,15 @@ def _warn(scenes: Sequence[Scene], description: DatasetDescription) -> None:
             "Masks in the order B, G, R would pass unnoticed, for these classes have each other's colours in reverse: "
             "%s. Look at the masks of `pair_gallery`, or at the shares of `class_distribution`.",
             "; ".join(" and ".join(pair) for pair in twins),
+        )
+    if description.masks.encoding != "index" or description.masks.reader != "raster":
+        return
+    differing = differing_palettes(raw, sorted({scene.mask for scene in scenes}))
+    if differing:
+        log.warning(
+            "The palettes of %s and %s show the id %d in two colours. If the colours are the labels, as in files that "
+            "a program has made smaller, say `masks: {encoding: color}`, with colours as `raw`.",
+            *differing,
         )
 
 

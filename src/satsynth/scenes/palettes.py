@@ -1,0 +1,34 @@
+"""Palettes of masks: whether one index means one colour in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from satsynth.scenes.pictures import picture_palette
+from satsynth.scenes.rasters import TIFF
+from satsynth.scenes.tiffs import tiff_palette
+
+LOOKED_AT = 64
+Color = tuple[int, int, int]
+
+
+def differing_palettes(raw: Path, masks: Sequence[str]) -> tuple[str, str, int] | None:
+    """Return two masks and an index that they show in two colours, or None.
+
+    Programs that make PNG files smaller give each file a palette of its own. Then the colours are the labels, and the
+    indices, which a description may ask for, mean something else in each file.
+
+    Args:
+        raw: The raw folder.
+        masks: Paths of masks below it, which can be read; some of them, evenly spread, are looked at.
+    """
+    shown: dict[int, tuple[Color, str]] = {}
+    for mask in masks[:: max(1, len(masks) // LOOKED_AT)]:
+        path = raw / mask
+        palette = tiff_palette(path) if path.suffix.lower() in TIFF else picture_palette(path)
+        for index, color in palette.items():
+            known, first = shown.setdefault(index, (color, mask))
+            if known != color:
+                return first, mask, index
+    return None
