@@ -54,8 +54,8 @@ class ProjectHooks:
         if dataset not in names:
             raise SatSynthError(
                 f"There is no data set '{dataset}'.{did_you_mean(str(dataset), names)} There are: {', '.join(names)}.",
-                "Choose one of them with --params=dataset=<name>, or describe your own in "
-                f"conf/base/{_FILES}<name>.yml.",
+                "Choose one of them with --params=dataset=<name>, or describe your own: "
+                "kedro satsynth describe <folder> --name <name>",
             )
         # Kedro merges runtime parameters into the configured ones, so what is configured is asked for without them.
         loader.runtime_params = {"dataset": dataset}
