@@ -10,7 +10,6 @@ from satsynth.scenes.rasters import TIFF
 from satsynth.scenes.tiffs import tiff_palette
 
 LOOKED_AT = 64
-Color = tuple[int, int, int]
 
 
 def differing_palettes(raw: Path, masks: Sequence[str]) -> tuple[str, str, int] | None:
@@ -23,7 +22,7 @@ def differing_palettes(raw: Path, masks: Sequence[str]) -> tuple[str, str, int] 
         raw: The raw folder.
         masks: Paths of masks below it, which can be read; some of them, evenly spread, are looked at.
     """
-    shown: dict[int, tuple[Color, str]] = {}
+    shown: dict[int, tuple[tuple[int, ...], str]] = {}
     for mask in masks[:: max(1, len(masks) // LOOKED_AT)]:
         path = raw / mask
         palette = tiff_palette(path) if path.suffix.lower() in TIFF else picture_palette(path)

@@ -45,7 +45,7 @@ def has_transparency(path: Path) -> bool:
         return _is_clear(image)
 
 
-def picture_palette(path: Path) -> dict[int, tuple[int, int, int]]:
+def picture_palette(path: Path) -> dict[int, tuple[int, ...]]:
     """Return the colour of each index of a palette picture, without decoding it; nothing for others.
 
     Raises:

@@ -152,7 +152,7 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
         return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1))
 
 
-def tiff_palette(path: Path) -> dict[int, tuple[int, int, int]]:
+def tiff_palette(path: Path) -> dict[int, tuple[int, ...]]:
     """Return the colour of each index of a palette file; nothing for others.
 
     Raises:
