@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -46,6 +48,26 @@ def test_groups_are_chosen_by_shell_patterns(tmp_path: Path) -> None:
     made = make_data(tmp_path, splits={"val": ["*outh"], "test": ["[ew]*st"]})
     splits = {scene.group: scene.split for scene in made.scenes()}
     assert splits == {"north": "train", "south": "val", "east": "test", "west": "test"}
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "text"), [("NFC", "NFD", "NFC"), ("NFD", "NFC", "NFC"), ("NFD", "NFD", "NFD")]
+)
+def test_accents_match_however_files_and_description_write_them(
+    tmp_path: Path, image: Literal["NFC", "NFD"], mask: Literal["NFC", "NFD"], text: Literal["NFC", "NFD"]
+) -> None:
+    layout = {**describe().layout.model_dump(), "pattern": r"(?P<group>[^/]+)/images/(?P<name>[a-zé]+)\.png"}
+    layout["pattern"] = unicodedata.normalize(text, layout["pattern"])
+    splits = {"by": "scene", "val": ["east/*"], "test": [unicodedata.normalize(text, "west/é")]}
+    made = make_data(tmp_path, layout=layout, splits=splits)
+    for kind, form in (("images", image), ("masks", mask)):
+        folder = made.raw / "west" / kind
+        (folder / "a.png").rename(folder / unicodedata.normalize(form, "é.png"))
+    scenes = {scene.scene_id: scene for scene in made.scenes()}
+    assert scenes["west/é"].split == "test" and scenes["west/b"].split == "train"
+    check_scenes(list(scenes.values()), made.reader(), workers=1)
+    _, found = made.reader().read(scenes["west/é"], 0, 0, 45, 101)
+    np.testing.assert_array_equal(found, made.masks["west/a"])
 
 
 def test_a_split_without_scenes_lists_the_groups(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from satsynth.describing.templates import Template, split_of
+from satsynth.scenes.description import composed
 from satsynth.work.errors import DataError
 
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
@@ -100,10 +101,12 @@ def _by_lists(folder: Path, template: Template, scene: str, lists: Mapping[str, 
     for image, parts in _matches(template):
         path = PurePosixPath(image)
         for name in (image, path.name, path.stem, str(path.with_suffix(""))):
-            names[name] = scene.format(**parts)
+            names[composed(name)] = scene.format(**parts)
     listed, notes = {}, []
     for split, source in lists.items():
-        lines = {line.strip() for line in source.read_text(encoding="utf-8-sig", errors="replace").splitlines()} - {""}
+        lines = {
+            composed(line.strip()) for line in source.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        } - {""}
         known = {names[line] for line in lines & names.keys()}
         file = source.relative_to(folder).as_posix()
         if not known:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from satsynth.scenes.download import Download
 from satsynth.scenes.frozen import Frozen
@@ -42,6 +43,14 @@ Attribute = Annotated[str, BeforeValidator(_only_attribute)]
 Raw = RawId | Color | Attribute
 
 
+def composed(value: str) -> str:
+    """Return text as names of files are compared: with accents in one character, though macOS may write two."""
+    return unicodedata.normalize("NFC", value)
+
+
+Text = Annotated[str, AfterValidator(composed)]
+
+
 class ClassSpec(Frozen):
     """One class: its name, how raw masks write it, how it is shown."""
 
@@ -54,13 +63,13 @@ class FilesLayout(Frozen):
     """One image file and one mask file a scene, matched by name."""
 
     kind: Literal["files"]
-    pattern: str = Field(
+    pattern: Text = Field(
         description="Regular expression on an image's path below the raw folder ('/' between folders), matched in "
         "whole; its named groups are used by `mask`, `scene` and `group`."
     )
-    mask: str = Field(description="Path of the mask, with the pattern's groups in braces.")
-    scene: str = Field(description="Identifier of the scene, with the pattern's groups in braces.")
-    group: str = Field(description="Name of the group of neighbouring scenes, with the pattern's groups in braces.")
+    mask: Text = Field(description="Path of the mask, with the pattern's groups in braces.")
+    scene: Text = Field(description="Identifier of the scene, with the pattern's groups in braces.")
+    group: Text = Field(description="Name of the group of neighbouring scenes, with the pattern's groups in braces.")
 
     @model_validator(mode="after")
     def _groups_exist(self) -> FilesLayout:
@@ -83,7 +92,9 @@ class BlocksLayout(Frozen):
     kind: Literal["blocks"]
     image: str = Field(description="Path of the image below the raw folder.")
     mask: str = Field(description="Path of the mask below the raw folder.")
-    block: int = Field(description="Side of a block in pixels.", ge=16)
+    block: int = Field(
+        description="Side of a block in pixels; what is left over at the right and lower edge is not used.", ge=16
+    )
     rows: tuple[int, int] = Field(description="First and last row of blocks that are used.")
     margin: int = Field(
         default=0,
@@ -185,8 +196,8 @@ class SplitRule(Frozen):
         default="group",
         description="What patterns are matched with. `scene` may part neighbours: use it where the official splits do.",
     )
-    val: tuple[str, ...] = Field(default=(), description="Groups, or scenes, for validation.")
-    test: tuple[str, ...] = Field(default=(), description="Groups, or scenes, for the test.")
+    val: tuple[Text, ...] = Field(default=(), description="Groups, or scenes, for validation.")
+    test: tuple[Text, ...] = Field(default=(), description="Groups, or scenes, for the test.")
     lists: SplitLists = SplitLists()
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from satsynth.scenes.description import DatasetDescription, FilesLayout
+from satsynth.scenes.description import DatasetDescription, FilesLayout, composed
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import divide
@@ -40,12 +40,12 @@ def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path)
             f"of the data set '{description.name}'.",
             f"Check the folder, or `layout.pattern`. The first files there: {', '.join(names[:5]) or 'none'}.",
         )
-    known = {_lower_suffix(name): name for name in names} | {name: name for name in names}
+    known = {_plain(name): name for name in names} | {composed(name): name for name in names}
     drafts = []
     for image, match in matches:
         parts = match.groupdict()
         wanted = os.path.normpath(layout.mask.format(**parts))
-        mask = known.get(wanted) or known.get(_lower_suffix(wanted)) or wanted
+        mask = known.get(wanted) or known.get(_plain(wanted)) or wanted
         scene, group = layout.scene.format(**parts), layout.group.format(**parts)
         drafts.append(Scene(scene, group, "", image, mask, (0, 0, 0, 0), 0, 0, None, None, ""))
     bad += _orphans(layout, names, {draft.mask for draft in drafts} | {draft.image for draft in drafts})
@@ -107,11 +107,12 @@ def _link(name: str, target: Path, scene: str = "") -> BadFile:
 
 
 def _match(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
-    return pattern.fullmatch(name) or pattern.fullmatch(_lower_suffix(name))
+    return pattern.fullmatch(composed(name)) or pattern.fullmatch(_plain(name))
 
 
-def _lower_suffix(name: str) -> str:
-    """Return a name with its extension in lower case: cameras and Windows write .JPG and .TIF."""
+def _plain(name: str) -> str:
+    """Return a name, composed, with its extension in lower case: cameras and Windows write .JPG and .TIF."""
+    name = composed(name)
     stem, dot, suffix = name.rpartition(".")
     return stem + dot + suffix.lower() if dot and "/" not in suffix else name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from satsynth.scenes.description import DatasetDescription
+from satsynth.scenes.description import DatasetDescription, composed
 from satsynth.scenes.placement import Bounds, bounds_of
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
@@ -68,7 +67,7 @@ def _listed(
     bad = []
     for split, file in lists.items():
         for number, line in enumerate(_lines(raw / file, description), 1):
-            name = unicodedata.normalize("NFC", line.strip())
+            name = composed(line.strip())
             found = names.get(name, []) if name else []
             if name and len(found) != 1:
                 what = f"{len(found)} images here" if found else "no image here"
@@ -90,7 +89,7 @@ def _names(scenes: Sequence[Scene]) -> dict[str, list[int]]:
     for number, scene in enumerate(scenes):
         path = PurePosixPath(scene.image)
         for name in {scene.scene_id, scene.image, str(path.with_suffix("")), path.name, path.stem}:
-            names[unicodedata.normalize("NFC", name)].append(number)
+            names[composed(name)].append(number)
     return names
 
 
