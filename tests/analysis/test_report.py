@@ -56,12 +56,13 @@ def test_the_page_needs_no_network_and_holds_everything(answer: dict[str, list[s
     table = pd.DataFrame({"class": ["a", "<b>"], "IoU": [0.123456, np.nan], "better": [True, False]})
     picture = np.full((8, 8, 3), 200, np.uint8)
     sections = [
-        Section("Numbers & more", ["Read it so."], [table], [go.Figure(go.Bar(y=[3]))], {"Some pairs": picture})
+        Section("Numbers & more", ["Read `a < b` so."], [table], [go.Figure(go.Bar(y=[3]))], {"Some pairs": picture})
     ]
     page = report_html("Made scenes", answer, sections)
     for sentences in answer.values():
         for sentence in sentences:
             assert str(escape(sentence)) in page
+    assert "Read <code>a &lt; b</code> so." in page
     assert "Numbers &amp; more" in page and "<td>&lt;b&gt;</td>" in page and "<td>0.1235</td>" in page
     assert "<td>–</td>" in page and "<td>yes</td>" in page
     assert page.count("data:image/jpeg;base64,") == 1 and "Plotly.newPlot" in page

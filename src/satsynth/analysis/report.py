@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from satsynth.analysis.verdict import printable
@@ -25,7 +26,7 @@ class Section:
 
     Args:
         title: Heading.
-        text: Paragraphs that say how to read it.
+        text: Paragraphs that say how to read it; names between backticks are shown as code.
         tables: Shown in full; numbers are shortened.
         figures: Interactive.
         images: Pictures ``(H, W, 3)`` uint8 RGB by what they show.
@@ -52,7 +53,7 @@ def report_html(title: str, verdict: Mapping[str, Sequence[str]], sections: Sequ
     parts = [
         {
             "title": section.title,
-            "text": section.text,
+            "text": [_paragraph(text) for text in section.text],
             "tables": [_table(table) for table in section.tables],
             "figures": [_figure(figure) for figure in section.figures],
             "images": [{"text": text, "source": _source(image)} for text, image in section.images.items()],
@@ -62,6 +63,10 @@ def report_html(title: str, verdict: Mapping[str, Sequence[str]], sections: Sequ
     ]
     page = environment.get_template("report.html.j2")
     return page.render(title=title, verdict=verdict, sections=parts, plotly_js=Markup(get_plotlyjs()))
+
+
+def _paragraph(text: str) -> Markup:
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _table(table: pd.DataFrame) -> dict[str, Any]:
