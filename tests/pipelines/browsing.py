@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -43,3 +45,42 @@ def served(command: Sequence[str], port: int, log: Path, path: str = "/", **opti
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def browser_window() -> Iterator[Any]:
+    """Open a browser with windows of 1600 x 1000 pixels.
+
+    Raises:
+        FileNotFoundError: if there is no Chromium.
+    """
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise FileNotFoundError("no Chromium: install it, on Debian by `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 1600, "height": 1000})
+        context.route(lambda url: not url.startswith((f"http://{HOST}", "data:", "blob:")), lambda route: route.abort())
+        yield context
+        browser.close()
+
+
+@contextmanager
+def served_site(site: Path, log: Path) -> Iterator[str]:
+    """Serve a folder as plain files."""
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", HOST, "--directory", str(site)]
+    with served(command, port, log) as address:
+        yield address
+
+
+@contextmanager
+def served_mlflow(database: Path, log: Path, **options: Any) -> Iterator[str]:
+    """Serve the MLflow UI of a database."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{database}"]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
+    with served(command, port, log, "/health", **options) as address:
+        yield address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import HOST
+from browsing import browser_window
 from projects import Project, add_made_data, clean_environment, make_project
 
 
@@ -43,15 +42,9 @@ def viz_site(smoke: tuple[Project, str]) -> Path:
 
 @pytest.fixture(scope="session")
 def window() -> Iterator[Any]:
-    """A browser's window of 1600 x 1000 pixels that asks this machine alone."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium: install it, on Debian by `apt-get install chromium`")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 1600, "height": 1000})
-        context.route(lambda url: not url.startswith((f"http://{HOST}", "data:", "blob:")), lambda route: route.abort())
-        yield context
-        browser.close()
+    """A browser's windows that ask this machine alone."""
+    try:
+        with browser_window() as context:
+            yield context
+    except FileNotFoundError as error:
+        pytest.skip(str(error))

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-from browsing import HOST, free_port, served
+from browsing import served_site
+from views import preview_in_viz, viz_nodes
 
 from satsynth.pipeline_registry import register_pipelines
 
@@ -47,20 +47,9 @@ def test_kedro_viz_previews_every_entry_of_a_finished_run(viz_site: Path) -> Non
     assert shown == PREVIEWS
 
 
-# Where Kedro-Viz shows a preview of each kind.
-SHOWN = {
-    "TablePreview": ".pipeline-metadata .preview-table",
-    "ImagePreview": ".pipeline-metadata img.pipeline-metadata__plot-image",
-    "JSONPreview": ".pipeline-metadata .react-json-view",
-    "PlotlyPreview": ".pipeline-metadata .js-plotly-plot .main-svg",
-}
-
-
 def test_a_browser_shows_the_stages_folded_up_and_every_preview(viz_site: Path, window: Any, tmp_path: Path) -> None:
-    nodes = {node["name"]: node["id"] for node in json.loads((viz_site / "api/main").read_text())["nodes"]}
-    port = free_port()
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", HOST, "--directory", str(viz_site)]
-    with served(command, port, tmp_path / "server.log") as address:
+    nodes = viz_nodes(viz_site)
+    with served_site(viz_site, tmp_path / "server.log") as address:
         page = window.new_page()
         page.goto(address)
         page.wait_for_selector(".pipeline-node")
@@ -71,10 +60,6 @@ def test_a_browser_shows_the_stages_folded_up_and_every_preview(viz_site: Path, 
         layers = page.locator(".pipeline-layer-name").all_text_contents()
         assert [name.strip() for name in layers] == ["intermediate", "primary", "models", "model_output", "reporting"]
         for name, kind in PREVIEWS.items():
-            page.goto(f"{address}/?pid=__default__&sid={nodes[name]}")
-            place = page.locator(SHOWN[kind]).first
-            place.wait_for(timeout=30_000)
-            if kind == "ImagePreview":
-                page.wait_for_function("place => place.naturalWidth > 300", arg=place.element_handle())
+            preview_in_viz(page, address, nodes[name], kind)
             assert page.locator(".pipeline-metadata__title").first.inner_text().strip() == name
         page.close()
