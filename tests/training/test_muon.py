@@ -126,3 +126,14 @@ def test_a_closure_is_called_before_the_step():
 
     assert optimizer.step(closure).item() > closure().item()
     assert not torch.equal(layer.weight, before)
+
+
+def test_a_state_read_on_the_cpu_goes_to_the_device_of_the_weights():
+    module = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Flatten(), nn.Linear(3, 2))
+    optimizer = Muon(module.parameters(), 0.1)
+    trained(optimizer, module, [[torch.ones_like(p) for p in module.parameters()]])
+    elsewhere = Muon(module.to("meta").parameters(), 0.1)
+    elsewhere.load_state_dict(optimizer.state_dict())
+    tensors = [value for state in elsewhere.state.values() for value in state.values()]
+    assert len(tensors) == 1 + 3 * 3
+    assert {value.device.type for value in tensors} == {"meta"}

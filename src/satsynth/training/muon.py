@@ -51,7 +51,8 @@ class Muon(torch.optim.Optimizer):
             {"params": [p for p in known if (p.ndim == 4) == convolutions], "convolutions": convolutions}
             for convolutions in (True, False)
         ]
-        defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas}
+        # By `fused` in a group, `load_state_dict` knows that counts of steps belong on the device of their parameters.
+        defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas, "fused": True}
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
@@ -110,7 +111,7 @@ class Muon(torch.optim.Optimizer):
             [state["square"] for state in states],
             [],
             [state["step"] for state in states],
-            fused=True,
+            fused=group["fused"],
             found_inf=None if found is None else found.reshape(()),
             amsgrad=False,
             beta1=group["betas"][0],
