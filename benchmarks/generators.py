@@ -38,7 +38,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream, to_image
 from satsynth.pipelines.steps import digests, remembered
 from satsynth.training.device import choose_device
-from satsynth.training.ema import ema_of
+from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import Training, train, warm_cosine
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
@@ -273,7 +273,7 @@ def trained_rival(
 ) -> nn.Module:
     """Train a rival, or find it trained, and return its averaged network."""
     device = choose_device(compute)
-    average = ema_of(rival.network, 0.999)
+    average = MovingAverage(rival.network, 0.999)
     optimizer = rival.optimizer(rival.network)
     steps = images // rival.batch
 

@@ -20,7 +20,7 @@ from satsynth.pairs.stream import PairStream
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device
-from satsynth.training.ema import ema_of
+from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import MetricLog, StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
 from satsynth.training.seeds import generator as seeded
@@ -125,7 +125,7 @@ def train_generator(
     torch.manual_seed(settings.seed)
     generator = Generator(settings.model, len(origin["classes"]))
     network = generator.denoiser.to(device).to(memory_format=torch.channels_last)
-    average = ema_of(network, settings.ema)
+    average = MovingAverage(network, settings.ema)
     averaged = generator.with_denoiser(average.module)
     best = BestWeights()
     watch = Watch(pairs, val, device, compute, on_pictures)

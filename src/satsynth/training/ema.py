@@ -6,24 +6,35 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
-
-def ema_of(network: nn.Module, decay: float) -> AveragedModel:
-    """Return a moving average of a network's weights, by PyTorch's own AveragedModel.
+class MovingAverage(AveragedModel):
+    """A moving average of a network's weights; its buffers are copied.
 
     The first update copies the weights. Then the decay ramps up as ``min(decay, (1 + n) / (10 + n))`` over the number n
     of updates done before, so that the start is forgotten.
 
     Args:
-        network: The network; its buffers are copied, not averaged.
+        network: The network.
         decay: The final decay, in [0, 1).
     """
 
-    def update(averaged: Tensors, current: Tensors, count: torch.Tensor | int) -> None:
-        # `count` is a copy on the weights' device: a look at it would make a GPU wait.
-        n = int(average.n_averaged)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        """Copy the network."""
+        super().__init__(network)
+        self._decay = decay
 
-    average = AveragedModel(network, multi_avg_fn=update)
-    return average
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move towards the weights of a network.
+
+        PyTorch's own update sends the number of updates to the device each time, for which a GPU waits.
+        """
+        n = int(self.n_averaged)
+        averaged, current = list(self.module.parameters()), list(model.parameters())
+        if n:
+            torch._foreach_lerp_(averaged, current, 1 - min(self._decay, (1 + n) / (10 + n)))
+        else:
+            torch._foreach_copy_(averaged, current)
+        for kept, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)
+        self.n_averaged += 1
