@@ -59,10 +59,10 @@ def draw(
         sigmas = ddpm_levels(settings.steps)
     else:
         sigmas = karras_levels(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
-    source = noise_source(settings.seed, numbers, (generator.channels, side, side))
+    source = noise_source(settings.seed, numbers, (generator.channels, side, side), device)
 
     def noise() -> torch.Tensor:
-        return source().to(device, non_blocking=True, memory_format=torch.channels_last)
+        return source().contiguous(memory_format=torch.channels_last)
 
     sample = sampler_of(settings.sampler, noise)
     with autocast(device, compute):

@@ -19,17 +19,20 @@ def generator(*numbers: int, device: torch.device | str = "cpu") -> torch.Genera
     return torch.Generator(device).manual_seed(mixed_seed(*numbers))
 
 
-def noise_source(seed: int, numbers: Iterable[int], shape: tuple[int, ...]) -> Callable[[], torch.Tensor]:
+def noise_source(
+    seed: int, numbers: Iterable[int], shape: tuple[int, ...], device: torch.device | str = "cpu"
+) -> Callable[[], torch.Tensor]:
     """Return a function that gives new standard normal noise at each call, independent for each number.
 
     Args:
         seed: Seed of the whole set.
         numbers: N numbers, for example of pairs.
         shape: Shape of one draw.
+        device: Where it is drawn; another device draws other noise.
 
     Returns:
-        A function that gives ``(N, *shape)`` float32 on the CPU; row i of call j depends on (seed, number i, j) alone,
-        so on no batch size.
+        A function that gives ``(N, *shape)`` float32; on one device, row i of call j depends on (seed, number i, j)
+        alone, so on no batch size.
     """
-    randoms = [generator(seed, number) for number in numbers]
-    return lambda: torch.stack([torch.randn(shape, generator=random) for random in randoms])
+    randoms = [generator(seed, number, device=device) for number in numbers]
+    return lambda: torch.stack([torch.randn(shape, generator=random, device=device) for random in randoms])
