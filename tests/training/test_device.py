@@ -1,9 +1,23 @@
 import pytest
 import torch
 
-from satsynth.training.device import autocast, choose_device, describe_device
+from satsynth.training.device import autocast, choose_device, describe_device, memory_errors
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import ResourceError
+
+SWITCHES = ("flash", "mem_efficient", "cudnn")
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_torch_are_put_back():
+    switches = {name: getattr(torch.backends.cuda, f"{name}_sdp_enabled")() for name in SWITCHES}
+    strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    yield
+    for name, on in switches.items():
+        getattr(torch.backends.cuda, f"enable_{name}_sdp")(on)
+    torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
+    torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def test_cuda_asked_for_where_there_is_none(monkeypatch):
@@ -38,3 +52,17 @@ def test_as_many_threads_as_cores_are_granted_unless_a_number_is_given(monkeypat
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {2, 5, 7}, raising=False)
     assert ComputeSettings().threads == 3
     assert ComputeSettings(workers=2).threads == 2
+
+
+def test_a_gpu_repeats_its_results_and_fills_no_memory_for_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    choose_device(ComputeSettings(device="cuda"))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not any(getattr(torch.backends.cuda, f"{name}_sdp_enabled")() for name in SWITCHES)
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_memory_that_does_not_suffice_names_the_parameter_to_lower():
+    with pytest.raises(ResourceError, match="Tried to allocate 2 GiB") as caught, memory_errors("Lower `a.b`."):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 1 GiB. See more.")
+    assert "`a.b`" in caught.value.remedy

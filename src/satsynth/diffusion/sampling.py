@@ -17,7 +17,7 @@ from satsynth.pairs.pair import Pair
 from satsynth.pairs.regions import without_small_regions
 from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.pairs.stream import to_image
-from satsynth.training.device import autocast, choose_device
+from satsynth.training.device import autocast, choose_device, memory_errors
 from satsynth.training.seeds import noise_source
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import WorkFolder
@@ -118,7 +118,8 @@ def sample_pairs(
         device = choose_device(compute)
         generator = load_generator(saved, device)
         done = total - sum(len(numbers) for _, numbers in missing)
-        with Progress(total, "Sampling", "pairs", done) as progress:
+        remedy = memory_errors("Lower `sampling.batch_size`.")
+        with remedy, Progress(total, "Sampling", "pairs", done) as progress:
             for path, numbers in missing:
                 draw_shard(path, numbers, generator, saved, settings, device, compute, progress)
     return finish_store(folder, saved.manifest["classes"], saved.tile_size)

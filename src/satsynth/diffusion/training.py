@@ -19,7 +19,7 @@ from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.best import BestWeights
-from satsynth.training.device import autocast, choose_device
+from satsynth.training.device import autocast, choose_device, memory_errors
 from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import MetricLog, StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
@@ -160,7 +160,8 @@ def train_generator(
         after_step=after_step,
     )
     stream = PairStream([pairs], settings.seed)
-    train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
+    with memory_errors("Lower `diffusion.batch_size`, or set `diffusion.gradient_checkpointing: true`."):
+        train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
     kept = best.weights if settings.keep == "best" else average.module.state_dict()
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
         with atomic(folder.result / name) as temporary:

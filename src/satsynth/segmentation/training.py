@@ -22,7 +22,7 @@ from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.saved import TIMING, WEIGHTS, run_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.best import BestWeights
-from satsynth.training.device import autocast, choose_device
+from satsynth.training.device import autocast, choose_device, memory_errors
 from satsynth.training.loop import MetricLog, Training, look_points, train, warm_cosine
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
@@ -175,7 +175,8 @@ def train_network(
         parts={"network": network, "optimizer": optimizer, "best": best},
         after_step=after_step,
     )
-    seconds = train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
+    with memory_errors("Lower `segmentation.training.batch_size`."):
+        seconds = train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
     network.load_state_dict(best.weights)
     boundaries = BoundaryTally(classes)
     matrices = evaluate(network, test, classes, device, compute, boundaries=boundaries)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -28,6 +29,12 @@ def choose_device(compute: ComputeSettings) -> torch.device:
         # A training that was interrupted and continued equals one that was not.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # These compute gradients in an order that varies, and merely warn of it.
+        torch.backends.cuda.enable_flash_sdp(False)
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
+        torch.backends.cuda.enable_cudnn_sdp(False)
+        # Each new tensor would else be filled before it is written to.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     return device
 
 
@@ -36,6 +43,23 @@ def autocast(device: torch.device, compute: ComputeSettings) -> AbstractContextM
     if compute.precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+@contextmanager
+def memory_errors(remedy: str) -> Iterator[None]:
+    """Say what to do where the memory of a GPU does not suffice.
+
+    Args:
+        remedy: What needs less of it.
+
+    Raises:
+        ResourceError: It did not suffice.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        found = ". ".join(str(error).split(". ")[:2])
+        raise ResourceError(f"The memory of the GPU does not suffice: {found}.", remedy) from error
 
 
 def describe_device(device: torch.device) -> str:
