@@ -30,7 +30,8 @@ class MovingAverage(AveragedModel):
         PyTorch's own update sends the number of updates to the device each time, for which a GPU waits.
         """
         n = int(self.n_averaged)
-        averaged, current = list(self.module.parameters()), list(model.parameters())
+        averaged: list[torch.Tensor] = list(self.module.parameters())
+        current: list[torch.Tensor] = list(model.parameters())
         if n:
             torch._foreach_lerp_(averaged, current, 1 - min(self._decay, (1 + n) / (10 + n)))
         else:
