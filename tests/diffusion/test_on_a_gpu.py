@@ -57,7 +57,7 @@ def test_a_training_step_stays_on_the_device_and_looks_at_no_value(preconditioni
     assert {tensor.device for tensor in state} == {GPU}
 
 
-@pytest.mark.parametrize("sampler", ["dpm_solver_2m_sde"])
+@pytest.mark.parametrize("sampler", ["dpm_solver_2m_sde", "heun"])
 def test_a_drawing_stays_on_the_device_and_looks_at_no_value(sampler):
     levels = karras_levels(3, 0.02, 80.0, 7.0)
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
