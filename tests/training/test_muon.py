@@ -137,3 +137,17 @@ def test_a_state_read_on_the_cpu_goes_to_the_device_of_the_weights():
     tensors = [value for state in elsewhere.state.values() for value in state.values()]
     assert len(tensors) == 1 + 3 * 3
     assert {value.device.type for value in tensors} == {"meta"}
+
+
+def test_a_checkpoint_whose_groups_do_not_say_fused_is_continued():
+    module = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Flatten(), nn.Linear(3, 2))
+    gradients = [torch.ones_like(p) for p in module.parameters()]
+    optimizer = Muon(module.parameters(), 0.1)
+    trained(optimizer, module, [gradients])
+    state = optimizer.state_dict()
+    for group in state["param_groups"]:
+        del group["fused"]
+    continued = Muon(module.parameters(), 0.1)
+    continued.load_state_dict(state)
+    trained(continued, module, [gradients])
+    assert {float(kept["step"]) for kept in continued.state.values() if "step" in kept} == {2.0}

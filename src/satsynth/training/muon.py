@@ -55,6 +55,12 @@ class Muon(torch.optim.Optimizer):
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas, "fused": True}
         super().__init__([group for group in groups if group["params"]], defaults)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a state back, also one of a checkpoint whose groups do not say `fused`."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("fused", True)
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Take a step; none where `found_inf`, which a GradScaler sets, is not zero.
