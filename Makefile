@@ -41,7 +41,7 @@ viz: $(READY)  ## lineage and previews in the browser (Kedro-Viz)
 	@$(BIN)/kedro viz run
 
 ui: $(READY)  ## runs compared in the browser (MLflow)
-	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
 clean:  ## remove all that runs produced (raw data and the environment stay)
 	@rm -rf data/.work data/0[2-8]_* mlflow.db mlartifacts mlruns .viz build info.log

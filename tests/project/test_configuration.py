@@ -141,6 +141,12 @@ def test_readme_and_makefile_agree() -> None:
         assert f"make {target}" in readme and f"\n{target}:" in makefile
 
 
+def test_the_interface_of_mlflow_is_started_without_its_telemetry() -> None:
+    recipe = (ROOT / "Makefile").read_text().split("\nui:")[1].split("\n\n")[0]
+    # `mlflow ui` imports nothing of ours, which would switch it off.
+    assert "MLFLOW_DISABLE_TELEMETRY=true" in recipe and "mlflow ui" in recipe
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_the_networks_of_every_environment_can_be_built(env: str) -> None:
     parameters = loader(env)["parameters"]
