@@ -47,6 +47,14 @@ def test_kedro_viz_previews_every_entry_of_a_finished_run(viz_site: Path) -> Non
     assert shown == PREVIEWS
 
 
+def test_kedro_viz_knows_of_every_node_what_the_last_run_did(viz_site: Path) -> None:
+    run = json.loads((viz_site / "api/run-status").read_text())
+    nodes = json.loads((viz_site / "api/main").read_text())["nodes"]
+    assert set(run["nodes"]) == {node["id"] for node in nodes if node["type"] == "task"}
+    assert {node["status"] for node in run["nodes"].values()} == {"success"} == {run["pipeline"]["status"]}
+    assert 0 < sum(node["duration"] for node in run["nodes"].values()) <= run["pipeline"]["duration"]
+
+
 def test_a_browser_shows_the_stages_folded_up_and_every_preview(viz_site: Path, window: Any, tmp_path: Path) -> None:
     nodes = viz_nodes(viz_site)
     with served_site(viz_site, tmp_path / "server.log") as address:
@@ -62,4 +70,19 @@ def test_a_browser_shows_the_stages_folded_up_and_every_preview(viz_site: Path, 
         for name, kind in PREVIEWS.items():
             preview_in_viz(page, address, nodes[name], kind)
             assert page.locator(".pipeline-metadata__title").first.inner_text().strip() == name
+        page.close()
+
+
+def test_the_workflow_tab_shows_the_last_run(viz_site: Path, window: Any, tmp_path: Path) -> None:
+    with served_site(viz_site, tmp_path / "server.log") as address:
+        page = window.new_page()
+        page.goto(address)
+        page.wait_for_selector(".pipeline-node")
+        page.locator(".run-status-nav-wrapper").click()
+        page.get_by_text("Run execution completed successfully").wait_for(timeout=30_000)
+        tasks = json.loads((viz_site / "api/run-status").read_text())["nodes"]
+        done = page.locator(".pipeline-workflow .pipeline-node--task.pipeline-node--status-success")
+        done.nth(len(tasks) - 1).wait_for(timeout=30_000)
+        assert done.count() == len(tasks)
+        assert all("Duration" in text for text in done.all_text_contents())
         page.close()

@@ -76,6 +76,25 @@ def test_the_first_line_says_what_will_be_done_and_no_line_warns(project: Projec
     assert not [line for line in lines if "warn" in line.lower() or "deprecat" in line.lower()]
 
 
+def test_the_first_line_does_not_wait_for_heavy_libraries(project: Project) -> None:
+    command = project.command("tiling", "micro", **{"tracking.enabled": "true"})
+    done = subprocess.run(
+        [command[0], "-X", "importtime", *command[1:]],
+        cwd=project.path,
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=300,
+    )
+    before, found, after = done.stderr.partition("tiling on made (Made scenes")
+    assert found, done.stderr[-3000:]
+    heavy = {"torch", "mlflow", "diffusers", "segmentation_models_pytorch", "albumentations", "torchmetrics"}
+    imported = [set(re.findall(r"\| +(\w+)$", part, re.M)) for part in (before, after)]
+    assert "kedro" in imported[0] and not heavy & imported[0]
+    assert "mlflow" in imported[1], "what takes seconds is loaded behind that line"
+
+
 @pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tracked: bool, project: Project) -> None:
     shards = "data/.work/tiling/*/result/*.parquet"

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import socket
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import HOST, free_port
 from interruptions import newest
 from kedro.config import OmegaConfigLoader
 from mlflow.tracking import MlflowClient
-from projects import ROOT, Project
+from projects import ROOT, Project, clean_environment
 
 from satsynth import tracking
 from satsynth.diffusion.saved import SavedGenerator
@@ -34,6 +42,61 @@ def test_a_run_tells_where_it_ran_and_what_it_saw(made_project: Project) -> None
     assert told.items() <= run.data.tags.items()
     assert {"cpu", "cpu_cores", "memory_gib", "gpu", "version.torch", "satsynth.pid"} <= set(run.data.tags)
     assert run.data.params["tiling.tile_size"] == "32"
+
+
+class Full(BaseHTTPRequestHandler):
+    """A server whose disk is full."""
+
+    def do_GET(self) -> None:
+        self.send_error(507, "Insufficient Storage")
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def bad_server(manner: str) -> Iterator[str]:
+    """Give the address of a server that is down, takes connections and never answers, or is full."""
+    if manner == "down":
+        yield f"http://{HOST}:{free_port()}"
+    elif manner == "silent":
+        with socket.create_server((HOST, 0)) as listener:
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+    else:
+        with ThreadingHTTPServer((HOST, 0), Full) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            yield f"http://{HOST}:{server.server_port}"
+            server.shutdown()
+            thread.join()
+
+
+def test_a_run_whose_server_fails_ends_well_and_is_in_the_local_file(made_project: Project) -> None:
+    quick = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    database = made_project.path / "mlflow.db"
+    pipelines = {"down": "ingestion", "silent": "tiling", "full": "tiling"}
+    for number, (manner, pipeline) in enumerate(pipelines.items(), 1):
+        with bad_server(manner) as address:
+            done = subprocess.run(
+                made_project.command(pipeline, "micro", **{"tracking.enabled": "true"}),
+                cwd=made_project.path,
+                env=clean_environment() | quick | {"MLFLOW_TRACKING_URI": address},
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 and "Traceback" not in said, said
+        (warning,) = [line for line in said.splitlines() if "MLflow" in line]
+        assert f"MLflow at {address} cannot be used (" in warning and str(database) in warning
+        with sqlite3.connect(database) as connection:
+            assert connection.execute("select status from runs").fetchall() == [("FINISHED",)] * number
+            left = connection.execute("select value from tags where key = 'left'").fetchall()
+        assert (address,) in left and len(left) == number
+    assert newest(made_project.path, "tiles").exists()
 
 
 class Recorder:
