@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -91,3 +93,25 @@ def test_a_class_of_one_scene_alone_does_not_blow_up_the_interval() -> None:
     wide, usual = paired_interval(rare[0], rare[1], iou), paired_interval(arms[0], arms[1], iou)
     assert np.isfinite([wide.low, wide.high]).all()
     assert wide.high - wide.low < 3 * (usual.high - usual.low)
+
+
+def of_class(k: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda matrices: iou(matrices)[..., k : k + 1]
+
+
+def test_a_class_that_one_scene_alone_has_is_not_said_to_vary_nowhere() -> None:
+    arms = drawn(np.random.default_rng(4), 1, 3, 6)[0]
+    arms[:, :, 1:, 4] = 0
+    found = paired_interval(arms[0], arms[1], of_class(4))
+    assert (found.scenes, found.degrees) == (1, 2) and np.isnan(found.scene_error) and found.low < found.high
+    assert np.isnan(paired_interval(arms[0, :1], arms[1, :1], of_class(4)).low)
+    assert paired_interval(arms[0], arms[1], of_class(0)).scenes == 6
+
+
+def test_scenes_without_the_class_are_no_degrees_of_freedom() -> None:
+    arms = drawn(np.random.default_rng(5), 1, 1, 9)[0]
+    arms[:, :, 2:, 4] = 0
+    found = paired_interval(arms[0], arms[1], of_class(4))
+    assert (found.scenes, found.degrees) == (2, 1)
+    # It is as wide as the t quantile of one degree of freedom makes it.
+    assert found.high - found.difference == pytest.approx(stats.t.ppf(0.975, 1) * found.scene_error)

@@ -21,6 +21,7 @@ class Interval:
         seed_error: Standard error that comes from the seeds; NaN for one seed.
         scene_error: Standard error that comes from the scenes; NaN for one scene.
         degrees: Degrees of freedom of the t quantile.
+        scenes: Number of scenes that have a class to score.
     """
 
     difference: float
@@ -29,9 +30,10 @@ class Interval:
     seed_error: float
     scene_error: float
     degrees: float
+    scenes: int
 
 
-UNKNOWN = Interval(*[float("nan")] * 6)
+UNKNOWN = Interval(*[float("nan")] * 6, scenes=0)
 
 
 def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, confidence: float = 0.95) -> Interval:
@@ -41,6 +43,8 @@ def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, co
     jackknife pseudo-value on the summed confusion matrix. The table of seeds by scenes then has a two-way variance:
     that of seeds, plus that of scenes, less their interaction, which both contain. The quantile is Student's t with
     Satterthwaite's degrees of freedom. With one seed (or one scene) the interval is over scenes (or seeds) alone.
+    A scene without any of the classes changes the score through false hits at most: it is no degree of freedom, and
+    where one scene alone has them, nothing is known of how scenes differ.
 
     Args:
         base: ``(S, G, K, K)`` confusion matrices of S seeds on G scenes, rows = target.
@@ -60,14 +64,15 @@ def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, co
     difference = float(each.mean())
     if np.isnan(difference):
         return UNKNOWN
-    if scenes == 1:
-        return _one_way(difference, each, confidence, over_seeds=True)
+    scored = int(np.isfinite(per_class(totals[0, 0])).any(-1).sum())
+    if scored == 1:
+        return _one_way(difference, each, scored, confidence, over_seeds=True)
     without = np.subtract(*per_class(whole[:, :, None] - totals)[::-1])
     # A class that only this scene has says nothing of how scenes differ.
     influence = np.nan_to_num(_class_mean(change[:, None] - without))
     pseudo = each[:, None] + (scenes - 1) * influence
     if seeds == 1:
-        return _one_way(difference, pseudo[0], confidence, over_seeds=False)
+        return _one_way(difference, pseudo[0], scored, confidence, over_seeds=False)
 
     rows, columns = pseudo.mean(1, keepdims=True), pseudo.mean(0, keepdims=True)
     squares = {
@@ -77,14 +82,14 @@ def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, co
     }
     seed_part, scene_part, shared = (squares[name] / (seeds * scenes) for name in ("seeds", "scenes", "both"))
     variance = seed_part + scene_part - shared
-    spread = seed_part**2 / (seeds - 1) + scene_part**2 / (scenes - 1) + shared**2 / ((seeds - 1) * (scenes - 1))
+    spread = seed_part**2 / (seeds - 1) + scene_part**2 / (scored - 1) + shared**2 / ((seeds - 1) * (scored - 1))
     if variance <= max(seed_part, scene_part):
         # The interaction is estimated too; a difference below either part alone would promise more than is known.
         variance = max(seed_part, scene_part)
-        degrees = float(seeds - 1 if seed_part >= scene_part else scenes - 1)
+        degrees = float(seeds - 1 if seed_part >= scene_part else scored - 1)
     else:
         degrees = float(variance**2 / spread) if spread else float(seeds - 1)
-    return _around(difference, variance, degrees, np.sqrt(seed_part), np.sqrt(scene_part), confidence)
+    return _around(difference, variance, degrees, np.sqrt(seed_part), np.sqrt(scene_part), scored, confidence)
 
 
 def _class_mean(values: np.ndarray) -> np.ndarray:
@@ -94,23 +99,30 @@ def _class_mean(values: np.ndarray) -> np.ndarray:
         return np.where(known, values, 0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
 
 
-def _one_way(difference: float, values: np.ndarray, confidence: float, over_seeds: bool) -> Interval:
+def _one_way(difference: float, values: np.ndarray, scored: int, confidence: float, over_seeds: bool) -> Interval:
     nan = float("nan")
     if len(values) < 2:
-        return Interval(difference, nan, nan, nan, nan, nan)
+        return Interval(difference, nan, nan, nan, nan, nan, scored)
     variance = float(values.var(ddof=1) / len(values))
     error = float(np.sqrt(variance))
     seed_error, scene_error = (error, nan) if over_seeds else (nan, error)
-    return _around(difference, variance, len(values) - 1.0, seed_error, scene_error, confidence)
+    degrees = (len(values) if over_seeds else scored) - 1.0
+    return _around(difference, variance, degrees, seed_error, scene_error, scored, confidence)
 
 
 def _around(
-    difference: float, variance: float, degrees: float, seed_error: float, scene_error: float, confidence: float
+    difference: float,
+    variance: float,
+    degrees: float,
+    seed_error: float,
+    scene_error: float,
+    scored: int,
+    confidence: float,
 ) -> Interval:
     # Takes a second to import, which no run should wait for before its first line.
     from scipy import stats
 
     half = float(stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance))
     return Interval(
-        difference, difference - half, difference + half, float(seed_error), float(scene_error), float(degrees)
+        difference, difference - half, difference + half, float(seed_error), float(scene_error), float(degrees), scored
     )

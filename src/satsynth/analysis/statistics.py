@@ -59,8 +59,8 @@ def gains_by_class(
         shares: Share of real training pixels of each class, in order of the class index.
 
     Returns:
-        `ARM`, ``ratio, class, share, iou_real, iou, difference, difference_low, difference_high``; in [0, 1], NaN for a
-        class that no test scene has.
+        `ARM`, ``ratio, class, share, scenes`` (test scenes that have the class), ``iou_real, iou, difference,
+        difference_low, difference_high``; in [0, 1], NaN for a class that no test scene has.
     """
     rows = []
     for k, (name, share) in enumerate(shares.items()):
@@ -71,9 +71,10 @@ def gains_by_class(
         for key, part, interval, _ in _compared(runs, confusion, one):
             if interval is not None:
                 iou = float(pd.to_numeric(part[f"iou_{name}"]).mean())
-                found = {"class": name, "share": share, "iou_real": iou - interval.difference, "iou": iou}
+                found = {"class": name, "share": share, "scenes": interval.scenes}
+                found |= {"iou_real": iou - interval.difference, "iou": iou}
                 rows.append({**key, **found, **_difference(interval)})
-    kept = ["class", "share", "iou_real", "iou", "difference", "difference_low", "difference_high"]
+    kept = ["class", "share", "scenes", "iou_real", "iou", "difference", "difference_low", "difference_high"]
     return pd.DataFrame(rows, columns=[*ARM, "ratio", *kept])
 
 

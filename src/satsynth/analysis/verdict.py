@@ -45,7 +45,9 @@ def _classes(gains: pd.DataFrame) -> list[str]:
         title = f"{arm_title(dict(most.iloc[0]))}, R = {most['ratio'].iloc[0]:g}"
         named = []
         for word, rows in (("gains", most[most["difference_low"] > 0]), ("loses", most[most["difference_high"] < 0])):
-            named += [f"{row['class']} {word} {100 * abs(row['difference']):.1f} points" for _, row in rows.iterrows()]
+            for _, row in rows.iterrows():
+                alone = " (in the one test scene that has it)" if row["scenes"] == 1 else ""
+                named.append(f"{row['class']} {word} {100 * abs(row['difference']):.1f} points{alone}")
         sentences.append(f"{title}: {', '.join(named) or 'no class changes beyond its 95 % interval'}.")
     return sentences
 

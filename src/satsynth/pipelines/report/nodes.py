@@ -113,7 +113,10 @@ def write_report(
         *tables.comparisons(network_comparison, augmentation_comparison, paper is not None),
         Section(
             "Gain by class",
-            ["Change of IoU against R = 0, in points, with 95 % intervals."],
+            [
+                "Change of IoU against R = 0, in points, with 95 % intervals; those of a class that one test scene "
+                "alone has are over seeds alone."
+            ],
             [tables.gain_table(class_gains)],
             [class_gain_plot],
         ),

@@ -63,6 +63,7 @@ def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
     """Return IoU at R = 0 and at R of each class."""
     table = _arms(gains)
     table["class"], table["share of train %"] = gains["class"], _points(gains["share"])
+    table["test scenes"] = gains["scenes"]
     for name, title in (("iou_real", "IoU at R = 0"), ("iou", "IoU")):
         table[title] = _points(gains[name])
     table["change"] = [change_in_points(dict(row)) for _, row in gains.iterrows()]
