@@ -33,7 +33,8 @@ class Interval:
     scenes: int
 
 
-UNKNOWN = Interval(*[float("nan")] * 6, scenes=0)
+_NAN = float("nan")
+UNKNOWN = Interval(_NAN, _NAN, _NAN, _NAN, _NAN, _NAN, scenes=0)
 
 
 def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, confidence: float = 0.95) -> Interval:
