@@ -12,6 +12,7 @@ from satsynth.analysis.fidelity import (
     histogram_distance,
     kernel_distance,
     radial_spectrum,
+    scene_halves,
     spectrum_distance,
     standardise,
 )
@@ -169,3 +170,14 @@ def test_facts_state_every_set_beside_the_yardstick():
     assert facts["neighbourhoods"]["synthetic"]["precision"] < facts["neighbourhoods"]["val"]["precision"]
     # Halves of 6 images span 5 dimensions.
     assert facts["frechet_dimensions"] == 5
+
+
+def test_one_training_scene_has_no_halves_and_does_not_widen_the_frechet_distance():
+    random = np.random.default_rng(0)
+    sizes = {"train": 90, "val": 70, "synthetic": 80}
+    images = {name: random.integers(0, 256, (size, 8, 8, 3), np.uint8) for name, size in sizes.items()}
+    vectors = {name: random.normal(size=(size, 100)) for name, size in sizes.items()}
+    facts = fidelity_facts(images, vectors, scene_halves(["one"] * 90))[1]
+    assert facts["frechet_dimensions"] == 64
+    assert np.isnan(facts["frechet_distance"]["train_halves"]) and np.isnan(facts["kernel_distance"]["train_halves"])
+    assert np.isfinite([facts["frechet_distance"][name] for name in ("val", "synthetic")]).all()

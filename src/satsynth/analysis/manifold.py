@@ -52,9 +52,9 @@ def principal(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
 
     Args:
         reference: ``(N, F)`` features, which decide the directions.
-        others: More sets.
+        others: More sets; one of fewer than two rows has no covariance in any case, and does not count.
     """
-    fewest = min(len(part) for part in (reference, *others))
+    fewest = min((len(part) for part in (reference, *others) if len(part) > 1), default=1)
     if fewest >= ENOUGH:
         return [reference, *others]
     mean = reference.mean(0)

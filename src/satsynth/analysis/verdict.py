@@ -56,9 +56,10 @@ def _distance(fidelity: Mapping[str, Any]) -> str:
     found = fidelity["kernel_distance"]
     synthetic, val, halves = (found[name] for name in ("synthetic", "val", "train_halves"))
     nearer = "nearer than" if synthetic < val else "farther than"
+    apart = "" if np.isnan(halves) else f"; two halves of the training scenes lie {halves:.4f} apart"
     return (
         f"In the judge's features the synthetic images lie {synthetic:.4f} from the training images (kernel distance), "
-        f"{nearer} real images of val scenes ({val:.4f}); two halves of the training scenes lie {halves:.4f} apart."
+        f"{nearer} real images of val scenes ({val:.4f}){apart}."
     )
 
 
