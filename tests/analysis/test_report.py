@@ -14,6 +14,7 @@ from satsynth.analysis.statistics import gains_by_class, summarise
 from satsynth.analysis.verdict import printable, verdict
 
 FIDELITY = {
+    "images": {"val": 150},
     "kernel_distance": {"synthetic": 0.02, "val": 0.03, "train_halves": 0.001},
     "class_divergence": {"synthetic": 0.004, "val": 0.02},
 }
@@ -38,7 +39,10 @@ def answer() -> dict[str, list[str]]:
 
 def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None:
     assert "zero lies outside" in answer["Did they help?"][0]
-    assert answer["For which classes?"] == ["fpn, R = 1: a gains 10.0 points, b loses 5.0 points."]
+    assert answer["For which classes?"] == [
+        "fpn, R = 1: a gains 10.0 points, b loses 5.0 points.",
+        "Of 20 classes without any change, one is named by chance.",
+    ]
     distance, shares, agreement = answer["How real are they?"]
     assert (
         "0.0200 from the training images" in distance and "nearer than real images of val scenes (0.0300)" in distance
@@ -48,7 +52,7 @@ def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None
     assert "Over a, b," in agreement and "0.500" in agreement and "0.600" in agreement
     assert "less than half as well for b" in agreement and "No synthetic mask has c." in agreement
     pixels, features = answer["Are they copies?"]
-    assert "0.0%" in pixels and "no sign of copying" in pixels
+    assert "0.0%" in pixels and "99 % of 150 real held-out images" in pixels and "no sign of copying" in pixels
     assert "20.0%" in features and "a sign of copying" in features
 
 

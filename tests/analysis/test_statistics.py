@@ -165,7 +165,7 @@ def test_words_of_a_change():
     )
     assert "zero lies outside" in sentence
     assert "no evidence" not in sentence
-    assert "one generator and this one test area" in condition
+    assert "one generator, the pairs drawn from it, and this one test area" in condition
     assert absent == "No test scene has c: not scored, and not in the means."
 
 

@@ -10,12 +10,13 @@ from made_data import write_store
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings
-from satsynth.pipelines.trainings import Cell, segmentation_run
+from satsynth.pipelines.trainings import Cell, segmentation_run, synthetic_rows
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation import training
 from satsynth.segmentation.arms import Arm, arms
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
 
 # The class of all pixels of a pair tells where it comes from.
 SPLITS = {"train": range(0, 6), "val": range(6, 9), "test": range(9, 12), "synthetic": range(12, 30)}
@@ -77,3 +78,9 @@ def test_no_arm_is_trained_on_a_pair_that_it_is_chosen_or_measured_by(
     assert shown and shown <= allowed
     assert bool(shown & set(SPLITS["train"])) == (arm.protocol != "synthetic_only")
     assert bool(shown & set(SPLITS["synthetic"])) == (arm.ratio > 0)
+
+
+@pytest.mark.parametrize(("ratio", "problem"), [(0.01, "less than one synthetic pair"), (11.0, "holds 100")])
+def test_a_ratio_that_no_number_of_pairs_gives_is_refused(ratio: float, problem: str) -> None:
+    with pytest.raises(SatSynthError, match=problem):
+        synthetic_rows(Cell("small", Arm(ratio), 0), real=10, available=100)

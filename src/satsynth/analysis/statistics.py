@@ -192,7 +192,7 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         alone = "; one seed tells nothing of how much trainings vary" if row["seeds"] == 1 else ""
         sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{alone}.")
     if sentences:
-        sentences.append("All this holds for this one generator and this one test area.")
+        sentences.append("All this holds for this one generator, the pairs drawn from it, and this one test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]
     absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
     if absent:

@@ -34,7 +34,7 @@ def verdict(
         "Did they help?": in_words(summary) or ["Nothing was trained on synthetic pairs."],
         "For which classes?": _classes(gains),
         "How real are they?": [_distance(fidelity), _shares(fidelity), _agreement(alignment)],
-        "Are they copies?": _copies(memorisation),
+        "Are they copies?": _copies(memorisation, fidelity["images"]["val"]),
     }
 
 
@@ -49,6 +49,8 @@ def _classes(gains: pd.DataFrame) -> list[str]:
                 alone = " (in the one test scene that has it)" if row["scenes"] == 1 else ""
                 named.append(f"{row['class']} {word} {100 * abs(row['difference']):.1f} points{alone}")
         sentences.append(f"{title}: {', '.join(named) or 'no class changes beyond its 95 % interval'}.")
+    if any("points" in sentence for sentence in sentences):
+        sentences.append("Of 20 classes without any change, one is named by chance.")
     return sentences
 
 
@@ -90,15 +92,15 @@ def _agreement(alignment: Mapping[str, Any]) -> str:
     )
 
 
-def _copies(memorisation: Mapping[str, Any]) -> list[str]:
+def _copies(memorisation: Mapping[str, Any], held_out: int) -> list[str]:
     sentences = []
     for space in ("pixels", "features"):
         found = memorisation[space]
         share = found["suspicious_share"]
         sign = "a sign of copying" if share > MANY else "no sign of copying"
         sentences.append(
-            f"In {space}, {share:.1%} of the synthetic images lie nearer to a training image than 99 % of real "
-            f"held-out images do (below {found['suspicious_below']:.4f}): {sign}."
+            f"In {space}, {share:.1%} of the synthetic images lie nearer to a training image than 99 % of {held_out} "
+            f"real held-out images do (below {found['suspicious_below']:.4f}): {sign}."
         )
     return sentences
 

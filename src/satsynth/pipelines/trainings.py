@@ -48,9 +48,14 @@ def synthetic_rows(cell: Cell, real: int, available: int) -> np.ndarray:
     """Return which synthetic pairs a training uses: each seed draws its own.
 
     Raises:
-        SatSynthError: There are fewer than the ratio asks for.
+        SatSynthError: There are fewer than the ratio asks for, or it asks for less than one.
     """
     wanted = round(cell.arm.ratio * real)
+    if cell.arm.ratio > 0 and not wanted:
+        raise SatSynthError(
+            f"R = {cell.arm.ratio:g} of {real} real pairs is less than one synthetic pair.",
+            "Raise `segmentation.ratios`.",
+        )
     if wanted > available:
         raise SatSynthError(
             f"R = {cell.arm.ratio:g} asks for {wanted} synthetic pairs ({real} real ones), "
