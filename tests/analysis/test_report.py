@@ -56,6 +56,15 @@ def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None
     assert "20.0%" in features and "a sign of copying" in features
 
 
+def test_where_held_out_images_equal_training_images_copies_cannot_be_told() -> None:
+    runs, confusion = tables_of(HELPED)
+    gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
+    flat = {**MEMORISATION, "pixels": {"suspicious_share": 0.0, "suspicious_below": 0.0}}
+    pixels, features = verdict(summarise(runs, confusion, iou), gains, FIDELITY, ALIGNMENT, flat)["Are they copies?"]
+    assert "copies cannot be told from chance" in pixels and "no sign" not in pixels
+    assert "a sign of copying" in features
+
+
 def test_the_page_needs_no_network_and_holds_everything(answer: dict[str, list[str]]) -> None:
     table = pd.DataFrame({"class": ["a", "<b>"], "IoU": [0.123456, np.nan], "better": [True, False]})
     picture = np.full((8, 8, 3), 200, np.uint8)

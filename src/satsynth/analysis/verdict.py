@@ -96,11 +96,17 @@ def _copies(memorisation: Mapping[str, Any], held_out: int) -> list[str]:
     sentences = []
     for space in ("pixels", "features"):
         found = memorisation[space]
-        share = found["suspicious_share"]
+        share, limit = found["suspicious_share"], found["suspicious_below"]
+        if limit == 0:
+            sentences.append(
+                f"In {space}, more than 1 % of {held_out} real held-out images equal a training image, so "
+                "copies cannot be told from chance: look at the closest pairs."
+            )
+            continue
         sign = "a sign of copying" if share > MANY else "no sign of copying"
         sentences.append(
             f"In {space}, {share:.1%} of the synthetic images lie nearer to a training image than 99 % of {held_out} "
-            f"real held-out images do (below {found['suspicious_below']:.4f}): {sign}."
+            f"real held-out images do (below {limit:.4f}): {sign}."
         )
     return sentences
 

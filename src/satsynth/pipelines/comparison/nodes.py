@@ -26,7 +26,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 7
+RESULT_VERSION = 8
 SPLITS = ("train", "val", "test")
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
 
