@@ -30,6 +30,10 @@ def splits(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(table["scene_id"], table["split"], strict=True))
 
 
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 def test_a_scene_that_moves_to_another_list_moves_to_that_split_though_no_pixel_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +80,7 @@ def test_scenes_on_the_same_ground_in_different_splits_are_said(
             written.write(bands)
     with caplog.at_level(logging.WARNING):
         ingested(made, tmp_path)
-    (said,) = [record.getMessage() for record in caplog.records]
+    (said,) = warnings_in(caplog)
     assert "1 pair(s) of scenes in different splits show the same ground" in said
     assert "'east/a' (val)" in said and "'north/a' (train)" in said and "west" not in said
     assert "`layout.group`" in said
@@ -87,7 +91,7 @@ def test_a_palette_by_which_reversed_masks_would_pass_is_said(tmp_path: Path, ca
     made = make_data(tmp_path / "raw", classes=[*CLASSES, pool])
     with caplog.at_level(logging.WARNING):
         ingested(made, tmp_path)
-    (said,) = [record.getMessage() for record in caplog.records]
+    (said,) = warnings_in(caplog)
     assert "B, G, R would pass unnoticed" in said and "pool and water" in said and "`pair_gallery`" in said
 
 
@@ -107,7 +111,7 @@ def test_ids_whose_colours_differ_between_files_are_said(
         image.save(made.raw / group / "masks" / f"{file}.png")
     with caplog.at_level(logging.WARNING):
         ingested(made, tmp_path)
-    said = [record.getMessage() for record in caplog.records]
+    said = warnings_in(caplog)
     assert len(said) == swapped
     if swapped:
         assert "The palettes of east/masks/a.png and west/masks/a.png show the id 1 in two colours" in said[0]
@@ -145,7 +149,7 @@ def test_classes_that_are_nowhere_and_scenes_smaller_than_a_tile_are_said(
     tiling = TilingSettings.model_validate({"tile_size": 72, "keep": {"max_ignore": 1}})
     with caplog.at_level(logging.WARNING):
         cut_tiles(scenes, made.description, tiling, ComputeSettings(workers=1), run)
-    small, *lacking = [record.getMessage() for record in caplog.records]
+    small, *lacking = warnings_in(caplog)
     assert small.startswith("3 training scene(s) are smaller than a tile and give none, as north/a (70 x 96 pixels)")
     assert "`tiling.tile_size`" in small
     for said, words in zip(lacking, ("pool in train", "water, pool in val", "pool in test"), strict=True):
