@@ -18,12 +18,16 @@ import cv2
 import numpy as np
 from browsing import browser_window, served_mlflow, served_site
 from projects import ROOT, clean_environment
-from views import compare_in_mlflow, open_metrics, preview_in_viz, tracked_trainings, viz_nodes
+from views import compare_in_mlflow, open_metrics, tracked_trainings
+
+# To the right of it MLflow offers an assistant.
+WITHOUT_ASSISTANT = 1185
 
 
-def save(page: Any, name: str) -> None:
+def save(page: Any, name: str, width: int = 1600) -> None:
     page.wait_for_timeout(2000)
-    picture = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    shown = page.screenshot(clip={"x": 0, "y": 0, "width": width, "height": 1000})
+    picture = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
     path = ROOT / "docs/images" / f"{name}.jpg"
     cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
     print(path)
@@ -35,7 +39,11 @@ def lineage(context: Any, folder: Path) -> None:
     site = ROOT / "build"
     with served_site(site, folder / "viz.log") as address:
         page = context.new_page()
-        preview_in_viz(page, address, viz_nodes(site)["pair_gallery"], "ImagePreview")
+        page.goto(address)
+        page.wait_for_selector(".pipeline-node")
+        page.locator(".feature-hints__close").click()
+        page.wait_for_timeout(500)
+        page.locator(".feature-hints__reopen-message").wait_for(state="hidden", timeout=30_000)
         save(page, "lineage")
 
 
@@ -46,9 +54,9 @@ def runs(context: Any, folder: Path) -> None:
     with served_mlflow(database, folder / "mlflow.log", cwd=folder, env=clean_environment()) as address:
         page = context.new_page()
         compare_in_mlflow(page, address, last)
-        save(page, "runs")
+        save(page, "runs", WITHOUT_ASSISTANT)
         open_metrics(page, address, database, "diffusion")
-        save(page, "training")
+        save(page, "training", WITHOUT_ASSISTANT)
 
 
 def main() -> None:
