@@ -187,7 +187,8 @@ def _group(pattern: str, name: str) -> str:
         elif character == "[":
             in_set = True
             # A bracket right after the opening, or after its ^, is a character like any other.
-            place += len(re.match(r"\^?\]?", pattern[place + 1 :]).group())  # type: ignore[union-attr]  # nothing matches too
+            rest = pattern[place + 1 :]
+            place += len(rest) - len(rest.removeprefix("^").removeprefix("]"))
         else:
             depth += (character == "(") - (character == ")")
         place += 1

@@ -33,8 +33,8 @@ def choose_device(compute: ComputeSettings) -> torch.device:
         torch.backends.cuda.enable_flash_sdp(False)
         torch.backends.cuda.enable_mem_efficient_sdp(False)
         torch.backends.cuda.enable_cudnn_sdp(False)
-        # Each new tensor would else be filled before it is written to. The type checker does not see this attribute.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        # Each new tensor would else be filled before it is written to.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # made at import
     return device
 
 
