@@ -263,6 +263,9 @@ class TrackingHooks:
                 "class_distribution_plot",
                 "ratio_curve",
                 "segmentation_summary",
+                "class_gains",
+                "network_comparison",
+                "augmentation_comparison",
                 "tiles_export",
                 "synthetic_export",
             )

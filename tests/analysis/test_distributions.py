@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import ndimage
+from scipy import ndimage, stats
 from scipy.spatial import distance
 
 from satsynth.analysis import distributions
@@ -31,7 +31,8 @@ def test_class_rows_against_scipy(masks):
         assert row["pixel_share"] == pytest.approx(pixels / labelled)
         assert row["image_share"] == pytest.approx(np.mean([(mask == k).any() for mask in masks]))
         assert row["regions"] == pytest.approx(np.mean(regions))
-        assert row["region_pixels"] == pytest.approx(pixels / max(1, sum(regions)))
+        expected = pixels / sum(regions) if pixels else np.nan
+        assert row["region_pixels"] == pytest.approx(expected, nan_ok=True)
     assert table["pixel_share"].sum() == pytest.approx(1 if (masks != IGNORE_INDEX).any() else 0)
 
 
@@ -79,9 +80,10 @@ def test_intervals_are_over_scenes():
     scenes = [f"s{i // 4}" for i in range(80)]
     by_scene, by_mask = class_rows("a", masks, NAMES, scenes), class_rows("a", masks, NAMES)
     for measure in MEASURES:
-        assert by_scene[measure].tolist() == by_mask[measure].tolist()
-        assert (by_scene[f"{measure}_low"] <= by_scene[measure] + 1e-12).all()
-        assert (by_scene[measure] <= by_scene[f"{measure}_high"] + 1e-12).all()
+        np.testing.assert_array_equal(by_scene[measure], by_mask[measure])
+        known = by_scene[by_scene[measure].notna()]
+        assert len(known) >= 2 and (known[f"{measure}_low"] <= known[measure] + 1e-12).all()
+        assert (known[measure] <= known[f"{measure}_high"] + 1e-12).all()
     wide, narrow = (table["pixel_share_high"][1] - table["pixel_share_low"][1] for table in (by_scene, by_mask))
     assert wide == pytest.approx(2 * narrow, rel=0.15)
     mean = masks.mean((1, 2))
@@ -106,6 +108,32 @@ def test_adjacency_against_loops(masks):
         ("two", "three"),
     ]
     assert table["share"].to_numpy() == pytest.approx(counts[np.triu_indices(3, 1)] / max(1, counts.sum()))
+
+
+def test_a_resample_without_a_class_does_not_say_that_its_regions_are_small():
+    # One scene of four has the class, in one region of four pixels: whatever is drawn, no other size was seen.
+    masks = np.zeros((4, 8, 8), np.uint8)
+    masks[0, :2, :2] = 1
+    row = class_rows("a", masks, NAMES).set_index("class").loc["two"]
+    assert row[["region_pixels", "region_pixels_low", "region_pixels_high"]].tolist() == [4, 4, 4]
+    assert row["regions_low"] == 0 < row["regions_high"]
+    missing = class_rows("a", masks, NAMES).set_index("class").loc["three"]
+    assert missing[["region_pixels", "region_pixels_low", "region_pixels_high"]].isna().all()
+
+
+def test_intervals_of_adjacency_are_over_scenes():
+    # Of 16 scenes of three like masks, half touch as one-two alone, half as one-three alone.
+    masks = np.zeros((48, 4, 4), np.uint8)
+    masks[:24, :, 2:] = 1
+    masks[24:, :, 2:] = 2
+    scenes = [f"s{i // 3}" for i in range(48)]
+    by_scene, by_mask = (adjacency_rows("a", masks, NAMES, s).set_index("neighbour") for s in (scenes, None))
+    assert by_scene["share"].tolist() == by_mask["share"].tolist() == [0.5, 0.5, 0]
+    # How many of 16 drawn scenes are of the second kind is binomial.
+    low, high = stats.binom.ppf([0.025, 0.975], 16, 0.5) / 16
+    ends = by_scene.reset_index().query("neighbour == 'three' and `class` == 'one'")
+    assert ends[["share_low", "share_high"]].to_numpy().tolist() == [[low, high]]
+    assert (by_mask["share_low"].iloc[:2] > by_scene["share_low"].iloc[:2]).all()
 
 
 def test_intervals_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):

@@ -168,6 +168,7 @@ def test_facts_state_every_set_beside_the_yardstick():
         assert set(facts[name]) == {"val", "synthetic", "train_halves"}
     assert facts["frechet_distance"]["synthetic"] > facts["frechet_distance"]["val"]
     assert facts["neighbourhoods"]["synthetic"]["precision"] < facts["neighbourhoods"]["val"]["precision"]
+    assert facts["images"]["train"] == 12 and facts["halves"] == [6, 6]
     # Halves of 6 images span 5 dimensions.
     assert facts["frechet_dimensions"] == 5
 

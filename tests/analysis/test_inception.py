@@ -80,6 +80,12 @@ def test_scores_equal_those_of_torch_fidelity(weights: str, monkeypatch: pytest.
     assert facts["weights"] == weights_name(weights)
 
 
+def test_one_training_scene_has_no_halves(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("satsynth.analysis.inception.POOLED", "64")
+    facts = inception_facts({"train": images(0, 4), "synthetic": images(1, 4)}, np.ones(4, bool), weights, CPU)
+    assert np.isnan(facts["fid"]["train_halves"]) and np.isfinite(facts["fid"]["synthetic"])
+
+
 def test_weights_that_are_not_there_or_not_weights(tmp_path: Path) -> None:
     sets = {"train": images(0, 4), "synthetic": images(1, 4)}
     halves = np.arange(4) < 2

@@ -182,6 +182,12 @@ def test_words_of_a_loss():
     assert "zero lies outside" in sentence
 
 
+def test_words_of_one_scene():
+    runs, confusion = tables_of(HELPED)
+    sentence = in_words(summarise(runs, confusion[confusion["scene_id"] == "s1"], iou))[0]
+    assert "over 1 test scene and 3 seeds" in sentence
+
+
 def test_words_of_one_seed():
     sentence = in_words(summary_of(tables_of({(0, 0): 0.4, (1, 0): 0.5})))[0]
     assert "over 2 test scenes of one seed" in sentence and "tells nothing of how much trainings vary" in sentence

@@ -69,6 +69,9 @@ def test_the_papers_overview_is_in_percent():
     table = paper_table("isaid")
     assert table["mIoU % on real + synthetic"].tolist() == pytest.approx([52.13, 56.54, 63.71])
     assert paper_table("dubai") is None
+    # The figures at 256 pixels rest on pairs that a second model has enlarged.
+    assert ["raised to 256" in note for note in table["note"]] == [False, True, True]
+    assert "raised to 256" in paper_score("isaid", "pspnet", "resnet101", 256, "epoch_matched")["note"]
 
 
 def test_augmentations_are_all_compared_with_flips_on_real_pairs():

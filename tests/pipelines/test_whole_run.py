@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 from interruptions import newest
 from projects import Project
 
+from satsynth.analysis.statistics import in_words, printed
 from satsynth.diffusion.saved import SavedGenerator
 from satsynth.pairs.pair import decode_image
 from satsynth.pairs.store import PairStore
@@ -36,6 +38,27 @@ def test_smoke_run_fills_every_entry_and_prints_gallery_and_table(smoke: tuple[P
         assert _report(project, name).exists()
     picture = decode_image(_report(project, "pair_gallery.png").read_bytes())
     assert picture.shape[0] > 200 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+
+
+def test_the_closing_summary_has_the_table_the_answer_and_files_that_exist(smoke: tuple[Project, str]) -> None:
+    project, output = smoke
+    end = output[output.index("mIoU on real test scenes (mean ± standard error over seeds)") :]
+    summary = pd.read_csv(_report(project, "segmentation_summary.csv"))
+    assert printed(summary) in end
+    assert in_words(summary) and all(sentence in end for sentence in in_words(summary))
+    files = dict(re.findall(rf"^(\S[\w ]*\S) +({re.escape(str(project.path))}\S+)$", end, re.M))
+    assert list(files) == [
+        "report",
+        "pair gallery",
+        "class distribution plot",
+        "ratio curve",
+        "segmentation summary",
+        "class gains",
+        "network comparison",
+        "augmentation comparison",
+    ]
+    assert all(Path(file).stat().st_size for file in files.values())
+    assert output.rstrip().splitlines()[-1] == "Look at the lineage with `make viz` and compare runs with `make ui`."
 
 
 def test_no_scene_of_val_or_test_is_seen_in_training(smoke: tuple[Project, str]) -> None:

@@ -133,6 +133,7 @@ def fidelity_facts(
         "reference": "train",
         "tiles": "of val and test only those that `tiling.keep` would keep in train",
         "images": {name: len(part) for name, part in images.items()},
+        "halves": [int(halves.sum()), int((~halves).sum())],
         "kernel_distance": {**kernel, "train_halves": kernel_distance(first, second, width)},
         "frechet_distance": {**frechet, "train_halves": frechet_distance(reduced[-1], reduced[-2])},
         "frechet_dimensions": base.shape[1],

@@ -65,11 +65,11 @@ def inception_facts(
     found = {name: _features(extractor, part, device, batch_size) for name, part in images.items()}
     pooled = {name: both[0] for name, both in found.items()}
     chosen = torch.from_numpy(halves)
-    statistics = {name: fid_features_to_statistics(part) for name, part in pooled.items()}
-    first, second = (fid_features_to_statistics(pooled["train"][part]) for part in (chosen, ~chosen))
 
-    def distance(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
-        return float(fid_statistics_to_metric(a, b, False)[KEY_METRIC_FID])
+    def distance(a: torch.Tensor, b: torch.Tensor) -> float:
+        if min(len(a), len(b)) < 2:
+            return float("nan")
+        return float(fid_statistics_to_metric(*map(fid_features_to_statistics, (a, b)), False)[KEY_METRIC_FID])
 
     scores = {name: isc_features_to_metric(both[1]) for name, both in found.items()}
     smallest = min(len(part) for part in images.values())
@@ -77,8 +77,8 @@ def inception_facts(
         "weights": weights_name(weights),
         "resize": "299 x 299 as TensorFlow 1 does",
         "fid": {
-            **{name: distance(statistics["train"], part) for name, part in statistics.items() if name != "train"},
-            "train_halves": distance(first, second),
+            **{name: distance(pooled["train"], part) for name, part in pooled.items() if name != "train"},
+            "train_halves": distance(pooled["train"][chosen], pooled["train"][~chosen]),
         },
         "inception_score": {
             name: {"mean": score[KEY_METRIC_ISC_MEAN], "std": score[KEY_METRIC_ISC_STD]}

@@ -187,7 +187,8 @@ def in_words(summary: pd.DataFrame) -> list[str]:
             continue
         inside = row["difference_low"] <= 0 <= row["difference_high"]
         verdict = "zero lies inside, so this is no evidence of a change" if inside else "zero lies outside"
-        over = f"{row['scenes']} test scenes" + (" of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds")
+        over = "1 test scene" if row["scenes"] == 1 else f"{row['scenes']} test scenes"
+        over += " of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds"
         interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
         alone = "; one seed tells nothing of how much trainings vary" if row["seeds"] == 1 else ""
         sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{alone}.")

@@ -48,7 +48,7 @@ def _classes(gains: pd.DataFrame) -> list[str]:
             for _, row in rows.iterrows():
                 alone = " (in the one test scene that has it)" if row["scenes"] == 1 else ""
                 named.append(f"{row['class']} {word} {100 * abs(row['difference']):.1f} points{alone}")
-        sentences.append(f"{title}: {', '.join(named) or 'no class changes beyond its 95 % interval'}.")
+        sentences.append(f"{title}: {', '.join(named) or 'no class has a 95 % interval that excludes zero'}.")
     if any("points" in sentence for sentence in sentences):
         sentences.append("Of 20 classes without any change, one is named by chance.")
     return sentences

@@ -45,7 +45,7 @@ def _applied(transform: A.Compose, image: np.ndarray, mask: np.ndarray, seed: in
 
 
 def _cutout() -> A.Compose:
-    """Return Cutout: one square of 1/4 to 1/2 of the side is blank; its pixels have no label.
+    """Return Cutout: one rectangle, each side 1/4 to 1/2 of the tile's, is blank; its pixels have no label.
 
     Source: DeVries and Taylor, arXiv 1708.04552.
     """

@@ -26,7 +26,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 8
+RESULT_VERSION = 9
 SPLITS = ("train", "val", "test")
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
 
@@ -72,15 +72,18 @@ def compare_classes(
     }
     sets["synthetic"] = (decoded(synthetic_pairs, "synthetic", run.work).masks, None)
 
-    def table_of(name: str, rows: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    def table_of(name: str, rows: Callable[..., pd.DataFrame]) -> pd.DataFrame:
         step = Step(name, RESULT_VERSION, digests(tiles=tiles, synthetic_pairs=synthetic_pairs), {})
-        return remembered_table(run, step, lambda: (pd.concat(map(rows, sets), ignore_index=True), {}))[0]
+
+        def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
+            parts = [rows(split, masks, names, scenes) for split, (masks, scenes) in sets.items()]
+            return pd.concat(parts, ignore_index=True), {}
+
+        return remembered_table(run, step, measure)[0]
 
     return (
-        table_of(
-            "class_distribution", lambda name: distributions.class_rows(name, sets[name][0], names, sets[name][1])
-        ),
-        table_of("class_adjacency", lambda name: distributions.adjacency_rows(name, sets[name][0], names)),
+        table_of("class_distribution", distributions.class_rows),
+        table_of("class_adjacency", distributions.adjacency_rows),
     )
 
 

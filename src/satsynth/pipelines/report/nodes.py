@@ -35,6 +35,7 @@ def write_report(
     network_comparison: pd.DataFrame,
     augmentation_comparison: pd.DataFrame,
     class_distribution: pd.DataFrame,
+    class_adjacency: pd.DataFrame,
     fidelity: dict[str, Any],
     alignment: dict[str, Any],
     memorisation: dict[str, Any],
@@ -65,6 +66,7 @@ def write_report(
         network_comparison: A row for each network and ratio above zero.
         augmentation_comparison: A row for each augmentation and ratio.
         class_distribution: A row for each set and class.
+        class_adjacency: A row for each set and two classes.
         fidelity: Metrics.
         alignment: Metrics.
         memorisation: Metrics.
@@ -123,14 +125,18 @@ def write_report(
         Section("Pairs", ["Chosen evenly, not by looks."], images={"Real and synthetic pairs": pair_gallery}),
         Section(
             "Class distribution",
-            ["Bars: 95 % intervals from 1,000 resamples of the scenes (of the pairs, for synthetic ones)."],
-            [tables.share_table(class_distribution, fidelity)],
+            [
+                "Bars and brackets: 95 % intervals from 1,000 resamples of the scenes (of the pairs, for synthetic "
+                "ones). Side by side: of all neighbouring pixels of different classes, the share of these two."
+            ],
+            [tables.share_table(class_distribution, fidelity), tables.adjacency_table(class_adjacency)],
             [class_distribution_plot],
         ),
         Section(
             "Fidelity",
             [
-                f"Reference: {fidelity['reference']}; {fidelity['tiles']}. Features: {fidelity['features']}; "
+                f"Reference: {fidelity['reference']}, {fidelity['images']['train']} images, in two halves of "
+                f"{' and '.join(map(str, fidelity['halves']))}; {fidelity['tiles']}. Features: {fidelity['features']}; "
                 f"no resize. Fréchet distance in {fidelity['frechet_dimensions']} dimensions; precision, recall, "
                 f"density and coverage by {fidelity['neighbours']} neighbours.",
                 *tables.inception_notes(fidelity),

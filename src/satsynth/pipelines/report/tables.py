@@ -88,6 +88,18 @@ def share_table(distribution: pd.DataFrame, fidelity: dict[str, Any]) -> pd.Data
     return found
 
 
+def adjacency_table(adjacency: pd.DataFrame, most: int = 10) -> pd.DataFrame:
+    """Return which classes touch most in train, and how often in each set, in percent with intervals."""
+    train = adjacency[adjacency["split"] == "train"].sort_values("share", ascending=False, kind="stable").head(most)
+    couples = train[["class", "neighbour"]].reset_index(drop=True)
+    table = pd.DataFrame({"side by side": couples["class"] + " and " + couples["neighbour"]})
+    for split in adjacency["split"].unique():
+        known = couples.merge(adjacency[adjacency["split"] == split], on=["class", "neighbour"], how="left")
+        ends = zip(known["share"], known["share_low"], known["share_high"], strict=True)
+        table[f"% in {split}"] = [f"{100 * a:.2f} [{100 * b:.2f}, {100 * c:.2f}]" for a, b, c in ends]
+    return table
+
+
 def fidelity_table(fidelity: dict[str, Any]) -> pd.DataFrame:
     """Return what every set of images is like beside train."""
     rows = []
