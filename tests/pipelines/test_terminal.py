@@ -99,7 +99,7 @@ def test_the_first_line_does_not_wait_for_heavy_libraries(project: Project) -> N
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tracked: bool, project: Project) -> None:
     shards = "data/.work/tiling/*/result/*.parquet"
     # Overlapping tiles are many: there must be time to interrupt on a fast machine.
-    params = {"tiling.stride": "16"} | ({"tracking.enabled": "true"} if tracked else {})
+    params = {"tiling.stride": "8"} | ({"tracking.enabled": "true"} if tracked else {})
     if tracked:
         # MLflow takes seconds to make its file.
         MlflowClient(f"sqlite:///{project.path / 'mlflow.db'}").search_experiments()

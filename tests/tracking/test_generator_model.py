@@ -82,6 +82,7 @@ def test_others_load_the_registered_generator_and_draw_the_same_pairs(
     uri = local if where == "file" else request.getfixturevalue("served").uri
     tracker = tracking.Tracker(uri, "tests", tmp_path / "artifacts")
     tracker.start("parent", {}, {})
+    recwarn.clear()  # What starting a server in this process warns of.
     model = tracking.ModelToLog("tests-generator", "diffusion", generator, SAMPLING, "fp32")
     tracker.model(model)
     tracker.model(model)
