@@ -82,13 +82,14 @@ def test_others_load_the_registered_generator_and_draw_the_same_pairs(
     uri = local if where == "file" else request.getfixturevalue("served").uri
     tracker = tracking.Tracker(uri, "tests", tmp_path / "artifacts")
     tracker.start("parent", {}, {})
-    recwarn.clear()  # What starting a server in this process warns of.
     model = tracking.ModelToLog("tests-generator", "diffusion", generator, SAMPLING, "fp32")
     tracker.model(model)
     tracker.model(model)
     tracker.close("FINISHED")
     assert not [record for record in caplog.records if record.name.startswith("satsynth")]
-    assert not [warning for warning in recwarn if issubclass(warning.category, UserWarning)]
+    # A server in this process imports what warns of its own libraries.
+    ours = [warning for warning in recwarn if "mlflow/server" not in Path(warning.filename).as_posix()]
+    assert not [str(warning.message) for warning in ours if issubclass(warning.category, UserWarning)]
     client = MlflowClient(uri, uri)
     (version,) = client.search_model_versions("name = 'tests-generator'")
     assert version.tags["digest"] == generator.digest and version.tags["tiles"] == "abc"
