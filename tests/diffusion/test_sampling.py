@@ -95,6 +95,25 @@ def test_a_lost_shard_is_drawn_again_alike(whole, trained, lost):
     assert contents(again) == before
 
 
+@pytest.mark.parametrize(("first", "then", "taken"), [(10, 18, 2), (18, 10, 2), (9, 4, 1), (10, 10, 3)])
+def test_a_set_of_another_size_takes_the_shards_that_are_the_same(trained, tmp_path, monkeypatch, first, then, taken):
+    def folder(place, total):
+        settings = {**SETTINGS.model_dump(mode="json"), sampling.NUMBER: total}
+        made = WorkFolder(tmp_path / place, Step("sampling", 1, {"generator": "0"}, settings))
+        made.result.mkdir(parents=True)
+        return made
+
+    known = sample_pairs(folder("a", first), trained, first, SETTINGS, COMPUTE)
+    whole = sample_pairs(folder("b", then), trained, then, SETTINGS, COMPUTE)
+    write, written = sampling.write_shard, []
+    monkeypatch.setattr(sampling, "write_shard", lambda path, *rest: written.append(path.name) or write(path, *rest))
+    grown = sample_pairs(folder("c", then), trained, then, SETTINGS, COMPUTE, [known.path])
+    # Byte for byte, also the shard that the smaller set holds in part.
+    assert contents(grown) == contents(whole)
+    assert len(written) == len(grown.manifest["shards"]) - taken
+    assert grown.manifest["drawn"] == known.manifest["drawn"] and (grown.digest == known.digest) == (first == then)
+
+
 def test_interrupted_sampling_continues(whole, trained, tmp_path, monkeypatch):
     write = sampling.write_shard
     written = []

@@ -10,7 +10,7 @@ from made_data import write_store
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings
-from satsynth.pipelines.trainings import Cell, segmentation_run, synthetic_rows
+from satsynth.pipelines.trainings import POOL, Cell, segmentation_run, step_of, synthetic_rows
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation import training
 from satsynth.segmentation.arms import Arm, arms
@@ -78,6 +78,38 @@ def test_no_arm_is_trained_on_a_pair_that_it_is_chosen_or_measured_by(
     assert shown and shown <= allowed
     assert bool(shown & set(SPLITS["train"])) == (arm.protocol != "synthetic_only")
     assert bool(shown & set(SPLITS["synthetic"])) == (arm.ratio > 0)
+
+
+def test_each_seed_draws_its_own_pairs_and_more_of_them_change_nothing() -> None:
+    chosen = [synthetic_rows(Cell("small", Arm(1.0), seed), real=50, available=100) for seed in range(3)]
+    assert all(len(set(rows)) == 50 and set(rows) <= set(range(100)) for rows in chosen)
+    shared = [len(set(chosen[a]) & set(chosen[b])) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert max(shared) < 40, "half of them by chance"
+    for seed, rows in enumerate(chosen):
+        assert np.array_equal(synthetic_rows(Cell("small", Arm(1.0), seed), 50, 1000), rows)
+    # Where there are no more than needed all seeds use all.
+    assert np.array_equal(synthetic_rows(Cell("small", Arm(1.0), 1), 50, 50), np.arange(50))
+
+
+def test_a_training_is_the_same_whatever_else_was_drawn(stores: dict[str, PairStore], tmp_path: Path) -> None:
+    def drawn(number: int, drawn_as: str, generator: str = "g") -> PairStore:
+        made = [pair("synthetic", 12) for _ in range(number)]
+        store = write_store(tmp_path / f"{number} {drawn_as}", made, names=stores["tiles"].class_names)
+        store.manifest |= {"drawn": drawn_as, "parents": {"generator": generator}, "digest": f"{number} {drawn_as}"}
+        return store
+
+    def fingerprint(synthetic: PairStore, ratio: float = 1.0) -> str:
+        cell = Cell("small", Arm(ratio), 0)
+        return step_of(cell, stores["tiles"], synthetic, SETTINGS, ComputeSettings(device="cpu"))[0].fingerprint
+
+    enough = POOL * stores["tiles"].count("train")
+    known = fingerprint(drawn(enough, "one way"))
+    assert fingerprint(drawn(3 * enough, "one way")) == known
+    assert fingerprint(drawn(enough, "another way")) != known
+    assert fingerprint(drawn(enough - 1, "one way")) != known, "other pairs are chosen"
+    # A set that does not say how it was drawn is known by its content.
+    assert fingerprint(stores["synthetic"]) != known
+    assert fingerprint(drawn(enough, "one way"), 0) == fingerprint(stores["synthetic"], 0)
 
 
 @pytest.mark.parametrize(("ratio", "problem"), [(0.01, "less than one synthetic pair"), (11.0, "holds 100")])

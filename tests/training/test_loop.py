@@ -32,10 +32,10 @@ def plain_loss(network, images, masks):
     return nn.functional.cross_entropy(network(images), masks)
 
 
-def made(optimizer=lambda p: torch.optim.SGD(p, 0.1), stop=None, loss_at=None, **settings):
+def made(optimizer=lambda p: torch.optim.SGD(p, 0.1), stop=None, loss_at=None, network=None, **settings):
     """Return a training of a tiny network, which stops before step ``stop``."""
     torch.manual_seed(1)
-    network = nn.Conv2d(3, 2, 3, padding=1)
+    network = network or nn.Conv2d(3, 2, 3, padding=1)
 
     def step_loss(images, masks, seen):
         step = seen // BATCH
@@ -158,6 +158,29 @@ def test_a_step_that_is_not_finite_is_skipped(stream, tmp_path, value, optimizer
     ):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     assert [record.message for record in caplog.records if "left out one step or more before step 9" in record.message]
+
+
+def test_a_skipped_step_leaves_running_statistics_as_they_were(tmp_path):
+    """A batch that overflows has changed the means of batch normalisation before its gradient is known."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (30, 16, 16, 3), np.uint8)
+    pairs = [PairStream([DecodedPairs(images, random.integers(0, 2, (30, 16, 16), np.uint8))], 4)[i] for i in range(30)]
+
+    def trained(bad):
+        torch.manual_seed(1)
+        network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+        shown = [(image * float("inf") if i // BATCH in bad else image, mask) for i, (image, mask) in enumerate(pairs)]
+        run(made(network=network, rate_at=lambda step: 0.0), shown, tmp_path / f"{len(bad)}.pt")
+        return network
+
+    spoilt = trained(BAD)
+    torch.manual_seed(1)
+    wanted = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    for step in set(range(STEPS)) - set(BAD):
+        wanted(torch.stack([pairs[step * BATCH + i][0] for i in range(BATCH)]))
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(spoilt[1], name), getattr(wanted[1], name))
+    assert not torch.equal(trained(())[1].running_mean, spoilt[1].running_mean)
 
 
 def test_many_steps_in_a_row_that_are_not_finite_stop(stream, tmp_path):

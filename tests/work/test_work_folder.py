@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from satsynth.work.errors import ResourceError, SatSynthError
 from satsynth.work.files import digest_of, read_json
 from satsynth.work.finished import Finished
-from satsynth.work.folder import Step, work_folder
+from satsynth.work.folder import Step, alike, work_folder
 
 STEP = Step("cutting", 1, {"scenes": "abc"}, {"tile": 8})
 HOLD = """
@@ -46,6 +46,18 @@ def test_the_fingerprint_changes_with_whatever_changes_results(other: Step) -> N
 def test_the_fingerprint_does_not_depend_on_order(settings: dict[str, Any], parents: dict[str, str]) -> None:
     turned = Step("a", 1, dict(reversed(parents.items())), dict(reversed(settings.items())))
     assert turned.fingerprint == Step("a", 1, parents, settings).fingerprint
+
+
+def test_work_that_differs_in_one_setting_alone_is_found(tmp_path: Path) -> None:
+    def made(name: str = "cutting", version: int = 1, **settings: int) -> Path:
+        with work_folder(tmp_path, Step(name, version, {"scenes": "abc"}, settings)) as folder:
+            return folder.result
+
+    fewer, more = made(tile=8, number=3), made(tile=8, number=9)
+    made(tile=9, number=3), made(version=2, tile=8, number=3), made("sawing", tile=8, number=3), made(tile=8, pairs=3)
+    with work_folder(tmp_path, Step("cutting", 1, {"scenes": "abc"}, {"tile": 8, "number": 5})) as folder:
+        assert set(alike(folder, "number")) == {fewer, more}
+        assert alike(folder, "tile") == []
 
 
 def test_finished_work_is_found_again_and_its_digest_covers_its_content(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 
 from satsynth.diffusion.generator import Generator, load_generator
@@ -20,11 +21,14 @@ from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast, choose_device, memory_errors
 from satsynth.training.seeds import noise_source
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.files import link_or_copy
 from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 2
+RESULT_VERSION = 3
+# The setting of the step that changes how many pairs there are, and none of them.
+NUMBER = "pairs"
 
 
 def pair_total(real: int, settings: SamplingSettings) -> int:
@@ -46,7 +50,7 @@ def draw(
 
     Args:
         generator: The generator, on its device.
-        numbers: Pair numbers; pair i depends on (seed, i) alone.
+        numbers: Pair numbers; pair i depends on (seed, i) and the kind of device alone.
         side: Side of a pair in pixels.
         settings: How to draw.
         device: Device of the generator.
@@ -85,19 +89,27 @@ def draw_shard(
     """Draw one shard and write it: a unit of work that stands alone."""
     pairs = []
     for first in range(numbers.start, numbers.stop, settings.batch_size):
-        part = range(first, min(first + settings.batch_size, numbers.stop))
+        # The size of a batch may change a grey level: it is always whole, so that a pair is the same in sets of any
+        # size.
+        part = range(first, first + settings.batch_size)
         images, masks = draw(generator, part, saved.tile_size, settings, device, compute)
+        wanted = part[: numbers.stop - first]
         pairs += [
             Pair(f"synthetic-{number:06d}", image, mask, "synthetic", row=number)
-            for number, image, mask in zip(part, images, masks, strict=True)
+            for number, image, mask in zip(wanted, images, masks, strict=False)
         ]
         if progress is not None:
-            progress.update(len(part))
+            progress.update(len(wanted))
     write_shard(path, pairs, [c["name"] for c in saved.manifest["classes"]])
 
 
 def sample_pairs(
-    folder: WorkFolder, saved: SavedGenerator, total: int, settings: SamplingSettings, compute: ComputeSettings
+    folder: WorkFolder,
+    saved: SavedGenerator,
+    total: int,
+    settings: SamplingSettings,
+    compute: ComputeSettings,
+    earlier: Sequence[Path] = (),
 ) -> PairStore:
     """Draw ``total`` pairs into a store; shards that exist are kept.
 
@@ -107,12 +119,20 @@ def sample_pairs(
         total: Number of pairs.
         settings: How to draw.
         compute: Where.
+        earlier: Folders of sets that differ in their number of pairs alone; their equal shards are taken.
+
+    Returns:
+        The store; ``drawn`` in its manifest names all that decides pair i, its number of pairs left out.
     """
     size = settings.shard_pairs
     shards = [
         (folder.result / f"synthetic-{i // size:05d}.parquet", range(i, min(i + size, total)))
         for i in range(0, total, size)
     ]
+    for path, numbers in shards:
+        for known in (place / path.name for place in earlier):
+            if not path.exists() and known.exists() and pq.read_metadata(known).num_rows == len(numbers):
+                link_or_copy(known, path)
     missing = [(path, numbers) for path, numbers in shards if not path.exists()]
     if missing:
         device = choose_device(compute)
@@ -122,4 +142,5 @@ def sample_pairs(
         with remedy, Progress(total, "Sampling", "pairs", done) as progress:
             for path, numbers in missing:
                 draw_shard(path, numbers, generator, saved, settings, device, compute, progress)
-    return finish_store(folder, saved.manifest["classes"], saved.tile_size)
+    drawn = {"drawn": folder.step.but(NUMBER).fingerprint}
+    return finish_store(folder, saved.manifest["classes"], saved.tile_size, drawn)

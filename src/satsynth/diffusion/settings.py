@@ -118,7 +118,9 @@ class SamplingSettings(Frozen):
     rho: float = Field(
         default=7.0, gt=0, description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of the set; pair number i depends on (seed, i) alone.")
+    seed: int = Field(
+        default=0, ge=0, description="Seed of the set; pair number i depends on it, i and the kind of device alone."
+    )
     batch_size: int = Field(default=16, ge=1, description="Pairs drawn at once.")
     shard_pairs: int = Field(default=64, ge=1, description="Pairs a shard.")
 

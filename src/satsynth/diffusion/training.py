@@ -28,7 +28,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
 from satsynth.work.folder import WorkFolder
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 # What a seed is used for; order and augmentation have 0 and 1.
 LOSS = 2
 

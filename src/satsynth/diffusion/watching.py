@@ -18,8 +18,8 @@ from satsynth.training.device import autocast
 from satsynth.training.seeds import noise_source
 from satsynth.training.settings import ComputeSettings
 
-# From details to layout: at the first only the finest grain is hidden, at the last all but the broad colours.
-LEVELS = (0.1, 0.4, 1.5, 6.0)
+# From details to layout: at the first only the finest grain is hidden, at the last all but what the whole tile is.
+LEVELS = (0.1, 0.4, 1.5, 6.0, 25.0)
 PAIRS, DRAWN = 32, 8
 BATCH = 16
 SEED = 20_240_617

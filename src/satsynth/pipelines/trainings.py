@@ -16,7 +16,11 @@ from satsynth.segmentation.saved import run_row
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
+from satsynth.work.files import digest_of
 from satsynth.work.folder import Step, WorkFolder
+
+# Synthetic pairs that the seeds of an arm choose from, for each one that they use.
+POOL = 2
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,10 @@ class Cell:
 
 
 def synthetic_rows(cell: Cell, real: int, available: int) -> np.ndarray:
-    """Return which synthetic pairs a training uses: each seed draws its own.
+    """Return which synthetic pairs a training uses: each seed draws its own half of twice as many.
+
+    Where there are fewer than twice as many it draws from all. That there may be more changes nothing: pairs that are
+    drawn later, for larger ratios, leave the trainings of smaller ones as they are.
 
     Raises:
         SatSynthError: There are fewer than the ratio asks for, or it asks for less than one.
@@ -62,7 +69,7 @@ def synthetic_rows(cell: Cell, real: int, available: int) -> np.ndarray:
             f"but `synthetic_pairs` holds {available}.",
             "Raise `sampling.ratio` or `sampling.max_pairs`, or lower `segmentation.ratios`.",
         )
-    return np.sort(np.random.default_rng([cell.seed, wanted]).permutation(available)[:wanted])
+    return np.sort(np.random.default_rng([cell.seed, wanted]).permutation(min(available, POOL * wanted))[:wanted])
 
 
 def segmentation_run(
@@ -145,13 +152,24 @@ def step_of(
     from satsynth.segmentation.training import RESULT_VERSION
 
     parents, rows = digests(tiles=tiles), np.zeros(0, np.int64)
+    shown: dict[str, str] | None = None
     if cell.arm.ratio > 0 and synthetic is not None:
         rows = synthetic_rows(cell, tiles.count("train"), synthetic.count())
-        parents |= digests(synthetic_pairs=synthetic)
+        origin, drawn = _origin(synthetic)
+        parents |= origin
+        shown = {"drawn": drawn, "rows": digest_of(rows.tolist())}
     used = {
         **cell.facts,
         "network": settings.networks[cell.network].model_dump(mode="json"),
         "training": settings.training.model_dump(mode="json"),
         "precision": compute.precision,
+        "synthetic": shown,
     }
     return Step("segmentation", RESULT_VERSION, parents, used), rows
+
+
+def _origin(synthetic: PairStore) -> tuple[dict[str, str], str]:
+    """Return parents and name of what decides a set's pairs, however many there are of them."""
+    if "drawn" in synthetic.manifest:
+        return {"generator": synthetic.parents["generator"]}, str(synthetic.manifest["drawn"])
+    return digests(synthetic_pairs=synthetic), synthetic.digest

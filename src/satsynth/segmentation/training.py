@@ -30,7 +30,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.files import atomic, write_json
 from satsynth.work.folder import WorkFolder
 
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 # What a seed is used for; order and augmentation have 0 and 1.
 DROPOUT = 2
 

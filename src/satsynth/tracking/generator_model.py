@@ -34,7 +34,7 @@ class GeneratorModel(PythonModel):
 
         Args:
             context: Not used.
-            model_input: Column ``pair``: numbers from 0; pair i depends on (seed, i) alone.
+            model_input: Column ``pair``: numbers from 0; pair i depends on (seed, i) and the kind of device alone.
             params: ``seed``, ``steps``, ``sampler``, ``sigma_max``; those of the training's project unless given.
 
         Returns:

@@ -127,6 +127,8 @@ def train(
     # Nothing is scaled: it leaves out the steps whose gradient is not finite, with fused optimizers without a look at
     # the value, which would make a GPU wait.
     guard = torch.amp.GradScaler(device.type, init_scale=1.0)
+    # Running statistics, as of batch normalisation, which a forward pass changes before its gradient is known.
+    buffers = [buffer for buffer in training.network.buffers() if buffer.is_floating_point()]
     training.network.train()
     latest = ""
     with Progress(
@@ -137,12 +139,16 @@ def train(
             for group in training.optimizer.param_groups:
                 group["lr"] = rate
             images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
+            before = [buffer.clone() for buffer in buffers]
             loss, details = training.step_loss(images, masks.to(device, non_blocking=True), done * training.batch_size)
             training.optimizer.zero_grad(set_to_none=True)
             guard.scale(loss).backward()
             guard.unscale_(training.optimizer)
             norm = nn.utils.clip_grad_norm_(training.network.parameters(), training.clip)
-            bad = torch.where(torch.isfinite(norm), torch.zeros_like(bad), bad + 1)
+            good = torch.isfinite(norm)
+            bad = torch.where(good, torch.zeros_like(bad), bad + 1)
+            for buffer, known in zip(buffers, before, strict=True):
+                torch.where(good, buffer, known, out=buffer)
             guard.step(training.optimizer)
             guard.update(1.0)
             done += 1

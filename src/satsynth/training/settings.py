@@ -1,4 +1,4 @@
-"""Where and how work is computed; of this only `precision` changes a result on the same machine."""
+"""Where and how work is computed; `precision` changes results, and a GPU draws pairs from other noise than a CPU."""
 
 from __future__ import annotations
 

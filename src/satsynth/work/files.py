@@ -109,7 +109,7 @@ def place_folder(source: Path, target: Path) -> None:
             temporary.mkdir()
             for entry in sorted(source.rglob("*")):
                 placed = temporary / entry.relative_to(source)
-                placed.mkdir() if entry.is_dir() else _link_or_copy(entry, placed)
+                placed.mkdir() if entry.is_dir() else link_or_copy(entry, placed)
             if target.exists():
                 shutil.rmtree(target)
             temporary.rename(target)
@@ -117,7 +117,8 @@ def place_folder(source: Path, target: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that nobody changes a second name, or a copy where the file system knows no links."""
     try:
         os.link(source, target)
     except OSError as error:

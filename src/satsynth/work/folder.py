@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class Step:
     version: int
     parents: Mapping[str, str]
     settings: Mapping[str, Any]
+
+    def but(self, setting: str) -> Step:
+        """Return the step without one of its settings."""
+        return replace(self, settings={name: value for name, value in self.settings.items() if name != setting})
 
     @property
     def fingerprint(self) -> str:
@@ -102,6 +106,14 @@ def _sweep(folder: WorkFolder) -> None:
         shutil.rmtree(trash)
     for stale in folder.path.rglob(".*.tmp"):
         stale.unlink()
+
+
+def alike(folder: WorkFolder, setting: str) -> list[Path]:
+    """Return the result folders of the same step whose work differs in one setting alone, finished or not."""
+
+    wanted = folder.step.but(setting).fingerprint
+    notes = sorted(note for note in folder.path.parent.glob("*/step.json") if note.parent != folder.path)
+    return [note.parent / "result" for note in notes if Step(**read_json(note)).but(setting).fingerprint == wanted]
 
 
 @contextmanager

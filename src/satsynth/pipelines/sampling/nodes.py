@@ -9,7 +9,7 @@ from satsynth.diffusion.settings import SamplingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings, digests, remembered, require_parent, require_unseen
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.folder import Step, WorkFolder, alike
 
 log = logging.getLogger(__name__)
 
@@ -32,24 +32,31 @@ def draw_pairs(
     Raises:
         AncestryError: The generator was trained on other tiles, or on a scene of val or test.
     """
-    from satsynth.diffusion.sampling import RESULT_VERSION, pair_total, sample_pairs
+    from satsynth.diffusion.sampling import NUMBER, RESULT_VERSION, pair_total, sample_pairs
     from satsynth.training.device import choose_device, describe_device
 
     require_unseen(generator, tiles)
     require_parent(generator, "generator", tiles, "tiles", "kedro run --pipeline=diffusion")
     total = pair_total(tiles.count("train"), sampling)
+    device = choose_device(compute)
     # The number of pairs counts, not how it was asked for; the batch may change a grey level, so it counts too.
+    # The noise is drawn on the device, whose kind therefore decides the pairs.
     settings = {
         **sampling.model_dump(mode="json", exclude={"ratio", "max_pairs"}),
-        "pairs": total,
+        NUMBER: total,
         "precision": compute.precision,
+        "device": device.type,
     }
     step = Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=generator), settings)
-    if not run.fresh and WorkFolder(run.work, step).finished:
+    place = WorkFolder(run.work, step)
+    if not run.fresh and place.finished:
         log.info("Sampling: reused, %d pairs were drawn before with the same settings from the same generator", total)
     else:
-        log.info(
-            "Sampling: %d pairs in %d steps, on %s", total, sampling.steps, describe_device(choose_device(compute))
-        )
-    folder = remembered(run, step, lambda work: sample_pairs(work, generator, total, sampling, compute))
-    return PairStore(folder.result)
+        log.info("Sampling: %d pairs in %d steps, on %s", total, sampling.steps, describe_device(device))
+    earlier = [] if run.fresh else alike(place, NUMBER)
+    folder = remembered(run, step, lambda work: sample_pairs(work, generator, total, sampling, compute, earlier))
+    store = PairStore(folder.result)
+    counts = store.pixel_counts().sum(0)
+    shares = zip(store.class_names, 100 * counts / counts.sum(), strict=True)
+    log.info("Synthetic pairs: %d; %s", total, ", ".join(f"{name} {share:.1f} %" for name, share in shares))
+    return store

@@ -15,7 +15,7 @@ from satsynth.analysis.statistics import gains_by_class, summarise
 from satsynth.analysis.tables import augmentation_rows, network_rows
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.steps import RunSettings, require_parent
-from satsynth.pipelines.trainings import Cell, segmentation_run, step_of
+from satsynth.pipelines.trainings import POOL, Cell, segmentation_run, step_of
 from satsynth.scenes.description import DatasetDescription
 from satsynth.segmentation.arms import arms
 from satsynth.segmentation.settings import SegmentationSettings
@@ -57,6 +57,7 @@ def run_grid(
     steps = [step_of(cell, tiles, synthetic_pairs, segmentation, compute)[0] for cell in cells]
     missing = [c for c, step in zip(cells, steps, strict=True) if run.fresh or not WorkFolder(run.work, step).finished]
     _show_plan(cells, missing, tiles, segmentation, compute)
+    _show_shared(synthetic_pairs.count(), tiles.count("train"), segmentation)
     rows: list[dict[str, Any]] = []
     scenes: list[dict[str, Any]] = []
     for number, cell in enumerate(cells, 1):
@@ -98,6 +99,19 @@ def _show_plan(
     minutes = sum(rates[name] * number for name, number in images.items()) / 60
     device = describe_device(choose_device(compute))
     log.info("Segmentation: %d of them are new, about %.1f minutes on %s", len(missing), minutes, device)
+
+
+def _show_shared(available: int, real: int, settings: SegmentationSettings) -> None:
+    """Log at which ratios the seeds have too few synthetic pairs to draw sets of their own."""
+    largest = max(settings.ratios)
+    shared = [ratio for ratio in settings.ratios if available < POOL * round(ratio * real)]
+    if shared and len(settings.seeds) > 1:
+        log.info(
+            "Segmentation: at R = %s the seeds share most synthetic pairs, or all; `sampling.ratio` from %g on, "
+            "without `sampling.max_pairs`, gives each its own",
+            ", ".join(f"{ratio:g}" for ratio in shared),
+            POOL * largest,
+        )
 
 
 def summarise_runs(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:
