@@ -127,7 +127,9 @@ def write_report(
             "Class distribution",
             [
                 "Bars and brackets: 95 % intervals from 1,000 resamples of the scenes (of the pairs, for synthetic "
-                "ones). Side by side: of all neighbouring pixels of different classes, the share of these two."
+                "ones). Side by side: of all neighbouring pixels of different classes, the share of these two.",
+                "Shares and regions are of all tiles; Jensen-Shannon divergences to train take of val and test only "
+                "those that `tiling.keep` would keep in train.",
             ],
             [tables.share_table(class_distribution, fidelity), tables.adjacency_table(class_adjacency)],
             [class_distribution_plot],

@@ -71,7 +71,7 @@ def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
 
 
 def share_table(distribution: pd.DataFrame, fidelity: dict[str, Any]) -> pd.DataFrame:
-    """Return pixel shares and regions of each class by set, and the divergences to train."""
+    """Return pixel shares and regions of each class by set, and the divergences to train, of comparable tiles."""
     table = distribution.pivot(index="class", columns="split", values=["pixel_share", "regions"])
     order = [name for name in ("train", "val", "test", "synthetic") if name in set(distribution["split"])]
     rows: dict[str, Any] = {"class": list(dict.fromkeys(distribution["class"]))}
