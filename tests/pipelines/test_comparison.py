@@ -5,12 +5,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from made_data import made_pairs, write_store
+from satsynth.analysis import memorisation
+from satsynth.analysis.fidelity import standardise
+from satsynth.pairs.cache import decoded
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison import nodes
+from satsynth.pipelines.comparison.measured import chosen_rows
 from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.steps import RunSettings
 from satsynth.training.settings import ComputeSettings
@@ -61,3 +66,41 @@ def test_divergences_leave_out_tiles_that_train_would_not_keep(
     names = {bar.name for bar in nodes.plot_classes(classes, facts).data}
     assert {"val (JSD 0.000 bit)", "test (JSD 0.000 bit)"} < names
     assert set(adjacency["split"]) == {"train", "val", "test", "synthetic"}
+
+
+def test_copies_are_sought_among_one_view_of_each_training_image(
+    world: tuple[PairStore, PairStore, Any, RunSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles, synthetic, judge, run = world
+    seen: dict[str, memorisation.Space] = {}
+    neighbours = memorisation.neighbours
+
+    def spy(spaces: dict[str, memorisation.Space], *names: list[str]) -> Any:
+        seen.update(spaces)
+        return neighbours(spaces, *names)
+
+    monkeypatch.setattr(memorisation, "neighbours", spy)
+    table, facts = nodes.find_copies(tiles, synthetic, judge, ComputeSettings(), run)
+    images = {
+        name: decoded(store, name, run.work).images[chosen_rows(store, name)]
+        for name, store in (("synthetic", synthetic), ("train", tiles), ("val", tiles))
+    }
+    plain = bright(judge, images["train"], ComputeSettings())
+
+    def views(name: str) -> np.ndarray:
+        turned = np.stack([memorisation.symmetries(image) for image in images[name]], axis=1)
+        return np.stack([standardise(plain, bright(judge, part, ComputeSettings()))[1] for part in turned], axis=1)
+
+    expected = {
+        "pixels": memorisation.Space(*(memorisation.thumbnails(part) for part in images.values())),
+        "features": memorisation.Space(views("synthetic"), standardise(plain)[0][:, None], views("val")),
+    }
+    for name, space in expected.items():
+        assert np.array_equal(seen[name].synthetic, space.synthetic)
+        assert np.array_equal(seen[name].held_out, space.held_out)
+        assert np.array_equal(seen[name].train, space.train[:, :1]) and seen[name].train.shape[1] == 1
+    index, real = synthetic.index(), tiles.index()
+    ids = index["pair_id"].tolist(), real.loc[real["split"] == "train", "pair_id"].tolist()
+    wanted, summary = neighbours(expected, *ids)
+    pd.testing.assert_frame_equal(table, wanted)
+    assert facts == summary

@@ -249,16 +249,20 @@ def find_copies(
             np.asarray(decoded(tiles, "train", run.work).images),
             images_of(tiles, "val", run),
         ]
-        plain = image_features(judge, sets[1], compute)
+        train = image_features(judge, sets[1], compute)
+        mean, std = fidelity.units_of(train)
 
         def views(images: np.ndarray) -> np.ndarray:
             turned = zip(*(memorisation.symmetries(image) for image in images), strict=True)
-            found = [fidelity.standardise(plain, image_features(judge, np.stack(v), compute))[1] for v in turned]
+            found = [(image_features(judge, np.stack(v), compute) - mean) / std for v in turned]
             return np.stack(found, axis=1)
 
         spaces = {
-            "pixels": memorisation.Space(*(memorisation.thumbnails(images) for images in sets)),
-            "features": memorisation.Space(views(sets[0]), fidelity.standardise(plain)[0][:, None], views(sets[2])),
+            # Of training images one view is enough, and there may be very many of them.
+            "pixels": memorisation.Space(
+                *(memorisation.thumbnails(images, n) for images, n in zip(sets, (8, 1, 8), strict=True))
+            ),
+            "features": memorisation.Space(views(sets[0]), ((train - mean) / std)[:, None], views(sets[2])),
         }
         return memorisation.neighbours(spaces, names, known)
 
