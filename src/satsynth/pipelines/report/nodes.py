@@ -15,6 +15,7 @@ from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
+from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.report import tables
 from satsynth.scenes.description import DatasetDescription
 from satsynth.segmentation.saved import SavedNetwork
@@ -49,6 +50,7 @@ def write_report(
     tiling: TilingSettings,
     diffusion: DiffusionSettings,
     sampling: SamplingSettings,
+    comparison: ComparisonSettings,
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
 ) -> str:
@@ -80,6 +82,7 @@ def write_report(
         tiling: Parameters.
         diffusion: Parameters.
         sampling: Parameters.
+        comparison: Parameters.
         segmentation: Parameters.
         compute: Parameters.
 
@@ -96,6 +99,7 @@ def write_report(
         "tiling": tiling,
         "diffusion": diffusion,
         "sampling": sampling,
+        "comparison": comparison,
         "segmentation": segmentation,
         "compute": compute,
     }
@@ -163,7 +167,10 @@ def write_report(
         Section("Every training", [], [tables.run_table(segmentation_runs)]),
         Section(
             "Origin",
-            [f"{description.title}. Licence: {description.licence}"],
+            [
+                f"{description.title}. Licence: {description.licence}",
+                "Minutes: training or drawing pairs, without breaks; a dash where they were not noted.",
+            ],
             [tables.origin_table(stores)],
             code=tables.settings_text(models),
         ),

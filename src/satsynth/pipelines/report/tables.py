@@ -183,13 +183,13 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def origin_table(stores: dict[str, Finished]) -> pd.DataFrame:
-    """Return digests and parents."""
-    return pd.DataFrame(
-        [
-            {"what": name, "digest": store.digest[:16], "made from": ", ".join(store.parents)}
-            for name, store in stores.items()
-        ]
-    )
+    """Return digests, parents and minutes of work, where these were noted."""
+    rows = []
+    for name, store in stores.items():
+        minutes = None if store.seconds is None else round(store.seconds / 60, 2)
+        made_from = ", ".join(store.parents)
+        rows.append({"what": name, "digest": store.digest[:16], "made from": made_from, "minutes": minutes})
+    return pd.DataFrame(rows).astype(object)
 
 
 def settings_text(models: dict[str, Frozen]) -> str:
