@@ -7,7 +7,7 @@ import pandas as pd
 from satsynth.analysis.verdict import printable
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.pipelines.report.pipeline import create_pipeline
-from satsynth.pipelines.report.tables import adjacency_table, origin_table
+from satsynth.pipelines.report.tables import adjacency_table, comparisons, origin_table
 from satsynth.work.files import write_json
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, work_folder
@@ -49,3 +49,10 @@ def test_origin_says_how_long_things_took_where_that_is_known(tmp_path: Path) ->
 def test_the_report_shows_the_parameters_of_every_stage_it_rests_on() -> None:
     wanted = {"tiling", "diffusion", "sampling", "comparison", "segmentation", "compute"}
     assert {f"params:{name}" for name in wanted} <= create_pipeline().inputs()
+
+
+def test_augmentations_stand_beside_what_is_known_of_the_papers() -> None:
+    scores = {"miou": 0.5, "miou_se": 0.01, "difference": 0.1, "difference_low": 0.0, "difference_high": 0.2}
+    rows = [{"network": "fpn", "augmentation": name, "ratio": 0.0, **scores} for name in ("flips", "cutmix")]
+    (section,) = comparisons(pd.DataFrame({"network": ["fpn"]}), pd.DataFrame(rows), False)
+    assert section.title == "Augmentations" and any("Table 5" in text for text in section.text)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis.paper import NOTE, paper_table
+from satsynth.analysis.paper import NOTE, gain_note, paper_table
 from satsynth.analysis.report import Section, report_html
 from satsynth.analysis.verdict import verdict
 from satsynth.diffusion.saved import SavedGenerator
@@ -121,7 +121,8 @@ def write_report(
             "Gain by class",
             [
                 "Change of IoU against R = 0, in points, with 95 % intervals; those of a class that one test scene "
-                "alone has are over seeds alone."
+                "alone has are over seeds alone.",
+                gain_note(description.name),
             ],
             [tables.gain_table(class_gains)],
             [class_gain_plot],

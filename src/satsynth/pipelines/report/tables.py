@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from satsynth.analysis.paper import AUGMENTATION_NOTE
 from satsynth.analysis.report import Section
 from satsynth.analysis.statistics import arm_title, change_in_points, with_error
 from satsynth.scenes.description import Frozen
@@ -55,7 +56,7 @@ def comparisons(networks: pd.DataFrame, augmentations: pd.DataFrame, published: 
         table["mIoU"] = [with_error(*p) for p in zip(augmentations["miou"], augmentations["miou_se"], strict=True)]
         table["against flips on real pairs"] = [change_in_points(dict(row)) for _, row in augmentations.iterrows()]
         text = "Each alone (R = 0) and together with synthetic pairs, step-matched; all but `none` flip and rotate."
-        sections.append(Section("Augmentations", [text], [table]))
+        sections.append(Section("Augmentations", [text, AUGMENTATION_NOTE], [table]))
     return sections
 
 
