@@ -1,8 +1,10 @@
-"""How fast a segmentation training is fed: satsynth's streams beside random tensors and PNG files, in one run.
+"""How fast a segmentation training is: satsynth's streams beside random tensors and a plain loop over PNG files.
 
     python benchmarks/segmentation.py --dataset dubai --raw <folder of the scenes>
 
-The same network, loop and batches of 16 each time, in turn, several times over; the table gives medians and ratios.
+The same network, optimizer, number of steps and batches of 16 each time, in turn, several times over; the table gives
+medians and ratios. Streams run through satsynth's own loop; PNG files through a plain loop of torch's DataLoader and
+OpenCV, without worker processes unless `--plain-workers` asks for some.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,11 +23,12 @@ import pandas as pd
 import torch
 from measures import NETWORK, PROJECT, TRAINING, parameters, tiles_of
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.pair import encode_image, encode_mask
-from satsynth.pairs.stream import PairStream, to_tensors
+from satsynth.pairs.stream import PairStream
 from satsynth.pipelines.steps import RunSettings
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.networks import build_network
@@ -44,7 +50,7 @@ class RandomTensors(Stream):
         return self._pair
 
 
-class PngFiles(Stream):
+class PngFiles(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """A plain data set of PNG files, decoded and flipped each time."""
 
     def __init__(self, folder: Path, pairs: DecodedPairs) -> None:
@@ -56,14 +62,38 @@ class PngFiles(Stream):
             files[1].write_bytes(encode_mask(mask))
             self._files.append(files)
 
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self._files)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return a pair."""
-        image_file, mask_file = self._files[position % len(self._files)]
+        image_file, mask_file = self._files[number]
         image = cv2.cvtColor(cv2.imread(str(image_file)), cv2.COLOR_BGR2RGB)
         mask = cv2.imread(str(mask_file), cv2.IMREAD_UNCHANGED)
-        if position % 2:
-            image, mask = np.fliplr(image), np.fliplr(mask)
-        return to_tensors(image, mask)
+        for axis in (0, 1):
+            if torch.rand(()) < 0.5:
+                image, mask = np.flip(image, axis), np.flip(mask, axis)
+        tensor = torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 127.5 - 1
+        return tensor, torch.from_numpy(mask.astype(np.int64))
+
+
+def plain_images_per_second(files: PngFiles, classes: int, workers: int, device: torch.device) -> float:
+    """Return the rate of a plain PyTorch loop over PNG files: nothing of satsynth but the network itself."""
+    torch.manual_seed(0)
+    network = build_network(NETWORK, classes).to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
+    order = RandomSampler(files, replacement=True, num_samples=STEPS * TRAINING.batch_size)
+    loader = DataLoader(files, TRAINING.batch_size, sampler=order, num_workers=workers)
+    began = time.monotonic()
+    for images, masks in loader:
+        images = images.to(device, memory_format=torch.channels_last)
+        loss = F.cross_entropy(network(images), masks.to(device), ignore_index=IGNORE_INDEX)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    loss.item()  # A GPU is waited for.
+    return STEPS * TRAINING.batch_size / (time.monotonic() - began)
 
 
 def images_per_second(stream: Stream, classes: int, compute: ComputeSettings) -> float:
@@ -98,6 +128,7 @@ def main() -> None:
     arguments.add_argument("--dataset", default="dubai")
     arguments.add_argument("--raw", help="folder of the raw data, where it is not the description's own")
     arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--plain-workers", type=int, default=0, help="worker processes of the plain loop's loader")
     given = arguments.parse_args()
     tiles = tiles_of(given.dataset, given.raw)
     compute = ComputeSettings(**parameters().compute)
@@ -108,21 +139,27 @@ def main() -> None:
             "random tensors": RandomTensors(tiles.tile_size, classes),
             "satsynth, flips": PairStream([pairs], 0),
             "satsynth, strong": PairStream([pairs], 0, "strong"),
-            "PNG files": PngFiles(Path(folder), pairs),
         }
-        images_per_second(streams["random tensors"], classes, compute)  # Warms up.
-        rates: dict[str, list[float]] = {name: [] for name in streams}
+        files, device = PngFiles(Path(folder), pairs), choose_device(compute)
+        plain = f"PNG files, plain loop, {given.plain_workers} workers"
+        measured: dict[str, Callable[[], float]] = {
+            **{name: partial(images_per_second, stream, classes, compute) for name, stream in streams.items()},
+            plain: partial(plain_images_per_second, files, classes, given.plain_workers, device),
+        }
+        measured["random tensors"]()  # Warms up.
+        rates: dict[str, list[float]] = {name: [] for name in measured}
         for _ in range(given.repeats):
-            for name, stream in streams.items():
-                rates[name].append(images_per_second(stream, classes, compute))
-    base = statistics.median(rates["random tensors"])
+            for name, measure in measured.items():
+                rates[name].append(measure())
+    middle = {name: statistics.median(found) for name, found in rates.items()}
     rows = [
         {
             "pairs from": name,
-            "images/s": f"{statistics.median(found):.1f}",
+            "images/s": f"{middle[name]:.1f}",
             "from": f"{min(found):.1f}",
             "to": f"{max(found):.1f}",
-            "share of random tensors": f"{statistics.median(found) / base:.0%}",
+            "share of random tensors": f"{middle[name] / middle['random tensors']:.0%}",
+            "times the plain loop": f"{middle[name] / middle[plain]:.2f}",
         }
         for name, found in rates.items()
     ]

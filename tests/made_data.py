@@ -137,13 +137,19 @@ def made_pairs(count: int, side: int = 16, split: str = "train", seed: int = 0) 
 
 
 def write_store(
-    root: Path, pairs: Iterable[Pair], side: int = 16, shard: int = 200, names: Sequence[str] = NAMES
+    root: Path,
+    pairs: Iterable[Pair],
+    side: int = 16,
+    shard: int = 200,
+    names: Sequence[str] = NAMES,
+    parents: Mapping[str, str] | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> PairStore:
-    """Write pairs as a finished store below ``root``."""
+    """Write pairs as a finished store below ``root``, with its parents' digests and more for its manifest."""
     rows = list(pairs)
     classes = [{"name": name, "color": [9, 8, index]} for index, name in enumerate(names)]
-    with work_folder(root, Step("store", 1, {}, {"pairs": [pair.pair_id for pair in rows]})) as folder:
+    with work_folder(root, Step("store", 1, parents or {}, {"pairs": [pair.pair_id for pair in rows]})) as folder:
         for start in range(0, len(rows), shard):
             path = folder.result / f"pairs-{start // shard:05d}.parquet"
             write_shard(path, rows[start : start + shard], list(names))
-        return finish_store(folder, classes, side)
+        return finish_store(folder, classes, side, extra)

@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -27,6 +28,19 @@ def test_thumbnails_are_the_eight_symmetries():
         [cv2.resize(np.ascontiguousarray(v), (16, 16), interpolation=cv2.INTER_AREA).ravel() for v in symmetries(image)]
     )
     assert np.array_equal(np.sort(views[0], axis=0), np.sort(expected.astype(np.float32) / 255, axis=0))
+
+
+def test_one_view_is_the_image_itself_and_takes_an_eighth_of_the_memory():
+    images = noise_images(600, 3, side=16)
+    whole = thumbnails(images)
+    tracemalloc.start()
+    one = thumbnails(images, views=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(one, whole[:, :1]) and whole.nbytes == 8 * one.nbytes
+    assert peak < 1.1 * one.nbytes, "nothing else of the size of all images"
+    found, expected = (nearest(thumbnails(noise_images(5, 4)), references) for references in (one, whole))
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 64])

@@ -47,7 +47,7 @@ def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None
     assert (
         "0.0200 from the training images" in distance and "nearer than real images of val scenes (0.0300)" in distance
     )
-    assert "0.0040 bit" in shares
+    assert "0.0040 bit" in shares and "those of val, in tiles of the kind that train has, by 0.0200" in shares
     # Of the classes that both have: (0.8 + 0.2) / 2 against (0.7 + 0.5) / 2.
     assert "Over a, b," in agreement and "0.500" in agreement and "0.600" in agreement
     assert "less than half as well for b" in agreement and "No synthetic mask has c." in agreement

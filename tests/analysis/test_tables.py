@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from test_statistics import HELPED, iou, tables_of
 
-from satsynth.analysis.paper import paper_score, paper_table
+from satsynth.analysis.paper import gain_note, paper_score, paper_table
 from satsynth.analysis.statistics import summarise
 from satsynth.analysis.tables import augmentation_rows, network_rows
 
@@ -74,6 +74,12 @@ def test_the_papers_overview_is_in_percent():
     assert "raised to 256" in paper_score("isaid", "pspnet", "resnet101", 256, "epoch_matched")["note"]
 
 
+def test_the_papers_correlation_stands_beside_the_gains_of_each_class():
+    assert gain_note("isaid").startswith("The paper: r = -0.47") and "Table 6" in gain_note("isaid")
+    assert "r = -0.47" in gain_note("dubai") and "not comparable" in gain_note("dubai")
+    assert all("logarithm" in gain_note(dataset) for dataset in ("isaid", "dubai"))
+
+
 def test_augmentations_are_all_compared_with_flips_on_real_pairs():
     both = joined(
         tables_of(HELPED),
@@ -87,4 +93,5 @@ def test_augmentations_are_all_compared_with_flips_on_real_pairs():
     assert pd.isna(changes.pop(("flips", 0)))
     assert changes == pytest.approx({("flips", 1): 0.1, ("cutmix", 0): 0.05, ("cutmix", 1): 0.15, ("none", 0): -0.1})
     assert len(table) == 5
+    assert all("Table 5" in note and "not known" in note for note in table["note"])
     assert (table["difference_low"] < table["difference_high"]).sum() == 4

@@ -157,7 +157,8 @@ def test_continued_equals_uninterrupted_after_a_log_point(train_tiny, trained, t
 
 
 def test_trained_generator_says_what_it_is(trained):
-    assert {path.name for path in trained.path.iterdir()} == set(RESULTS)
+    assert {path.name for path in trained.path.iterdir()} == {*RESULTS, "timing.json"}
+    assert trained.seconds > 0
     assert trained.scenes == {"a", "b"}
     assert trained.tile_size == 32
     assert trained.manifest["images"] == 48

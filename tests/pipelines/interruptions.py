@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from satsynth.work.finished import TIMING
+
 KEPT = ("tiles", "generator", "synthetic_pairs")
 
 
@@ -26,6 +28,7 @@ def contents(project: Path) -> dict[str, str]:
         f"{entry}/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest()
         for entry in KEPT
         for file in sorted(newest(project, entry).iterdir())
+        if file.name != TIMING
     }
 
 

@@ -67,4 +67,7 @@ def test_every_arm_from_the_command_to_the_tables(arms_project: Project) -> None
     ]
     report = (folder / "report.html").read_text()
     assert "<h2>Augmentations</h2>" in report and "copy_paste" in report
+    assert "Table 5" in report and "r = -0.47" in report
+    assert "<th>minutes</th>" in report and "gallery_pairs" in report
+    assert (newest(arms_project.path, "generator") / "timing.json").exists(), "saved versions keep the time taken"
     assert json.loads((folder / "fidelity.json").read_text())["inception"] is None

@@ -17,10 +17,10 @@ from satsynth.pipelines.diffusion.nodes import train_joint_diffusion
 from satsynth.pipelines.steps import RunSettings
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.arms import Arm
-from satsynth.segmentation.saved import TIMING
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import write_json
+from satsynth.work.finished import TIMING
 
 SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
 SEGMENTATION = SegmentationSettings.model_validate(

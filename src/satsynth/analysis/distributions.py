@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,14 @@ def _class_counts(mask: np.ndarray, classes: int) -> np.ndarray:
     return np.stack([pixels, pixels > 0, regions, inside])
 
 
+def adjacency_sums(masks: Iterable[np.ndarray], classes: int) -> np.ndarray:
+    """Return how many pairs of neighbouring pixels each two different classes have in all, ``(K (K - 1) / 2,)``."""
+    sums = np.zeros(classes * (classes - 1) // 2, np.int64)
+    for mask in masks:
+        sums += _adjacency_counts(mask, classes)
+    return sums
+
+
 def _adjacency_counts(mask: np.ndarray, classes: int) -> np.ndarray:
     """Return how many pairs of neighbouring pixels each two different classes have, ``(K (K - 1) / 2,)`` int64."""
     counts = np.zeros((classes, classes), np.int64)
@@ -150,13 +158,11 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
     return max(0.0, (part(p) + part(q)) / 2)
 
 
-def divergences(table: pd.DataFrame, column: str = "pixel_share", reference: str = "train") -> dict[str, float]:
-    """Return the Jensen-Shannon divergence (bits) of a column of shares of each set to the reference's.
+def divergences(shares: Mapping[str, np.ndarray], reference: str = "train") -> dict[str, float]:
+    """Return the Jensen-Shannon divergence (bits) of each set's shares to the reference's.
 
     Args:
-        table: Rows of `class_rows` or `adjacency_rows`.
-        column: ``pixel_share`` or ``share``.
+        shares: Shares or counts ``(K,)`` by name of the set.
         reference: Name of the set that the others are compared with.
     """
-    shares = {str(name): part[column].to_numpy() for name, part in table.groupby("split", sort=False)}
     return {name: jensen_shannon(share, shares[reference]) for name, share in shares.items() if name != reference}

@@ -44,9 +44,14 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, bandwidth: float) -> float:
     return float((aa.sum() - np.trace(aa)) / (n * (n - 1)) + (bb.sum() - np.trace(bb)) / (m * (m - 1)) - 2 * ab.mean())
 
 
+def units_of(reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation ``(F,)`` of the reference's features ``(N, F)``; the latter is never zero."""
+    return reference.mean(0), reference.std(0) + 1e-6
+
+
 def standardise(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     """Return all sets of features in units of the reference's mean and standard deviation."""
-    mean, std = reference.mean(0), reference.std(0) + 1e-6
+    mean, std = units_of(reference)
     return [(features - mean) / std for features in (reference, *others)]
 
 

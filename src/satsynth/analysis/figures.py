@@ -31,8 +31,8 @@ def class_distribution_figure(table: pd.DataFrame, divergence: Mapping[str, floa
     """Return pixel shares by class and split (the paper's Figure 2c), with the divergences to train.
 
     Args:
-        table: Rows of `class_rows`.
-        divergence: Jensen-Shannon divergence to train in bits, by split.
+        table: Rows of `class_rows`, over all tiles.
+        divergence: Jensen-Shannon divergence to train in bits, by split, over tiles comparable with those of train.
     """
     figure = go.Figure()
     for split, part in table.groupby("split", sort=False):
@@ -52,7 +52,10 @@ def class_distribution_figure(table: pd.DataFrame, divergence: Mapping[str, floa
             hovertemplate="%{x}: %{y:.2f} %",
         )
     return _style(
-        figure, "Class distribution; Jensen-Shannon divergence (JSD) to train", "class", "share of pixels in %"
+        figure,
+        "Class distribution of all tiles; JSD: Jensen-Shannon divergence to train, of tiles that tiling.keep keeps",
+        "class",
+        "share of pixels in %",
     )
 
 

@@ -42,6 +42,11 @@ def mask_statistics(masks: Iterable[np.ndarray], class_names: Sequence[str]) -> 
     }
 
 
+def class_shares(statistics: Mapping[str, float], class_names: Sequence[str]) -> np.ndarray:
+    """Return the shares of the classes ``(K,)`` among the statistics of a set of masks."""
+    return np.array([statistics[f"share.{name}"] for name in class_names])
+
+
 def like(found: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, bool]:
     """Return for each statistic whether it lies within 0.67-1.5 times the reference's; shares count from 0.02 % up."""
     low, high = RANGE

@@ -12,13 +12,19 @@ import pandas as pd
 THUMBNAIL = 16
 
 
-def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Return images ``(N, H, W, 3)`` uint8 at 16 x 16 by area, as ``(N, 8, 768)`` float32: the 8 symmetries of each."""
-    found = []
-    for image in images:
+def thumbnails(images: np.ndarray, views: int = 8) -> np.ndarray:
+    """Return images ``(N, H, W, 3)`` uint8 at 16 x 16 by area, as ``(N, views, 768)`` float32.
+
+    Args:
+        images: The images.
+        views: How many of the 8 symmetries of each; the first is the image as it is.
+    """
+    found = np.empty((len(images), views, THUMBNAIL**2 * 3), np.float32)
+    for place, image in zip(found, images, strict=True):
         reduced = cv2.resize(np.ascontiguousarray(image), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-        found.append([view.ravel() for view in symmetries(reduced.astype(np.float32) / 255)])
-    return np.asarray(found, np.float32)
+        for row, view in zip(place, symmetries(reduced.astype(np.float32) / 255), strict=False):
+            row[:] = view.ravel()
+    return found
 
 
 def symmetries(image: np.ndarray) -> list[np.ndarray]:

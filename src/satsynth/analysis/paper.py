@@ -48,6 +48,25 @@ NOTE = (
     "The paper trains on the whole data set, matches epochs rather than steps, and gives neither its budgets nor "
     "intervals: its figures are comparable with full data and `segmentation.protocols: [epoch_matched]` alone."
 )
+AUGMENTATION_NOTE = (
+    "The paper's Table 5 finds synthetic pairs (R = 1) better than Cutout, CutMix and Copy-Paste; "
+    "its figures are not known to us, so none stand here."
+)
+
+
+def gain_note(dataset: str) -> str:
+    """Return what the paper has on the gain of each class (its Figure 7 and Table 6), and whether it is comparable."""
+    correlation = "r = -0.47 (Pearson; rare classes gain more)"
+    if dataset != "isaid":
+        return (
+            f"The paper's Figure 7 has {correlation}, most likely on iSAID, whose 16 classes its Table 6 has: not "
+            "comparable. The r of the plot here takes the logarithm of the share; of few classes it says little."
+        )
+    return (
+        f"The paper: {correlation}, in its Figure 7, most likely on this data set. The r of the plot here takes the "
+        "logarithm of the share; whether the paper's does, and for which network and R it holds, is not known to us, "
+        "so compare the sign alone. Nor are the figures of its Table 6 (IoU of each class) known to us."
+    )
 
 
 def paper_table(dataset: str) -> pd.DataFrame | None:

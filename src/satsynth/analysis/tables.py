@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from satsynth.analysis.intervals import PerClass
-from satsynth.analysis.paper import paper_score
+from satsynth.analysis.paper import AUGMENTATION_NOTE, paper_score
 from satsynth.analysis.statistics import summarise
 
 DIFFERENCE = ["difference", "difference_low", "difference_high"]
@@ -59,14 +59,15 @@ def augmentation_rows(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: Pe
         per_class: As in `paired_interval`.
 
     Returns:
-        ``network, augmentation, ratio, seeds``, the scores and the difference to flips at R = 0 with its interval.
+        ``network, augmentation, ratio, seeds``, the scores, the difference to flips at R = 0 with its interval, and a
+        ``note`` on the paper.
     """
     plain = [
         table[(table["protocol"] == "step_matched") & pd.to_numeric(table["real_share"]).isna()]
         for table in (runs, confusion)
     ]
     summary = summarise(plain[0], plain[1], per_class, against="flips")
-    return summary[["network", "augmentation", "ratio", "seeds", *SCORE_COLUMNS]]
+    return summary[["network", "augmentation", "ratio", "seeds", *SCORE_COLUMNS]].assign(note=AUGMENTATION_NOTE)
 
 
 def _scores(row: pd.Series) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _shares(fidelity: Mapping[str, Any]) -> str:
     found = fidelity["class_divergence"]
     return (
         f"Their class shares differ from those of train by {found['synthetic']:.4f} bit (Jensen-Shannon), "
-        f"those of val by {found['val']:.4f}."
+        f"those of val, in tiles of the kind that train has, by {found['val']:.4f}."
     )
 
 

@@ -26,6 +26,7 @@ from satsynth.training.muon import Muon
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
+from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
 
 RESULT_VERSION = 3
@@ -161,12 +162,13 @@ def train_generator(
     )
     stream = PairStream([pairs], settings.seed)
     with memory_errors("Lower `diffusion.batch_size`, or set `diffusion.gradient_checkpointing: true`."):
-        train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
+        seconds = train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
     kept = best.weights if settings.keep == "best" else average.module.state_dict()
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
         with atomic(folder.result / name) as temporary:
             save_file({key: value.cpu().contiguous() for key, value in weights.items()}, temporary)
     write_json(folder.result / "history.json", training.history)
+    write_json(folder.result / TIMING, {"seconds": seconds})
     manifest = {
         "kind": "generator",
         "model": settings.model.model_dump(mode="json"),

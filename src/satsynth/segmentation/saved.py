@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from satsynth.work.files import read_json
-from satsynth.work.finished import Finished
+from satsynth.work.finished import TIMING, Finished
 from satsynth.work.folder import WorkFolder
 
-WEIGHTS, TIMING = "model.safetensors", "timing.json"
+WEIGHTS = "model.safetensors"
 
 
 class SavedNetwork(Finished):

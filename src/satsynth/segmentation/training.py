@@ -19,7 +19,7 @@ from satsynth.pairs.stream import to_tensors
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.metrics import BoundaryTally, confusion_matrix, scores
 from satsynth.segmentation.networks import build_network
-from satsynth.segmentation.saved import TIMING, WEIGHTS, run_row
+from satsynth.segmentation.saved import WEIGHTS, run_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, memory_errors
@@ -28,6 +28,7 @@ from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
 from satsynth.work.files import atomic, write_json
+from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
 
 RESULT_VERSION = 4
@@ -201,7 +202,6 @@ def train_network(
     if keep_weights:
         with atomic(folder.result / WEIGHTS) as temporary:
             save_file({key: value.contiguous() for key, value in best.weights.items()}, temporary)
-    # Beside the manifest: the time taken is no part of what the result is.
     write_json(folder.result / TIMING, {"seconds": seconds})
     confusion = {scene: matrix.tolist() for scene, matrix in sorted(matrices.items())}
     manifest = {

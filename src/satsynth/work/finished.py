@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, read_json
 
+TIMING = "timing.json"
+
 
 class Finished:
     """A folder that its manifest declares complete.
@@ -33,6 +35,13 @@ class Finished:
     def digest(self) -> str:
         """SHA-256 of the whole content."""
         return str(self.manifest["digest"])
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of work that it took; None where they were not noted."""
+        # Beside the manifest: the time taken is no part of what the result is.
+        file = self.path / TIMING
+        return float(read_json(file)["seconds"]) if file.exists() else None
 
     @property
     def parents(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from satsynth.analysis import distributions, fidelity, memorisation
 from satsynth.analysis.figures import class_distribution_figure, color_figure, spectrum_figure
-from satsynth.analysis.masks import RANGE, like, mask_statistics
+from satsynth.analysis.masks import RANGE, class_shares, like, mask_statistics
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.measured import MOST_IMAGES, chosen_rows, images_of, masks_of
@@ -87,33 +87,30 @@ def compare_classes(
     )
 
 
-def plot_classes(class_distribution: pd.DataFrame) -> go.Figure:
+def plot_classes(class_distribution: pd.DataFrame, fidelity: dict[str, Any]) -> go.Figure:
     """Plot the class distributions with their divergences to train.
 
     Args:
         class_distribution: The table.
+        fidelity: Metrics, for the divergences.
     """
-    return class_distribution_figure(class_distribution, distributions.divergences(class_distribution))
+    return class_distribution_figure(class_distribution, fidelity["class_divergence"])
 
 
 def measure_fidelity(
     tiles: PairStore,
     synthetic_pairs: PairStore,
     judge: SavedNetwork,
-    class_distribution: pd.DataFrame,
-    class_adjacency: pd.DataFrame,
     comparison: ComparisonSettings,
     compute: ComputeSettings,
     run: RunSettings,
 ) -> tuple[dict[str, Any], go.Figure, go.Figure]:
-    """Measure how near synthetic images are to real ones, beside what real images are to each other.
+    """Measure how near synthetic pairs are to real ones, beside what real pairs are to each other.
 
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
         judge: Its features are used.
-        class_distribution: For the divergence of class shares.
-        class_adjacency: For the divergence of what touches what.
         comparison: Whether Inception is asked too.
         compute: Where.
         run: Where work is kept.
@@ -133,14 +130,20 @@ def measure_fidelity(
         train = np.array(scenes_of(tiles, ["train"]))[chosen_rows(tiles, "train")]
         halves = fidelity.scene_halves(train.tolist())
         curves, facts = fidelity.fidelity_facts(images, features, halves)
-        masks = {name: mask_statistics(masks_of(tiles, name, run), tiles.class_names) for name in SPLITS}
-        masks["synthetic"] = mask_statistics(masks_of(synthetic_pairs, "synthetic", run), tiles.class_names)
+        masks = {name: masks_of(tiles, name, run) for name in SPLITS}
+        masks["synthetic"] = masks_of(synthetic_pairs, "synthetic", run)
+        names = tiles.class_names
+        statistics = {name: mask_statistics(part, names) for name, part in masks.items()}
+        shares = {name: class_shares(found, names) for name, found in statistics.items()}
+        adjacency = {name: distributions.adjacency_sums(part, len(names)) for name, part in masks.items()}
         return curves, {
             **facts,
             "inception": _inception(images, halves, comparison, compute),
             "features": f"judge {judge.digest[:12]}, {fidelity.FEATURES}",
-            "masks": masks,
-            "masks_like_train": like(masks["synthetic"], masks["train"]),
+            "masks": statistics,
+            "masks_like_train": like(statistics["synthetic"], statistics["train"]),
+            "class_divergence": distributions.divergences(shares),
+            "adjacency_divergence": distributions.divergences(adjacency),
         }
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
@@ -150,8 +153,6 @@ def measure_fidelity(
 
         settings["inception"] = weights_name(comparison.inception)
     curves, facts = remembered_table(run, Step("fidelity", RESULT_VERSION, parents, settings), measure)
-    facts["class_divergence"] = distributions.divergences(class_distribution)
-    facts["adjacency_divergence"] = distributions.divergences(class_adjacency, "share")
     distance = facts["kernel_distance"]
     log.info(
         "Kernel distance to train: synthetic %.4f, val %.4f, halves of train %.4f",
@@ -248,16 +249,20 @@ def find_copies(
             np.asarray(decoded(tiles, "train", run.work).images),
             images_of(tiles, "val", run),
         ]
-        plain = image_features(judge, sets[1], compute)
+        train = image_features(judge, sets[1], compute)
+        mean, std = fidelity.units_of(train)
 
         def views(images: np.ndarray) -> np.ndarray:
             turned = zip(*(memorisation.symmetries(image) for image in images), strict=True)
-            found = [fidelity.standardise(plain, image_features(judge, np.stack(v), compute))[1] for v in turned]
+            found = [(image_features(judge, np.stack(v), compute) - mean) / std for v in turned]
             return np.stack(found, axis=1)
 
         spaces = {
-            "pixels": memorisation.Space(*(memorisation.thumbnails(images) for images in sets)),
-            "features": memorisation.Space(views(sets[0]), fidelity.standardise(plain)[0][:, None], views(sets[2])),
+            # Of training images one view is enough, and there may be very many of them.
+            "pixels": memorisation.Space(
+                *(memorisation.thumbnails(images, n) for images, n in zip(sets, (8, 1, 8), strict=True))
+            ),
+            "features": memorisation.Space(views(sets[0]), ((train - mean) / std)[:, None], views(sets[2])),
         }
         return memorisation.neighbours(spaces, names, known)
 

@@ -27,7 +27,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.plot_classes,
-                "class_distribution",
+                ["class_distribution", "fidelity"],
                 "class_distribution_plot",
                 name="plot_classes",
                 tags=["comparison", "cpu"],
@@ -37,8 +37,6 @@ def create_pipeline() -> Pipeline:
                 [
                     *stores,
                     "judge",
-                    "class_distribution",
-                    "class_adjacency",
                     "params:comparison",
                     "params:compute",
                     "params:run",

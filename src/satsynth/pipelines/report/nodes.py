@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis.paper import NOTE, paper_table
+from satsynth.analysis.paper import NOTE, gain_note, paper_table
 from satsynth.analysis.report import Section, report_html
 from satsynth.analysis.verdict import verdict
 from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
+from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.report import tables
 from satsynth.scenes.description import DatasetDescription
 from satsynth.segmentation.saved import SavedNetwork
@@ -49,6 +50,7 @@ def write_report(
     tiling: TilingSettings,
     diffusion: DiffusionSettings,
     sampling: SamplingSettings,
+    comparison: ComparisonSettings,
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
 ) -> str:
@@ -80,6 +82,7 @@ def write_report(
         tiling: Parameters.
         diffusion: Parameters.
         sampling: Parameters.
+        comparison: Parameters.
         segmentation: Parameters.
         compute: Parameters.
 
@@ -96,6 +99,7 @@ def write_report(
         "tiling": tiling,
         "diffusion": diffusion,
         "sampling": sampling,
+        "comparison": comparison,
         "segmentation": segmentation,
         "compute": compute,
     }
@@ -117,7 +121,8 @@ def write_report(
             "Gain by class",
             [
                 "Change of IoU against R = 0, in points, with 95 % intervals; those of a class that one test scene "
-                "alone has are over seeds alone."
+                "alone has are over seeds alone.",
+                gain_note(description.name),
             ],
             [tables.gain_table(class_gains)],
             [class_gain_plot],
@@ -127,7 +132,9 @@ def write_report(
             "Class distribution",
             [
                 "Bars and brackets: 95 % intervals from 1,000 resamples of the scenes (of the pairs, for synthetic "
-                "ones). Side by side: of all neighbouring pixels of different classes, the share of these two."
+                "ones). Side by side: of all neighbouring pixels of different classes, the share of these two.",
+                "Shares and regions are of all tiles; Jensen-Shannon divergences to train take of val and test only "
+                "those that `tiling.keep` would keep in train.",
             ],
             [tables.share_table(class_distribution, fidelity), tables.adjacency_table(class_adjacency)],
             [class_distribution_plot],
@@ -161,7 +168,10 @@ def write_report(
         Section("Every training", [], [tables.run_table(segmentation_runs)]),
         Section(
             "Origin",
-            [f"{description.title}. Licence: {description.licence}"],
+            [
+                f"{description.title}. Licence: {description.licence}",
+                "Minutes: training or drawing pairs, without breaks; a dash where they were not noted.",
+            ],
             [tables.origin_table(stores)],
             code=tables.settings_text(models),
         ),

@@ -6,7 +6,7 @@ from kedro.pipeline import Pipeline, node
 
 from satsynth.pipelines.report.nodes import write_report
 
-PARAMETERS = ("description", "tiling", "diffusion", "sampling", "segmentation", "compute")
+PARAMETERS = ("description", "tiling", "diffusion", "sampling", "comparison", "segmentation", "compute")
 
 
 def create_pipeline() -> Pipeline:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from satsynth.analysis.paper import AUGMENTATION_NOTE
 from satsynth.analysis.report import Section
 from satsynth.analysis.statistics import arm_title, change_in_points, with_error
 from satsynth.scenes.description import Frozen
@@ -55,7 +56,7 @@ def comparisons(networks: pd.DataFrame, augmentations: pd.DataFrame, published: 
         table["mIoU"] = [with_error(*p) for p in zip(augmentations["miou"], augmentations["miou_se"], strict=True)]
         table["against flips on real pairs"] = [change_in_points(dict(row)) for _, row in augmentations.iterrows()]
         text = "Each alone (R = 0) and together with synthetic pairs, step-matched; all but `none` flip and rotate."
-        sections.append(Section("Augmentations", [text], [table]))
+        sections.append(Section("Augmentations", [text, AUGMENTATION_NOTE], [table]))
     return sections
 
 
@@ -71,7 +72,7 @@ def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
 
 
 def share_table(distribution: pd.DataFrame, fidelity: dict[str, Any]) -> pd.DataFrame:
-    """Return pixel shares and regions of each class by set, and the divergences to train."""
+    """Return pixel shares and regions of each class by set, and the divergences to train, of comparable tiles."""
     table = distribution.pivot(index="class", columns="split", values=["pixel_share", "regions"])
     order = [name for name in ("train", "val", "test", "synthetic") if name in set(distribution["split"])]
     rows: dict[str, Any] = {"class": list(dict.fromkeys(distribution["class"]))}
@@ -183,13 +184,13 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def origin_table(stores: dict[str, Finished]) -> pd.DataFrame:
-    """Return digests and parents."""
-    return pd.DataFrame(
-        [
-            {"what": name, "digest": store.digest[:16], "made from": ", ".join(store.parents)}
-            for name, store in stores.items()
-        ]
-    )
+    """Return digests, parents and minutes of work, where these were noted."""
+    rows = []
+    for name, store in stores.items():
+        minutes = None if store.seconds is None else round(store.seconds / 60, 2)
+        made_from = ", ".join(store.parents)
+        rows.append({"what": name, "digest": store.digest[:16], "made from": made_from, "minutes": minutes})
+    return pd.DataFrame(rows).astype(object)
 
 
 def settings_text(models: dict[str, Frozen]) -> str:

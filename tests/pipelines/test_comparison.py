@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from made_data import made_pairs, write_store
+from satsynth.analysis import memorisation
+from satsynth.analysis.fidelity import standardise
+from satsynth.pairs.cache import decoded
+from satsynth.pairs.pair import Pair
+from satsynth.pairs.store import PairStore
+from satsynth.pipelines.comparison import nodes
+from satsynth.pipelines.comparison.measured import chosen_rows
+from satsynth.pipelines.parameters import ComparisonSettings
+from satsynth.pipelines.steps import RunSettings
+from satsynth.training.settings import ComputeSettings
+
+KEEP = {"keep": {"least": {"classes": ["land", "building"], "share": 0.1}}}
+
+
+def bright(judge: Any, images: np.ndarray, compute: ComputeSettings) -> np.ndarray:
+    """Stand in for the judge's features: means over quarters of the images, which differ between symmetries."""
+    halves = (np.arange(images.shape[1]) * 2 // images.shape[1]).astype(bool)
+    quarters = [images[:, y][:, :, x].mean((1, 2)) for y in (halves, ~halves) for x in (halves, ~halves)]
+    return np.concatenate(quarters, axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PairStore, PairStore, Any, RunSettings]:
+    """Real pairs of which val and test are those of train and as many tiles of water; synthetic pairs; a judge."""
+    monkeypatch.setattr("satsynth.segmentation.features.image_features", bright)
+    train, real = made_pairs(12), []
+    for split in ("val", "test"):
+        for i, pair in enumerate(train):
+            place = (split, f"{split} {i}", i, 0)
+            water = np.zeros_like(pair.mask)
+            real += [
+                Pair(f"{split}-{i}-kept", pair.image, pair.mask, *place),
+                Pair(f"{split}-{i}-water", pair.image, water, *place),
+            ]
+    tiles = write_store(tmp_path / "real", [*train, *real], extra=KEEP)
+    drawn = made_pairs(9, split="synthetic", seed=1)
+    synthetic = write_store(tmp_path / "synthetic", drawn, parents={"tiles": tiles.digest})
+    judge = SimpleNamespace(digest="judge", parents={"tiles": tiles.digest}, path=tmp_path)
+    return tiles, synthetic, judge, RunSettings(project=str(tmp_path))
+
+
+def test_divergences_leave_out_tiles_that_train_would_not_keep(
+    world: tuple[PairStore, PairStore, Any, RunSettings],
+) -> None:
+    tiles, synthetic, judge, run = world
+    facts = nodes.measure_fidelity(tiles, synthetic, judge, ComparisonSettings(), ComputeSettings(), run)[0]
+    assert facts["images"] == {"train": 12, "val": 12, "test": 12, "synthetic": 9}
+    for name in ("class_divergence", "adjacency_divergence"):
+        assert set(facts[name]) == {"val", "test", "synthetic"}
+        # What is left of val and test are the masks of train.
+        assert facts[name]["val"] == facts[name]["test"] == 0 < facts[name]["synthetic"]
+    classes, adjacency = nodes.compare_classes(tiles, synthetic, run)
+    shares = classes.pivot(index="class", columns="split", values="pixel_share")
+    assert shares["val"]["water"] > 0.6 > shares["train"]["water"], "the table is of all tiles"
+    names = {bar.name for bar in nodes.plot_classes(classes, facts).data}
+    assert {"val (JSD 0.000 bit)", "test (JSD 0.000 bit)"} < names
+    assert set(adjacency["split"]) == {"train", "val", "test", "synthetic"}
+
+
+def test_copies_are_sought_among_one_view_of_each_training_image(
+    world: tuple[PairStore, PairStore, Any, RunSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles, synthetic, judge, run = world
+    seen: dict[str, memorisation.Space] = {}
+    neighbours = memorisation.neighbours
+
+    def spy(spaces: dict[str, memorisation.Space], *names: list[str]) -> Any:
+        seen.update(spaces)
+        return neighbours(spaces, *names)
+
+    monkeypatch.setattr(memorisation, "neighbours", spy)
+    table, facts = nodes.find_copies(tiles, synthetic, judge, ComputeSettings(), run)
+    images = {
+        name: decoded(store, name, run.work).images[chosen_rows(store, name)]
+        for name, store in (("synthetic", synthetic), ("train", tiles), ("val", tiles))
+    }
+    plain = bright(judge, images["train"], ComputeSettings())
+
+    def views(name: str) -> np.ndarray:
+        turned = np.stack([memorisation.symmetries(image) for image in images[name]], axis=1)
+        return np.stack([standardise(plain, bright(judge, part, ComputeSettings()))[1] for part in turned], axis=1)
+
+    expected = {
+        "pixels": memorisation.Space(*(memorisation.thumbnails(part) for part in images.values())),
+        "features": memorisation.Space(views("synthetic"), standardise(plain)[0][:, None], views("val")),
+    }
+    for name, space in expected.items():
+        assert np.array_equal(seen[name].synthetic, space.synthetic)
+        assert np.array_equal(seen[name].held_out, space.held_out)
+        assert np.array_equal(seen[name].train, space.train[:, :1]) and seen[name].train.shape[1] == 1
+    index, real = synthetic.index(), tiles.index()
+    ids = index["pair_id"].tolist(), real.loc[real["split"] == "train", "pair_id"].tolist()
+    wanted, summary = neighbours(expected, *ids)
+    pd.testing.assert_frame_equal(table, wanted)
+    assert facts == summary
