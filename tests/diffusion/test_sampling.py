@@ -9,6 +9,7 @@ import satsynth.diffusion.sampling as sampling
 from satsynth.diffusion.sampling import draw, pair_total, sample_pairs
 from satsynth.diffusion.settings import SamplingSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.finished import TIMING
 from satsynth.work.folder import Step, WorkFolder
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
@@ -64,7 +65,7 @@ def folder_at(root):
 
 
 def contents(store):
-    return {path.name: path.read_bytes() for path in sorted(store.path.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(store.path.iterdir()) if path.name != TIMING}
 
 
 @pytest.fixture
@@ -111,6 +112,8 @@ def test_a_set_of_another_size_takes_the_shards_that_are_the_same(trained, tmp_p
     # Byte for byte, also the shard that the smaller set holds in part.
     assert contents(grown) == contents(whole)
     assert len(written) == len(grown.manifest["shards"]) - taken
+    # How long it took is known of what was drawn here.
+    assert known.seconds > 0 and grown.seconds is None
     assert grown.manifest["drawn"] == known.manifest["drawn"] and (grown.digest == known.digest) == (first == then)
 
 

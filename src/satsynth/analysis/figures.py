@@ -53,7 +53,7 @@ def class_distribution_figure(table: pd.DataFrame, divergence: Mapping[str, floa
         )
     return _style(
         figure,
-        "Class distribution of all tiles; JSD: Jensen-Shannon divergence to train, of tiles that tiling.keep keeps",
+        "Class distribution; Jensen-Shannon divergence (JSD) to train",
         "class",
         "share of pixels in %",
     )

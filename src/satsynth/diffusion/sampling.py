@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast, choose_device, memory_errors
 from satsynth.training.seeds import noise_source
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import link_or_copy
+from satsynth.work.files import link_or_copy, read_json, write_json
+from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
 
@@ -138,9 +140,16 @@ def sample_pairs(
         device = choose_device(compute)
         generator = load_generator(saved, device)
         done = total - sum(len(numbers) for _, numbers in missing)
+        timing = folder.result / TIMING
+        # Shards that another set has drawn took a time that is not known here.
+        spent = read_json(timing)["seconds"] if timing.exists() else None if done else 0.0
         remedy = memory_errors("Lower `sampling.batch_size`.")
         with remedy, Progress(total, "Sampling", "pairs", done) as progress:
             for path, numbers in missing:
+                began = time.monotonic()
                 draw_shard(path, numbers, generator, saved, settings, device, compute, progress)
+                if spent is not None:
+                    spent += time.monotonic() - began
+                    write_json(timing, {"seconds": spent})
     drawn = {"drawn": folder.step.but(NUMBER).fingerprint}
     return finish_store(folder, saved.manifest["classes"], saved.tile_size, drawn)
