@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from satsynth.tracking.facts import HOST, DataInput, as_key, is_dead, process_tags, without_password
+from satsynth.tracking.facts import HOST, DataInput, as_key, host_name, is_dead, process_tags, without_password
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import read_json, write_json
 
@@ -86,21 +86,17 @@ class Store:
         where = artifacts.as_uri() if uri.startswith("sqlite:") else None
         self.experiment = known.experiment_id if known else self.client.create_experiment(experiment, where)
 
-    def mark_dead(self) -> list[str]:
-        """Mark the running runs of this host whose process is gone as killed, and return them."""
-        host = process_tags()[HOST]
-        marked, page = [], None
+    def mark_dead(self) -> None:
+        """Mark the running runs of this host whose process is gone as killed."""
+        wanted, page = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{host_name()}'", None
         while True:
-            found = self.client.search_runs(
-                [self.experiment], f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{host}'", page_token=page
-            )
+            found = self.client.search_runs([self.experiment], wanted, page_token=page)
             for run in found:
                 if is_dead(run.data.tags):
                     self.client.set_terminated(run.info.run_id, "KILLED")
-                    marked.append(str(run.info.run_id))
             page = found.token
             if not page:
-                return marked
+                return
 
     def begin(self, told: Told, parent: str | None = None) -> str:
         """Create a run, or continue the one whose identifier lies in its file, and return its identifier."""
