@@ -11,7 +11,7 @@ from made_data import made_pairs, write_store
 from satsynth import tracking
 from satsynth.tracking.store import RUN_FILE
 from satsynth.work.files import read_json
-from satsynth.work.folder import WorkFolder
+from satsynth.work.folder import Step, WorkFolder
 
 
 def track(uri: str, root: Path, work: WorkFolder) -> str:
@@ -123,3 +123,25 @@ def test_what_mlflow_does_not_take_costs_a_warning_and_that_entry(
     parent = MlflowClient(local).get_run(tracker._ids[""])
     assert parent.info.status == "FINISHED" and parent.data.params == {"a": "1"}
     assert MlflowClient(local).get_run(tracker._ids["diffusion"]).data.metrics == {"loss": 0.5}
+
+
+def test_a_child_deleted_while_it_runs_costs_its_own_metrics_alone(
+    local: str, tmp_path: Path, work: WorkFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = MlflowClient(local)
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    elsewhere = WorkFolder(tmp_path / "elsewhere", Step("segmentation", 1, {}, {}))
+    elsewhere.result.mkdir(parents=True)
+    with tracker.child("deleted", {}, work) as deleted:
+        wait_until((work.path / RUN_FILE).exists)
+        client.delete_run(read_json(work.path / RUN_FILE)["run_id"])
+        deleted.metrics(1, {"loss": 0.5})
+        with tracker.child("kept", {}, elsewhere) as kept:
+            kept.metrics(1, {"loss": 0.25})
+    tracker.metrics("", 1, {"miou": 0.125})
+    tracker.close("FINISHED")
+    for key, metrics in {"kept": {"loss": 0.25}, "": {"miou": 0.125}}.items():
+        run = client.get_run(tracker._ids[key])
+        assert run.info.status == "FINISHED" and run.data.metrics == metrics
+    assert len([record for record in caplog.records if record.name.startswith("satsynth")]) == 1

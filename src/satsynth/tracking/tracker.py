@@ -185,13 +185,18 @@ class Tracker:
         try:
             action()
         except Exception as error:  # whatever the server does, the run goes on
-            if "" in self._ids and getattr(error, "error_code", "") in _REFUSALS:
-                if not self._refused:
-                    log.warning("MLflow at %s refused an entry: %s", self.where, _reason(error))
-                self._refused = True
-                return
-            self._leave(_reason(error))
-            self._do(action)
+            if not self._is_refusal(error):
+                self._leave(_reason(error))
+                self._do(action)
+
+    def _is_refusal(self, error: Exception) -> bool:
+        """Return whether the server understood and did not want an entry, which is told once."""
+        if "" not in self._ids or getattr(error, "error_code", "") not in _REFUSALS:
+            return False
+        if not self._refused:
+            log.warning("MLflow at %s refused an entry: %s", self.where, _reason(error))
+        self._refused = True
+        return True
 
     def _leave_if_late(self, asked: float) -> None:
         """Leave a server that lags behind the run, or that is to be finished with."""
@@ -269,12 +274,16 @@ class Tracker:
     def _flush(self) -> None:
         self._flushed = time.monotonic()
         for key in list(self._buffer):
-            entries = self._buffer[key]
+            entries = self._buffer.pop(key)
             while entries:
-                part = entries[:METRICS]
-                self._open().metrics(self._run(key), part)
-                del entries[: len(part)]
-            del self._buffer[key]
+                try:
+                    self._open().metrics(self._run(key), entries[:METRICS])
+                except Exception as error:
+                    # What was refused, as for a run that its user has deleted, would be refused for ever.
+                    if not self._is_refusal(error):
+                        self._buffer[key] = entries
+                        raise
+                del entries[:METRICS]
 
     def _end(self, key: str, status: str) -> None:
         self._flush()
