@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 from servers import wait_until
 
 from made_data import made_pairs, write_store
 from satsynth import tracking
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.diffusion.settings import SamplingSettings
 from satsynth.tracking.store import RUN_FILE
-from satsynth.work.files import read_json
+from satsynth.work.files import read_json, write_json
 from satsynth.work.folder import Step, WorkFolder
 
 
@@ -145,3 +149,34 @@ def test_a_child_deleted_while_it_runs_costs_its_own_metrics_alone(
         run = client.get_run(tracker._ids[key])
         assert run.info.status == "FINISHED" and run.data.metrics == metrics
     assert len([record for record in caplog.records if record.name.startswith("satsynth")]) == 1
+
+
+def test_what_cannot_be_made_is_left_out_and_tracking_goes_on(
+    local: str, tmp_path: Path, work: WorkFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("satsynth.tracking.model.write_model", full)
+    for name in ("log_image", "log_artifact", "log_figure"):
+        monkeypatch.setattr(MlflowClient, name, full)
+    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.model(
+        tracking.ModelToLog("made-generator", "diffusion", SavedGenerator(tmp_path), SamplingSettings(), "fp32")
+    )
+    tracker.figure(None, "figures/made.html")
+    tracker.artifact(tmp_path / "report.html", "report")
+    with tracker.child("fpn R=0 seed=0", {}, work) as child:
+        for step in range(2):
+            child.image(step, "drawn", np.zeros((4, 4, 3), np.uint8))
+        child.metrics(1, {"loss": 0.5})
+    tracker.close("FINISHED")
+    warnings = [record.message for record in caplog.records if record.name.startswith("satsynth")]
+    names = ["model made-generator", "figures/made.html", "report.html", "image drawn"]
+    assert [name for name, warning in zip(names, warnings, strict=True) if f"without {name}: " in warning] == names
+    client = MlflowClient(local)
+    parent, child_run = (client.get_run(tracker._ids[key]) for key in ("", "fpn R=0 seed=0"))
+    assert {f"left_out.{name}" for name in names[:3]} <= set(parent.data.tags)
+    assert parent.info.status == child_run.info.status == "FINISHED" and child_run.data.metrics == {"loss": 0.5}

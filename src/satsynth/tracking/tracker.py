@@ -56,6 +56,7 @@ class Tracker:
         self._ids: dict[str, str] = {}
         self._buffer: dict[str, list[Value]] = {}
         self._left: dict[str, str] = {}
+        self._left_out: set[str] = set()
         self._flushed = self._excused = time.monotonic()
         self._stopped = False
         self._refused = False
@@ -117,7 +118,11 @@ class Tracker:
 
     def image(self, key: str, step: int, name: str, picture: np.ndarray) -> None:
         """Log a picture ``(H, W, 3)`` uint8 of the run known as ``key``."""
-        self._put(lambda: self._client.log_image(self._run(key), picture, key=name, step=step))
+        self._put(
+            lambda: self._spare(
+                f"image {name}", key, lambda run: self._client.log_image(run, picture, key=name, step=step)
+            )
+        )
 
     def tag(self, key: str, value: str) -> None:
         """Tag the parent run."""
@@ -130,15 +135,15 @@ class Tracker:
 
     def artifact(self, path: Path, folder: str) -> None:
         """Log a file of the parent run."""
-        self._put(lambda: self._client.log_artifact(self._run(""), str(path), folder))
+        self._put(lambda: self._spare(path.name, "", lambda run: self._client.log_artifact(run, str(path), folder)))
 
     def figure(self, figure: Any, name: str) -> None:
         """Log a plotly figure of the parent run."""
-        self._put(lambda: self._client.log_figure(self._run(""), figure, name))
+        self._put(lambda: self._spare(name, "", lambda run: self._client.log_figure(run, figure, name)))
 
     def model(self, model: ModelToLog) -> None:
         """Log a generator as a registered model, if it is not there yet."""
-        self._put(lambda: self._model(model))
+        self._put(lambda: self._spare(f"model {model.name}", "", lambda run: self._model(run, model)))
 
     def close(self, status: str, patience: float = CLOSE_SECONDS) -> None:
         """End the parent run and wait for what is still queued, but not for ever."""
@@ -261,12 +266,27 @@ class Tracker:
             self._open().inputs(self._run(""), new)
             self._told[""].inputs.extend(new)
 
-    def _model(self, model: ModelToLog) -> None:
+    def _spare(self, name: str, key: str, action: Callable[[str], None]) -> None:
+        """Do what a run can do without: where it fails although the server is well, it alone is left out."""
+        run = self._run(key)
+        try:
+            action(run)
+        except Exception as error:
+            if self._is_refusal(error):
+                return
+            reason = _reason(error)
+            # A server that does not take this is not well, which is what is raised then.
+            self._open().tags(run, {f"left_out.{name}": reason})
+            if name not in self._left_out:
+                log.warning("MLflow at %s is left without %s: %s", self.where, name, reason)
+            self._left_out.add(name)
+
+    def _model(self, run: str, model: ModelToLog) -> None:
         self._uploading.set()
         try:
             store = self._open()
             # The training's own run, where it is known; the parent after a change of the store.
-            log_model(store.client, store.experiment, self._ids.get(model.run, self._run("")), model)
+            log_model(store.client, store.experiment, self._ids.get(model.run, run), model)
         finally:
             self._uploading.clear()
             self._excused = time.monotonic()
