@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
+from requests import ReadTimeout
 from servers import wait_until
 
 from made_data import made_pairs, write_store
@@ -180,3 +182,43 @@ def test_what_cannot_be_made_is_left_out_and_tracking_goes_on(
     parent, child_run = (client.get_run(tracker._ids[key]) for key in ("", "fpn R=0 seed=0"))
     assert {f"left_out.{name}" for name in names[:3]} <= set(parent.data.tags)
     assert parent.info.status == child_run.info.status == "FINISHED" and child_run.data.metrics == {"loss": 0.5}
+
+
+@pytest.mark.parametrize(("own", "uploads"), [(None, "120"), ("7", "7")])
+def test_only_uploads_may_take_long(
+    own: str | None,
+    uploads: str,
+    local: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variable, seen = "MLFLOW_HTTP_REQUEST_TIMEOUT", []
+    if own is None:
+        # What is set by the tracker is taken back.
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, own)
+
+    def timeout(*_: Any, **__: Any) -> None:
+        seen.append(os.environ[variable])
+        raise ReadTimeout("no answer")
+
+    monkeypatch.setattr("satsynth.tracking.model.write_model", lambda *_: None)
+    for name in ("log_artifact", "log_model_artifacts", "log_image"):
+        monkeypatch.setattr(MlflowClient, name, timeout)
+    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.artifact(tmp_path / "report.html", "report")
+    tracker.model(
+        tracking.ModelToLog("made-generator", "diffusion", SavedGenerator(tmp_path), SamplingSettings(), "fp32")
+    )
+    tracker.image("", 0, "drawn", np.zeros((4, 4, 3), np.uint8))
+    tracker.close("FINISHED")
+    usual = own or "10"
+    assert seen == [uploads, uploads, usual] and os.environ[variable] == usual
+    assert MlflowClient(local).get_run(tracker._ids[""]).info.status == "FINISHED"
+    warnings = [record.message for record in caplog.records if record.name.startswith("satsynth")]
+    assert len(warnings) == 3 and all("is left without" in warning for warning in warnings)

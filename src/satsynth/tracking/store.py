@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,28 @@ RUN_FILE = "run.json"
 METRICS, PARAMS, PARAM_LENGTH = 900, 90, 5900
 DIGEST_LENGTH = 36
 # A dead server is given up soon, and MLflow draws no bars of its own; a user's own setting wins.
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _MANNERS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    _TIMEOUT: "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+# A server that passes files on to a bucket answers when all of a file is there.
+_UPLOAD_SECONDS = "120"
+
+
+@contextmanager
+def uploading() -> Iterator[None]:
+    """Wait longer for answers of a server, to uploads alone; a user's own setting wins."""
+    usual = os.environ.get(_TIMEOUT)
+    if usual != _MANNERS[_TIMEOUT]:
+        yield
+        return
+    os.environ[_TIMEOUT] = _UPLOAD_SECONDS
+    try:
+        yield
+    finally:
+        os.environ[_TIMEOUT] = usual
 
 
 @dataclass

@@ -19,7 +19,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.tracking.child import Child
 from satsynth.tracking.facts import DataInput, as_key, data_inputs, without_password
 from satsynth.tracking.model import ModelToLog, log_model
-from satsynth.tracking.store import METRICS, RUN_FILE, Store, Told, Value
+from satsynth.tracking.store import METRICS, RUN_FILE, Store, Told, Value, uploading
 from satsynth.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ FLUSH_SECONDS = 4.0
 CLOSE_SECONDS = 60.0
 # A server whose entries wait longer than this is left.
 LATE_SECONDS = 60.0
-MODEL_SECONDS = 600.0
+UPLOAD_SECONDS = 600.0
 # What the server understood and did not want: no reason to leave it.
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "ENDPOINT_NOT_FOUND")
 
@@ -135,7 +135,7 @@ class Tracker:
 
     def artifact(self, path: Path, folder: str) -> None:
         """Log a file of the parent run."""
-        self._put(lambda: self._spare(path.name, "", lambda run: self._client.log_artifact(run, str(path), folder)))
+        self._put(lambda: self._spare(path.name, "", lambda run: self._artifact(run, path, folder)))
 
     def figure(self, figure: Any, name: str) -> None:
         """Log a plotly figure of the parent run."""
@@ -150,9 +150,9 @@ class Tracker:
         self._put(lambda: self._end("", status))
         self._queue.put(None)
         self._thread.join(patience)
-        end = time.monotonic() + MODEL_SECONDS
+        end = time.monotonic() + UPLOAD_SECONDS
         if self._thread.is_alive() and self._uploading.is_set() and status == "FINISHED":
-            log.info("The generator is still being copied to MLflow at %s ...", self.where)
+            log.info("Files are still being copied to MLflow at %s ...", self.where)
             while self._thread.is_alive() and self._uploading.is_set() and time.monotonic() < end:
                 self._thread.join(1.0)
         self._hurry.set()
@@ -281,12 +281,24 @@ class Tracker:
                 log.warning("MLflow at %s is left without %s: %s", self.where, name, reason)
             self._left_out.add(name)
 
+    def _artifact(self, run: str, path: Path, folder: str) -> None:
+        # A silent server is to be found out before the long wait for an upload.
+        self._client.get_run(run)
+        with self._long(), uploading():
+            self._client.log_artifact(run, str(path), folder)
+
     def _model(self, run: str, model: ModelToLog) -> None:
-        self._uploading.set()
-        try:
+        with self._long():
             store = self._open()
             # The training's own run, where it is known; the parent after a change of the store.
             log_model(store.client, store.experiment, self._ids.get(model.run, run), model)
+
+    @contextmanager
+    def _long(self) -> Iterator[None]:
+        """Mark what may take long, for `close` to wait for and for what is queued behind it not to be late by."""
+        self._uploading.set()
+        try:
+            yield
         finally:
             self._uploading.clear()
             self._excused = time.monotonic()
