@@ -106,7 +106,7 @@ class Tracker:
         values: Mapping[str, float | None],
         inputs: Sequence[DataInput] = (),
     ) -> None:
-        """Show work that was done before as a finished child tagged `reused_from`."""
+        """Show work that was done before as a finished child tagged `reused_from`, unless the run has that child."""
         told = Told(name, params, inputs=list(inputs))
         self._put(lambda: self._reuse(told, folder.path / RUN_FILE, values))
 
@@ -250,6 +250,9 @@ class Tracker:
         self._run(told.name)
 
     def _reuse(self, told: Told, file: Path, values: Mapping[str, float | None]) -> None:
+        # The parent has it already, as a training that the judge shares with the grid.
+        if told.name in self._ids:
+            return
         told.tags.update(self._open().origin(file))
         self._begin(told)
         now = int(time.time() * 1000)
