@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from mlflow.tracking import MlflowClient
 from requests import ReadTimeout
@@ -224,3 +226,26 @@ def test_only_uploads_may_take_long(
     assert MlflowClient(local).get_run(tracker._ids[""]).info.status == "FINISHED"
     warnings = [record.message for record in caplog.records if record.name.startswith("satsynth")]
     assert len(warnings) == 3 and all("is left without" in warning for warning in warnings)
+
+
+class Addresses(HTMLParser):
+    """Collects what a page asks for beside itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep each address that a tag names."""
+        self.found += [value for name, value in attrs if value and name in ("src", "href", "data", "srcset")]
+
+
+def test_a_figure_is_a_page_that_asks_nobody(local: str, tmp_path: Path) -> None:
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.figure(go.Figure(go.Bar(y=[3])), "figures/made.html")
+    tracker.close("FINISHED")
+    (page,) = (tmp_path / "artifacts").rglob("*.html")
+    text, addresses = page.read_text(), Addresses()
+    addresses.feed(text)
+    assert addresses.found == [] and "Plotly.newPlot" in text and len(text) > 1_000_000

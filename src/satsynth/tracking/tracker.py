@@ -138,8 +138,11 @@ class Tracker:
         self._put(lambda: self._spare(path.name, "", lambda run: self._artifact(run, path, folder)))
 
     def figure(self, figure: Any, name: str) -> None:
-        """Log a plotly figure of the parent run."""
-        self._put(lambda: self._spare(name, "", lambda run: self._client.log_figure(run, figure, name)))
+        """Log a plotly figure of the parent run as a page that needs no network."""
+        whole = {"include_plotlyjs": True}
+        self._put(
+            lambda: self._spare(name, "", lambda run: self._client.log_figure(run, figure, name, save_kwargs=whole))
+        )
 
     def model(self, model: ModelToLog) -> None:
         """Log a generator as a registered model, if it is not there yet."""
