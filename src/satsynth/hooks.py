@@ -141,6 +141,7 @@ class TrackingHooks:
         self._tracker: tracking.Tracker | None = None
         self._parameters: dict[str, Any] = {}
         self._environment = ""
+        self._reports = False
         self._where = ""
 
     @hook_impl
@@ -149,7 +150,7 @@ class TrackingHooks:
         self._project = Path(context.project_path)
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any], catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Begin the parent run."""
         parameters: dict[str, Any] = catalog.load("parameters")
         settings = parameters["tracking"]
@@ -184,6 +185,7 @@ class TrackingHooks:
         )
         self._parameters = parameters
         self._environment = tags["environment"]
+        self._reports = "report" in pipeline.all_outputs()
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
@@ -193,7 +195,7 @@ class TrackingHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Log digests as tags, pair stores as inputs, the generator as a model and figures as artifacts."""
+        """Log digests as tags, pair stores as inputs, the generator as a model and figures that no report will hold."""
         if self._tracker is None:
             return
         if isinstance(data, Finished):
@@ -203,7 +205,9 @@ class TrackingHooks:
         elif isinstance(data, SavedGenerator):
             self._tracker.model(self._as_model(data))
         elif dataset_name.endswith(("_plot", "_curve")):
-            self._tracker.figure(data, f"figures/{dataset_name}.html")
+            # Each is nearly 5 MB, since it brings all of plotly.js with it; the report does so once for all.
+            if not self._reports:
+                self._tracker.figure(data, f"figures/{dataset_name}.html")
         elif dataset_name in ("fidelity", "alignment", "memorisation"):
             self._tracker.metrics("", 0, tracking.numbers(data, f"{dataset_name}."))
 

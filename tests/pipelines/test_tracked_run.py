@@ -10,10 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 from browsing import HOST, free_port
 from interruptions import newest
 from kedro.config import OmegaConfigLoader
+from kedro.pipeline import Pipeline, node
 from mlflow.tracking import MlflowClient
 from projects import ROOT, Project, clean_environment
 
@@ -128,7 +130,7 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
 ) -> None:
     monkeypatch.setattr(tracking, "Tracker", Recorder)
     hooks, catalog = TrackingHooks(), Parameters(env)
-    hooks.before_pipeline_run({"env": None if env == "base" else env}, catalog)
+    hooks.before_pipeline_run({"env": None if env == "base" else env}, Pipeline([]), catalog)
     tracker = hooks._tracker
     assert isinstance(tracker, Recorder)
     tracking.use(None)
@@ -138,3 +140,17 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
     assert model.name == name and model.generator.digest == "abc"
     assert model.sampling.steps == catalog.load("parameters")["sampling"]["steps"]
     assert ("tag", "digest.generator") in tracker.calls
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_figures_are_logged_where_no_report_holds_them(reports: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "Tracker", Recorder)
+    hooks = TrackingHooks()
+    made = Pipeline([node(lambda: (), None, ["ratio_curve", *(["report"] if reports else [])], name="made")])
+    hooks.before_pipeline_run({"env": None}, made, Parameters("base"))
+    tracker = hooks._tracker
+    assert isinstance(tracker, Recorder)
+    tracking.use(None)
+    figure = go.Figure()
+    hooks.after_dataset_saved("ratio_curve", figure)
+    assert [given for call, given in tracker.calls if call == "figure"] == ([] if reports else [figure])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ from satsynth.tracking.facts import (
     as_key,
     flat,
     git_tags,
+    host_name,
     is_dead,
     machine_tags,
     numbers,
@@ -76,14 +78,52 @@ def test_keys_keep_what_mlflow_allows() -> None:
 
 def test_only_a_process_of_this_host_that_is_gone_is_dead() -> None:
     own = process_tags()
-    assert own[HOST] == socket.gethostname() and own[PROCESS] == str(os.getpid())
+    assert own[HOST].startswith(f"{socket.gethostname()} ") and own[PROCESS] == str(os.getpid())
     assert not is_dead(own) and not is_dead({})
     # The number lives on as another process.
     assert is_dead({**own, STARTED: str(float(own[STARTED]) - 100)})
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        tags = {HOST: own[HOST], PROCESS: str(other.pid), STARTED: str(psutil.Process(other.pid).create_time())}
+        started = psutil.Process(other.pid).create_time() - psutil.boot_time()
+        tags = {HOST: own[HOST], PROCESS: str(other.pid), STARTED: str(started)}
         assert not is_dead(tags)
         other.kill()
         other.wait()
     assert is_dead(tags)
     assert not is_dead({**tags, HOST: "elsewhere"})
+
+
+def test_a_living_process_outlives_a_change_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, booted, created = process_tags(), psutil.boot_time(), psutil.Process().create_time()
+    # Systems count moments from the boot, which they move with the clock.
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted + 3600)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: created + 3600)
+    assert not is_dead(own)
+
+
+@pytest.mark.parametrize("differs", ["machine", "container"])
+def test_another_machine_of_the_same_name_kills_no_run(differs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_text, readlink = Path.read_text, os.readlink
+
+    def identity(path: Path, *given: Any, **named: Any) -> str:
+        return "another\n" if str(path) == "/etc/machine-id" else read_text(path, *given, **named)
+
+    def namespace(path: Any, *given: Any, **named: Any) -> Any:
+        return "pid:[1]" if str(path) == "/proc/self/ns/pid" else readlink(path, *given, **named)
+
+    gone = {**process_tags(), STARTED: "-100"}
+    assert is_dead(gone)
+    if differs == "machine":
+        monkeypatch.setattr(Path, "read_text", identity)
+    else:
+        monkeypatch.setattr(os, "readlink", namespace)
+    assert not is_dead(gone)
+
+
+def test_a_system_that_tells_only_its_name_knows_its_own_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: Any, **__: Any) -> Any:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", absent)
+    monkeypatch.setattr(os, "readlink", absent)
+    monkeypatch.setattr(socket, "gethostname", lambda: "plain")
+    assert host_name() == host_name() and host_name().startswith("plain ")

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import json
+import os
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import plotly.graph_objects as go
 import pytest
 from mlflow.tracking import MlflowClient
+from requests import ReadTimeout
 from servers import wait_until
 
 from made_data import made_pairs, write_store
 from satsynth import tracking
+from satsynth.diffusion.saved import SavedGenerator
+from satsynth.diffusion.settings import SamplingSettings
 from satsynth.tracking.store import RUN_FILE
-from satsynth.work.files import read_json
-from satsynth.work.folder import WorkFolder
+from satsynth.work.files import read_json, write_json
+from satsynth.work.folder import Step, WorkFolder
 
 
 def track(uri: str, root: Path, work: WorkFolder) -> str:
@@ -21,7 +29,9 @@ def track(uri: str, root: Path, work: WorkFolder) -> str:
     with tracker.child("fpn R=1 seed=0", {"seed": "0"}, work) as child:
         for step in range(1500):
             child.metrics(step, {"loss": 1 / (step + 1)})
-    tracker.reused("judge", {}, work, {"test_miou": 0.5, "boundary_f1": None})
+    # What the run has done itself, or shown before, is not shown again.
+    for name in ("fpn R=1 seed=0", "judge", "judge"):
+        tracker.reused(name, {}, work, {"test_miou": 0.5, "boundary_f1": None})
     tracker.tag("digest.tiles", "abc")
     tracker.metrics("", 100, {"miou.fpn R=1 50%": 0.25})
     tracker.close("FINISHED")
@@ -123,3 +133,119 @@ def test_what_mlflow_does_not_take_costs_a_warning_and_that_entry(
     parent = MlflowClient(local).get_run(tracker._ids[""])
     assert parent.info.status == "FINISHED" and parent.data.params == {"a": "1"}
     assert MlflowClient(local).get_run(tracker._ids["diffusion"]).data.metrics == {"loss": 0.5}
+
+
+def test_a_child_deleted_while_it_runs_costs_its_own_metrics_alone(
+    local: str, tmp_path: Path, work: WorkFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = MlflowClient(local)
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    elsewhere = WorkFolder(tmp_path / "elsewhere", Step("segmentation", 1, {}, {}))
+    elsewhere.result.mkdir(parents=True)
+    with tracker.child("deleted", {}, work) as deleted:
+        wait_until((work.path / RUN_FILE).exists)
+        client.delete_run(read_json(work.path / RUN_FILE)["run_id"])
+        deleted.metrics(1, {"loss": 0.5})
+        with tracker.child("kept", {}, elsewhere) as kept:
+            kept.metrics(1, {"loss": 0.25})
+    tracker.metrics("", 1, {"miou": 0.125})
+    tracker.close("FINISHED")
+    for key, metrics in {"kept": {"loss": 0.25}, "": {"miou": 0.125}}.items():
+        run = client.get_run(tracker._ids[key])
+        assert run.info.status == "FINISHED" and run.data.metrics == metrics
+    assert len([record for record in caplog.records if record.name.startswith("satsynth")]) == 1
+
+
+def test_what_cannot_be_made_is_left_out_and_tracking_goes_on(
+    local: str, tmp_path: Path, work: WorkFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("satsynth.tracking.model.write_model", full)
+    for name in ("log_image", "log_artifact", "log_figure"):
+        monkeypatch.setattr(MlflowClient, name, full)
+    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.model(
+        tracking.ModelToLog("made-generator", "diffusion", SavedGenerator(tmp_path), SamplingSettings(), "fp32")
+    )
+    tracker.figure(None, "figures/made.html")
+    tracker.artifact(tmp_path / "report.html", "report")
+    with tracker.child("fpn R=0 seed=0", {}, work) as child:
+        for step in range(2):
+            child.image(step, "drawn", np.zeros((4, 4, 3), np.uint8))
+        child.metrics(1, {"loss": 0.5})
+    tracker.close("FINISHED")
+    warnings = [record.message for record in caplog.records if record.name.startswith("satsynth")]
+    names = ["model made-generator", "figures/made.html", "report.html", "image drawn"]
+    assert [name for name, warning in zip(names, warnings, strict=True) if f"without {name}: " in warning] == names
+    client = MlflowClient(local)
+    parent, child_run = (client.get_run(tracker._ids[key]) for key in ("", "fpn R=0 seed=0"))
+    assert {f"left_out.{name}" for name in names[:3]} <= set(parent.data.tags)
+    assert parent.info.status == child_run.info.status == "FINISHED" and child_run.data.metrics == {"loss": 0.5}
+
+
+@pytest.mark.parametrize(("own", "uploads"), [(None, "120"), ("7", "7")])
+def test_only_uploads_may_take_long(
+    own: str | None,
+    uploads: str,
+    local: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variable, seen = "MLFLOW_HTTP_REQUEST_TIMEOUT", []
+    if own is None:
+        # What is set by the tracker is taken back.
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, own)
+
+    def timeout(*_: Any, **__: Any) -> None:
+        seen.append(os.environ[variable])
+        raise ReadTimeout("no answer")
+
+    monkeypatch.setattr("satsynth.tracking.model.write_model", lambda *_: None)
+    for name in ("log_artifact", "log_model_artifacts", "log_image"):
+        monkeypatch.setattr(MlflowClient, name, timeout)
+    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.artifact(tmp_path / "report.html", "report")
+    tracker.model(
+        tracking.ModelToLog("made-generator", "diffusion", SavedGenerator(tmp_path), SamplingSettings(), "fp32")
+    )
+    tracker.image("", 0, "drawn", np.zeros((4, 4, 3), np.uint8))
+    tracker.close("FINISHED")
+    usual = own or "10"
+    assert seen == [uploads, uploads, usual] and os.environ[variable] == usual
+    assert MlflowClient(local).get_run(tracker._ids[""]).info.status == "FINISHED"
+    warnings = [record.message for record in caplog.records if record.name.startswith("satsynth")]
+    assert len(warnings) == 3 and all("is left without" in warning for warning in warnings)
+
+
+class Addresses(HTMLParser):
+    """Collects what a page asks for beside itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep each address that a tag names."""
+        self.found += [value for name, value in attrs if value and name in ("src", "href", "data", "srcset")]
+
+
+def test_a_figure_is_a_page_that_asks_nobody(local: str, tmp_path: Path) -> None:
+    tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.figure(go.Figure(go.Bar(y=[3])), "figures/made.html")
+    tracker.close("FINISHED")
+    (page,) = (tmp_path / "artifacts").rglob("*.html")
+    text, addresses = page.read_text(), Addresses()
+    addresses.feed(text)
+    assert addresses.found == [] and "Plotly.newPlot" in text and len(text) > 1_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import platform
 import re
@@ -120,25 +121,41 @@ def machine_tags() -> dict[str, str]:
     return tags
 
 
+def host_name() -> str:
+    """Return what tells this machine, or this container, from all others: its name and a digest of what it is."""
+    known = [socket.gethostname()]
+    # Names are given twice, and in each container numbers of processes are counted anew. Not all systems tell these.
+    with suppress(OSError):
+        known.append(Path("/etc/machine-id").read_text().strip())
+    with suppress(OSError):
+        known.append(str(Path("/proc/self/ns/pid").readlink()))
+    return f"{known[0]} {hashlib.sha256(' '.join(known).encode()).hexdigest()[:12]}"
+
+
 def process_tags() -> dict[str, str]:
     """Return what tells this process from all others, on this host and elsewhere."""
     process = psutil.Process()
-    return {HOST: socket.gethostname(), PROCESS: str(process.pid), STARTED: f"{process.create_time():.2f}"}
+    return {HOST: host_name(), PROCESS: str(process.pid), STARTED: f"{_started(process):.2f}"}
 
 
 def is_dead(tags: Mapping[str, str]) -> bool:
     """Return whether the tags name a process of this host that is there no more; False for other hosts."""
-    if tags.get(HOST) != socket.gethostname() or not tags.get(PROCESS, "").isdigit():
+    if tags.get(HOST) != host_name() or not tags.get(PROCESS, "").isdigit():
         return False
     try:
         process = psutil.Process(int(tags[PROCESS]))
         # Numbers are given again, moments are not.
-        other = abs(process.create_time() - float(tags.get(STARTED, "0"))) > 1
+        other = abs(_started(process) - float(tags.get(STARTED, "0"))) > 2
         return other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, ValueError):
         return False
+
+
+def _started(process: psutil.Process) -> float:
+    """Return when a process started, in seconds since the machine did, which no change of the clock moves."""
+    return process.create_time() - psutil.boot_time()
 
 
 def _processor() -> str:

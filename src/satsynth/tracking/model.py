@@ -12,6 +12,7 @@ from typing import Any
 
 from satsynth.diffusion.saved import AVERAGED, SavedGenerator
 from satsynth.diffusion.settings import SamplingSettings
+from satsynth.tracking.store import uploading
 from satsynth.work.files import MANIFEST
 
 # What the bundled code imports when it draws.
@@ -71,7 +72,8 @@ def log_model(client: Any, experiment: str, run: str, model: ModelToLog) -> None
     try:
         with tempfile.TemporaryDirectory(prefix="satsynth-") as folder:
             write_model(Path(folder) / "model", model, logged.model_id, run)
-            client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+            with uploading():
+                client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
     except BaseException:
         client.finalize_logged_model(logged.model_id, "FAILED")
         raise

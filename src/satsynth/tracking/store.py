@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from satsynth.tracking.facts import HOST, DataInput, as_key, is_dead, process_tags, without_password
+from satsynth.tracking.facts import HOST, DataInput, as_key, host_name, is_dead, process_tags, without_password
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import read_json, write_json
 
@@ -20,11 +21,28 @@ RUN_FILE = "run.json"
 METRICS, PARAMS, PARAM_LENGTH = 900, 90, 5900
 DIGEST_LENGTH = 36
 # A dead server is given up soon, and MLflow draws no bars of its own; a user's own setting wins.
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _MANNERS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    _TIMEOUT: "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+# A server that passes files on to a bucket answers when all of a file is there.
+_UPLOAD_SECONDS = "120"
+
+
+@contextmanager
+def uploading() -> Iterator[None]:
+    """Wait longer for answers of a server, to uploads alone; a user's own setting wins."""
+    usual = os.environ.get(_TIMEOUT)
+    if usual != _MANNERS[_TIMEOUT]:
+        yield
+        return
+    os.environ[_TIMEOUT] = _UPLOAD_SECONDS
+    try:
+        yield
+    finally:
+        os.environ[_TIMEOUT] = usual
 
 
 @dataclass
@@ -86,21 +104,17 @@ class Store:
         where = artifacts.as_uri() if uri.startswith("sqlite:") else None
         self.experiment = known.experiment_id if known else self.client.create_experiment(experiment, where)
 
-    def mark_dead(self) -> list[str]:
-        """Mark the running runs of this host whose process is gone as killed, and return them."""
-        host = process_tags()[HOST]
-        marked, page = [], None
+    def mark_dead(self) -> None:
+        """Mark the running runs of this host whose process is gone as killed."""
+        wanted, page = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{host_name()}'", None
         while True:
-            found = self.client.search_runs(
-                [self.experiment], f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{host}'", page_token=page
-            )
+            found = self.client.search_runs([self.experiment], wanted, page_token=page)
             for run in found:
                 if is_dead(run.data.tags):
                     self.client.set_terminated(run.info.run_id, "KILLED")
-                    marked.append(str(run.info.run_id))
             page = found.token
             if not page:
-                return marked
+                return
 
     def begin(self, told: Told, parent: str | None = None) -> str:
         """Create a run, or continue the one whose identifier lies in its file, and return its identifier."""

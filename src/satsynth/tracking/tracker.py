@@ -19,7 +19,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.tracking.child import Child
 from satsynth.tracking.facts import DataInput, as_key, data_inputs, without_password
 from satsynth.tracking.model import ModelToLog, log_model
-from satsynth.tracking.store import METRICS, RUN_FILE, Store, Told, Value
+from satsynth.tracking.store import METRICS, RUN_FILE, Store, Told, Value, uploading
 from satsynth.work.folder import WorkFolder
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ FLUSH_SECONDS = 4.0
 CLOSE_SECONDS = 60.0
 # A server whose entries wait longer than this is left.
 LATE_SECONDS = 60.0
-MODEL_SECONDS = 600.0
+UPLOAD_SECONDS = 600.0
 # What the server understood and did not want: no reason to leave it.
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "ENDPOINT_NOT_FOUND")
 
@@ -56,6 +56,7 @@ class Tracker:
         self._ids: dict[str, str] = {}
         self._buffer: dict[str, list[Value]] = {}
         self._left: dict[str, str] = {}
+        self._left_out: set[str] = set()
         self._flushed = self._excused = time.monotonic()
         self._stopped = False
         self._refused = False
@@ -105,7 +106,7 @@ class Tracker:
         values: Mapping[str, float | None],
         inputs: Sequence[DataInput] = (),
     ) -> None:
-        """Show work that was done before as a finished child tagged `reused_from`."""
+        """Show work that was done before as a finished child tagged `reused_from`, unless the run has that child."""
         told = Told(name, params, inputs=list(inputs))
         self._put(lambda: self._reuse(told, folder.path / RUN_FILE, values))
 
@@ -117,7 +118,11 @@ class Tracker:
 
     def image(self, key: str, step: int, name: str, picture: np.ndarray) -> None:
         """Log a picture ``(H, W, 3)`` uint8 of the run known as ``key``."""
-        self._put(lambda: self._client.log_image(self._run(key), picture, key=name, step=step))
+        self._put(
+            lambda: self._spare(
+                f"image {name}", key, lambda run: self._client.log_image(run, picture, key=name, step=step)
+            )
+        )
 
     def tag(self, key: str, value: str) -> None:
         """Tag the parent run."""
@@ -130,24 +135,27 @@ class Tracker:
 
     def artifact(self, path: Path, folder: str) -> None:
         """Log a file of the parent run."""
-        self._put(lambda: self._client.log_artifact(self._run(""), str(path), folder))
+        self._put(lambda: self._spare(path.name, "", lambda run: self._artifact(run, path, folder)))
 
     def figure(self, figure: Any, name: str) -> None:
-        """Log a plotly figure of the parent run."""
-        self._put(lambda: self._client.log_figure(self._run(""), figure, name))
+        """Log a plotly figure of the parent run as a page that needs no network."""
+        whole = {"include_plotlyjs": True}
+        self._put(
+            lambda: self._spare(name, "", lambda run: self._client.log_figure(run, figure, name, save_kwargs=whole))
+        )
 
     def model(self, model: ModelToLog) -> None:
         """Log a generator as a registered model, if it is not there yet."""
-        self._put(lambda: self._model(model))
+        self._put(lambda: self._spare(f"model {model.name}", "", lambda run: self._model(run, model)))
 
     def close(self, status: str, patience: float = CLOSE_SECONDS) -> None:
         """End the parent run and wait for what is still queued, but not for ever."""
         self._put(lambda: self._end("", status))
         self._queue.put(None)
         self._thread.join(patience)
-        end = time.monotonic() + MODEL_SECONDS
+        end = time.monotonic() + UPLOAD_SECONDS
         if self._thread.is_alive() and self._uploading.is_set() and status == "FINISHED":
-            log.info("The generator is still being copied to MLflow at %s ...", self.where)
+            log.info("Files are still being copied to MLflow at %s ...", self.where)
             while self._thread.is_alive() and self._uploading.is_set() and time.monotonic() < end:
                 self._thread.join(1.0)
         self._hurry.set()
@@ -185,13 +193,18 @@ class Tracker:
         try:
             action()
         except Exception as error:  # whatever the server does, the run goes on
-            if "" in self._ids and getattr(error, "error_code", "") in _REFUSALS:
-                if not self._refused:
-                    log.warning("MLflow at %s refused an entry: %s", self.where, _reason(error))
-                self._refused = True
-                return
-            self._leave(_reason(error))
-            self._do(action)
+            if not self._is_refusal(error):
+                self._leave(_reason(error))
+                self._do(action)
+
+    def _is_refusal(self, error: Exception) -> bool:
+        """Return whether the server understood and did not want an entry, which is told once."""
+        if "" not in self._ids or getattr(error, "error_code", "") not in _REFUSALS:
+            return False
+        if not self._refused:
+            log.warning("MLflow at %s refused an entry: %s", self.where, _reason(error))
+        self._refused = True
+        return True
 
     def _leave_if_late(self, asked: float) -> None:
         """Leave a server that lags behind the run, or that is to be finished with."""
@@ -240,6 +253,9 @@ class Tracker:
         self._run(told.name)
 
     def _reuse(self, told: Told, file: Path, values: Mapping[str, float | None]) -> None:
+        # The parent has it already, as a training that the judge shares with the grid.
+        if told.name in self._ids:
+            return
         told.tags.update(self._open().origin(file))
         self._begin(told)
         now = int(time.time() * 1000)
@@ -256,12 +272,39 @@ class Tracker:
             self._open().inputs(self._run(""), new)
             self._told[""].inputs.extend(new)
 
-    def _model(self, model: ModelToLog) -> None:
-        self._uploading.set()
+    def _spare(self, name: str, key: str, action: Callable[[str], None]) -> None:
+        """Do what a run can do without: where it fails although the server is well, it alone is left out."""
+        run = self._run(key)
         try:
+            action(run)
+        except Exception as error:
+            if self._is_refusal(error):
+                return
+            reason = _reason(error)
+            # A server that does not take this is not well, which is what is raised then.
+            self._open().tags(run, {f"left_out.{name}": reason})
+            if name not in self._left_out:
+                log.warning("MLflow at %s is left without %s: %s", self.where, name, reason)
+            self._left_out.add(name)
+
+    def _artifact(self, run: str, path: Path, folder: str) -> None:
+        # A silent server is to be found out before the long wait for an upload.
+        self._client.get_run(run)
+        with self._long(), uploading():
+            self._client.log_artifact(run, str(path), folder)
+
+    def _model(self, run: str, model: ModelToLog) -> None:
+        with self._long():
             store = self._open()
             # The training's own run, where it is known; the parent after a change of the store.
-            log_model(store.client, store.experiment, self._ids.get(model.run, self._run("")), model)
+            log_model(store.client, store.experiment, self._ids.get(model.run, run), model)
+
+    @contextmanager
+    def _long(self) -> Iterator[None]:
+        """Mark what may take long, for `close` to wait for and for what is queued behind it not to be late by."""
+        self._uploading.set()
+        try:
+            yield
         finally:
             self._uploading.clear()
             self._excused = time.monotonic()
@@ -269,12 +312,16 @@ class Tracker:
     def _flush(self) -> None:
         self._flushed = time.monotonic()
         for key in list(self._buffer):
-            entries = self._buffer[key]
+            entries = self._buffer.pop(key)
             while entries:
-                part = entries[:METRICS]
-                self._open().metrics(self._run(key), part)
-                del entries[: len(part)]
-            del self._buffer[key]
+                try:
+                    self._open().metrics(self._run(key), entries[:METRICS])
+                except Exception as error:
+                    # What was refused, as for a run that its user has deleted, would be refused for ever.
+                    if not self._is_refusal(error):
+                        self._buffer[key] = entries
+                        raise
+                del entries[:METRICS]
 
     def _end(self, key: str, status: str) -> None:
         self._flush()
