@@ -47,8 +47,10 @@ class Tree:
         self._age(folder.path)
         return folder
 
-    def unfinished(self, step: str, parents: dict[str, str], settings: dict[str, object]) -> WorkFolder:
-        with work_folder(self.root, Step(step, 1, parents, settings)) as folder:
+    def unfinished(
+        self, step: str, parents: dict[str, str], settings: dict[str, object], version: int = 1
+    ) -> WorkFolder:
+        with work_folder(self.root, Step(step, version, parents, settings)) as folder:
             (folder.path / "checkpoint.pt").write_bytes(os.urandom(50_000))
         self._age(folder.path)
         return folder
@@ -177,14 +179,27 @@ def test_what_the_newest_version_descends_from_is_kept(tree: Tree) -> None:
 def test_unfinished_work_that_can_go_on_is_kept_and_other_is_not(tree: Tree) -> None:
     new = tree.generation(0)
     digest = Finished(new["tiles"] / "tiles").digest
-    earlier = tree.unfinished("diffusion", {"tiles": digest}, {"seed": 5})
-    latest = tree.unfinished("diffusion", {"tiles": digest}, {"seed": 6})
-    orphan = tree.unfinished("diffusion", {"tiles": "gone"}, {"seed": 7})
+    # As of two environments, which share tiles, or have tiles of their own of the same data set.
+    begun = [
+        tree.unfinished("diffusion", {"tiles": digest}, {"seed": 5}),
+        tree.unfinished("diffusion", {"tiles": digest}, {"seed": 6}),
+        tree.unfinished("tiling", {"scenes": "0"}, {"description": {"name": "made"}, "tiling": {"stride": 64}}),
+        tree.unfinished("tiling", {"scenes": "0"}, {"description": {"name": "made"}, "tiling": {"stride": 96}}),
+    ]
+    useless = [
+        tree.unfinished("diffusion", {"tiles": "gone"}, {"seed": 7}),
+        tree.unfinished("diffusion", {"tiles": digest}, {"seed": 9}, version=0),
+    ]
     # Trained to its end, but the run was killed before it became a version.
     unsaved = tree.work("diffusion", "generator", {"tiles": digest}, {"seed": 8})
     assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
-    assert latest.path.exists() and unsaved.path.exists() and not earlier.path.exists() and not orphan.path.exists()
+    assert all(folder.path.exists() for folder in [*begun, unsaved])
+    assert not any(folder.path.exists() for folder in useless)
     assert there(new) == set(new)
+    asked = tree.run("prune", "--keep", "1", "--unfinished", "--yes")
+    assert asked.exit_code == 0 and "4 to remove" in asked.output
+    assert not any(folder.path.exists() for folder in begun)
+    assert unsaved.path.exists() and there(new) == set(new)
 
 
 def test_a_dry_run_and_a_no_remove_nothing(tree: Tree) -> None:

@@ -43,6 +43,7 @@ class Work:
     Args:
         step: Name of the step.
         path: The folder.
+        version: Result version of the step.
         finished: Whether its result is complete.
         digest: SHA-256 of its result; empty before it is complete.
         kind: What its result is; empty before it is complete.
@@ -53,6 +54,7 @@ class Work:
 
     step: str
     path: Path
+    version: int
     finished: bool
     digest: str
     kind: str
@@ -115,6 +117,7 @@ def works(root: Path) -> list[Work]:
             Work(
                 path.parent.name,
                 path,
+                int(note.get("version", 0)),
                 manifest is not None,
                 (manifest or {}).get("digest", ""),
                 (manifest or {}).get("kind", ""),

@@ -45,18 +45,19 @@ def storage(metadata: Any) -> None:
 
 @click.command()
 @click.option("--keep", type=click.IntRange(1), required=True, help="Versions to keep of each catalog entry.")
+@click.option("--unfinished", is_flag=True, help="Remove unfinished work too.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def prune(metadata: Any, keep: int, dry_run: bool, yes: bool) -> None:
+def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) -> None:
     """Free disk space: remove old versions, and work that no kept version needs.
 
-    What the newest versions descend from stays, also their work folders and decoded pictures, and unfinished work that
-    the next run would go on with. Nothing is removed while a run is under way.
+    What the newest versions descend from stays, also their work folders and decoded pictures, and, unless --unfinished
+    is given, all unfinished work that some run would go on with. Nothing is removed while a run is under way.
     """
     data = Path(metadata.project_path) / "data"
     with alone(data / ".work"):
-        found = unneeded(data, keep)
+        found = unneeded(data, keep, unfinished)
         if not found:
             click.echo("There is nothing to remove.")
             return
