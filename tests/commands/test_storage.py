@@ -176,6 +176,19 @@ def test_what_the_newest_version_descends_from_is_kept(tree: Tree) -> None:
     assert there(old) == set(old)
 
 
+def test_of_versions_of_equal_content_no_more_than_the_newest_are_kept(tree: Tree) -> None:
+    tiles = tree.work("tiling", "pairs", {"scenes": "0"}, {"description": {"name": "made"}})
+    paths = [tree.version("tiles", tiles) for _ in range(5)]
+    assert [removal.path for removal in unneeded(tree.data, 2)] == paths[2::-1]
+    # What a newest version descends from is kept once.
+    generator = tree.work("diffusion", "generator", {"tiles": tiles.manifest()["digest"]}, {})
+    tree.version("generator", generator)
+    newer = tree.version("tiles", tree.work("tiling", "pairs", {"scenes": "1"}, {"description": {"name": "made"}}))
+    assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
+    assert [path for path in [*paths, newer] if path.exists()] == [paths[-1], newer]
+    assert tiles.path.exists() and generator.path.exists()
+
+
 def test_unfinished_work_that_can_go_on_is_kept_and_other_is_not(tree: Tree) -> None:
     new = tree.generation(0)
     digest = Finished(new["tiles"] / "tiles").digest

@@ -43,12 +43,14 @@ def unneeded(data: Path, keep: int, unfinished: bool = False) -> list[Removal]:
     known = versions(data)
     kept = _newest(known, keep)
     needed = closure(kept, known)
+    # Versions of equal content stand for one another: the newest of them is enough.
+    newest = {(version.entry, version.digest): version for version in reversed(known)}
     removed = [
         Removal(
             version.path, f"{version.entry.name} {version.path.name}" + ("" if version.finished else ", unfinished")
         )
         for version in known
-        if version not in kept and not (version.digest and version.digest in needed)
+        if version not in kept and not (version.digest in needed and version is newest[version.entry, version.digest])
     ]
     removed += _works(works(data / ".work"), {version.entry.name for version in known}, needed, keep, unfinished)
     removed += _decoded(data, closure(_newest(known, 1), known))

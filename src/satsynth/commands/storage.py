@@ -53,7 +53,8 @@ def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) 
     """Free disk space: remove old versions, and work that no kept version needs.
 
     What the newest versions descend from stays, also their work folders and decoded pictures, and, unless --unfinished
-    is given, all unfinished work that some run would go on with. Nothing is removed while a run is under way.
+    is given, all unfinished work that some run would go on with. Of versions of equal content older ones go. Nothing is
+    removed while a run is under way.
     """
     data = Path(metadata.project_path) / "data"
     with alone(data / ".work"):
