@@ -17,7 +17,7 @@ from satsynth.commands.kept import versions
 from satsynth.commands.pruning import unneeded
 from satsynth.commands.usage import size, usage
 from satsynth.pairs.cache import RESULT_VERSION
-from satsynth.work.files import MANIFEST, place_folder
+from satsynth.work.files import MANIFEST, atomic, place_folder
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, WorkFolder, work_folder
 from satsynth.work.runs import RunLock, alone
@@ -147,6 +147,37 @@ def test_storage_shows_what_is_kept_and_what_links_save(tree: Tree) -> None:
     whole = usage([tree.data])
     assert f"{size(whole.real)} on disk: hard links save {size(whole.apparent - whole.real)}" in result.output
     assert whole.apparent - whole.real >= 3 * 20_000
+
+
+def test_while_a_run_is_at_work_storage_takes_none_of_its_files_for_leftovers(tree: Tree) -> None:
+    tree.generation(0)
+    tree.generation(1)
+    with atomic(tree.root / "tiling" / "shard.parquet") as half_written:
+        half_written.write_bytes(b"x" * 10_000)
+        lock = RunLock(tree.root)
+        lock.acquire()
+        busy = tree.run("storage")
+        lock.release()
+        quiet = tree.run("storage")
+    assert busy.exit_code == quiet.exit_code == 0
+    assert "At work now" in busy.output and "leftovers" not in busy.output and "would free" not in busy.output
+    assert "leftovers of killed processes" in quiet.output and "would free" in quiet.output
+
+
+def test_storage_bears_that_a_checkpoint_vanishes_while_it_looks(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = tree.unfinished("diffusion", {"tiles": "x"}, {}).path / "checkpoint.pt"
+    look = Path.stat
+
+    def last_look(path: Path, **arguments: bool) -> os.stat_result:
+        found = look(path, **arguments)
+        if path == checkpoint:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", last_look)
+    result = tree.run("storage")
+    assert result.exit_code == 0 and "work on diffusion" in result.output, result.exception
+    assert not checkpoint.exists()
 
 
 def test_prune_keeps_the_newest_versions_with_their_work_and_removes_the_rest(tree: Tree) -> None:
