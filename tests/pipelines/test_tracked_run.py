@@ -19,7 +19,7 @@ from projects import ROOT, Project, clean_environment
 
 from satsynth import tracking
 from satsynth.diffusion.saved import SavedGenerator
-from satsynth.hooks import TrackingHooks
+from satsynth.hooks import TrackingHooks, viz_command
 from satsynth.pairs.store import PairStore
 from satsynth.settings import CONFIG_LOADER_ARGS
 from satsynth.work.files import write_json
@@ -138,3 +138,11 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
     assert model.name == name and model.generator.digest == "abc"
     assert model.sampling.steps == catalog.load("parameters")["sampling"]["steps"]
     assert ("tag", "digest.generator") in tracker.calls
+
+
+@pytest.mark.parametrize("environment", [None, "base", "local"])
+def test_lineage_is_shown_by_a_command_that_opens_this_runs_results(environment: str | None) -> None:
+    assert viz_command(environment, None) == "make viz"
+    assert viz_command(environment, "dubai") == "kedro viz run --params=dataset=dubai"
+    assert viz_command("gpu", None) == "kedro viz run --env=gpu"
+    assert viz_command("gpu", "dubai") == "kedro viz run --env=gpu --params=dataset=dubai"

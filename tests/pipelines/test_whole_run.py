@@ -58,7 +58,8 @@ def test_the_closing_summary_has_the_table_the_answer_and_files_that_exist(smoke
         "augmentation comparison",
     ]
     assert all(Path(file).stat().st_size for file in files.values())
-    assert output.rstrip().splitlines()[-1] == "Look at the lineage with `make viz` and compare runs with `make ui`."
+    last = "Look at the lineage with `kedro viz run --env=smoke` and compare runs with `make ui`."
+    assert output.rstrip().splitlines()[-1] == last
 
 
 def test_no_scene_of_val_or_test_is_seen_in_training(smoke: tuple[Project, str]) -> None:
