@@ -57,16 +57,16 @@ def train_joint_diffusion(
 
             train_generator(folder, pairs, val, origin_of(tiles), diffusion, compute, child.metrics, show)
 
-    done_before = False
+    trained = False
     step = Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings)
 
     def note(folder: WorkFolder) -> None:
-        nonlocal done_before
-        done_before = True
+        nonlocal trained
+        trained = True
         train(folder)
 
     folder = remembered(run, step, note)
-    if not done_before:
+    if not trained:
         log.info("Diffusion: reused, trained before with the same settings on the same tiles")
         tracking.current().reused("diffusion", params, folder, {}, seen)
     return SavedGenerator(folder.result)
