@@ -305,6 +305,17 @@ def test_a_run_does_not_begin_while_space_is_freed(tree: Tree) -> None:
         pass
 
 
+def test_a_step_does_not_begin_while_space_is_freed(tree: Tree) -> None:
+    from satsynth.work.errors import ResourceError
+
+    step = Step("tiling", 1, {}, {})
+    with alone(tree.root), pytest.raises(ResourceError, match="freeing disk space"), work_folder(tree.root, step):
+        pass
+    assert not list((tree.root / "tiling").glob("*/*"))
+    with work_folder(tree.root, step) as folder:
+        assert folder.result.is_dir()
+
+
 @pytest.mark.parametrize("moment", [1, 4, 9, 15, 22, 30])
 def test_killed_in_the_middle_what_is_left_reads_right_and_the_next_prune_ends_it(moment: int, tree: Tree) -> None:
     old, new = tree.generation(0), tree.generation(1)
