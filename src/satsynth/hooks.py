@@ -143,17 +143,21 @@ class TrackingHooks:
         self._environment = ""
         self._reports = False
         self._where = ""
+        self._usual_dataset = ""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Remember the project's folder."""
+        """Remember the project's folder and the data set of a run that names none."""
         self._project = Path(context.project_path)
+        loader: Any = context.config_loader
+        self._usual_dataset = loader["globals"].get("dataset", "")
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Begin the parent run."""
         parameters: dict[str, Any] = catalog.load("parameters")
         settings = parameters["tracking"]
+        self._where = ""
         if not settings["enabled"]:
             return
         local = f"sqlite:///{(self._project / 'mlflow.db').resolve()}"
@@ -225,7 +229,10 @@ class TrackingHooks:
                 for row in catalog.load("segmentation_summary").to_dict("records"):
                     self._tracker.metrics("", round(row["ratio"] * 100), {f"miou.{arm_title(row)}": row["miou"]})
         self._close("FINISHED")
-        self._summary(outputs, catalog)
+        if self._summary(outputs, catalog):
+            dataset = catalog.load("parameters")["dataset"]
+            viz = viz_command(run_params.get("env"), dataset if dataset != self._usual_dataset else None)
+            click.echo(f"\nLook at the lineage with `{viz}`{_compare(self._where)}.")
 
     @hook_impl
     def on_pipeline_error(self) -> None:
@@ -250,7 +257,8 @@ class TrackingHooks:
             tracking.use(None)
             self._tracker = None
 
-    def _summary(self, outputs: set[str], catalog: CatalogProtocol) -> None:
+    def _summary(self, outputs: set[str], catalog: CatalogProtocol) -> bool:
+        """Print scores and where files are; return whether there are any."""
         if "segmentation_summary" in outputs:
             from satsynth.analysis.statistics import in_words, printed
 
@@ -279,10 +287,25 @@ class TrackingHooks:
             click.echo("")
         for name in shown:
             click.echo(f"{name.replace('_', ' '):<24} {_path_of(catalog, name)}")
-        if shown:
-            local = self._where.startswith("sqlite:") or not self._where
-            compare = "compare runs with `make ui`" if local else f"compare runs at {self._where}"
-            click.echo(f"\nLook at the lineage with `make viz` and {compare}.")
+        return bool(shown)
+
+
+def viz_command(environment: str | None, dataset: str | None) -> str:
+    """Return the command that shows a run's results.
+
+    Args:
+        environment: The run's environment; none for the default one.
+        dataset: The run's data set; none for the one that the environment takes by itself.
+    """
+    options = [] if environment in (None, "base", "local") else [f"--env={environment}"]
+    options += [f"--params=dataset={dataset}"] if dataset else []
+    return " ".join(["kedro viz run", *options]) if options else "make viz"
+
+
+def _compare(where: str) -> str:
+    if not where:
+        return ""
+    return " and compare runs with `make ui`" if where.startswith("sqlite:") else f" and compare runs at {where}"
 
 
 def _path_of(catalog: Any, name: str) -> Path:

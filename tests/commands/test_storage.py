@@ -17,7 +17,7 @@ from satsynth.commands.kept import versions
 from satsynth.commands.pruning import unneeded
 from satsynth.commands.usage import size, usage
 from satsynth.pairs.cache import RESULT_VERSION
-from satsynth.work.files import MANIFEST, place_folder
+from satsynth.work.files import MANIFEST, atomic, place_folder
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, WorkFolder, work_folder
 from satsynth.work.runs import RunLock, alone
@@ -47,8 +47,10 @@ class Tree:
         self._age(folder.path)
         return folder
 
-    def unfinished(self, step: str, parents: dict[str, str], settings: dict[str, object]) -> WorkFolder:
-        with work_folder(self.root, Step(step, 1, parents, settings)) as folder:
+    def unfinished(
+        self, step: str, parents: dict[str, str], settings: dict[str, object], version: int = 1
+    ) -> WorkFolder:
+        with work_folder(self.root, Step(step, version, parents, settings)) as folder:
             (folder.path / "checkpoint.pt").write_bytes(os.urandom(50_000))
         self._age(folder.path)
         return folder
@@ -147,6 +149,37 @@ def test_storage_shows_what_is_kept_and_what_links_save(tree: Tree) -> None:
     assert whole.apparent - whole.real >= 3 * 20_000
 
 
+def test_while_a_run_is_at_work_storage_takes_none_of_its_files_for_leftovers(tree: Tree) -> None:
+    tree.generation(0)
+    tree.generation(1)
+    with atomic(tree.root / "tiling" / "shard.parquet") as half_written:
+        half_written.write_bytes(b"x" * 10_000)
+        lock = RunLock(tree.root)
+        lock.acquire()
+        busy = tree.run("storage")
+        lock.release()
+        quiet = tree.run("storage")
+    assert busy.exit_code == quiet.exit_code == 0
+    assert "At work now" in busy.output and "leftovers" not in busy.output and "would free" not in busy.output
+    assert "leftovers of killed processes" in quiet.output and "would free" in quiet.output
+
+
+def test_storage_bears_that_a_checkpoint_vanishes_while_it_looks(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = tree.unfinished("diffusion", {"tiles": "x"}, {}).path / "checkpoint.pt"
+    look = Path.stat
+
+    def last_look(path: Path, **arguments: bool) -> os.stat_result:
+        found = look(path, **arguments)
+        if path == checkpoint:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", last_look)
+    result = tree.run("storage")
+    assert result.exit_code == 0 and "work on diffusion" in result.output, result.exception
+    assert not checkpoint.exists()
+
+
 def test_prune_keeps_the_newest_versions_with_their_work_and_removes_the_rest(tree: Tree) -> None:
     old, new = tree.generation(0), tree.generation(1)
     result = tree.run("prune", "--keep", "1", "--yes")
@@ -174,17 +207,43 @@ def test_what_the_newest_version_descends_from_is_kept(tree: Tree) -> None:
     assert there(old) == set(old)
 
 
+def test_of_versions_of_equal_content_no_more_than_the_newest_are_kept(tree: Tree) -> None:
+    tiles = tree.work("tiling", "pairs", {"scenes": "0"}, {"description": {"name": "made"}})
+    paths = [tree.version("tiles", tiles) for _ in range(5)]
+    assert [removal.path for removal in unneeded(tree.data, 2)] == paths[2::-1]
+    # What a newest version descends from is kept once.
+    generator = tree.work("diffusion", "generator", {"tiles": tiles.manifest()["digest"]}, {})
+    tree.version("generator", generator)
+    newer = tree.version("tiles", tree.work("tiling", "pairs", {"scenes": "1"}, {"description": {"name": "made"}}))
+    assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
+    assert [path for path in [*paths, newer] if path.exists()] == [paths[-1], newer]
+    assert tiles.path.exists() and generator.path.exists()
+
+
 def test_unfinished_work_that_can_go_on_is_kept_and_other_is_not(tree: Tree) -> None:
     new = tree.generation(0)
     digest = Finished(new["tiles"] / "tiles").digest
-    earlier = tree.unfinished("diffusion", {"tiles": digest}, {"seed": 5})
-    latest = tree.unfinished("diffusion", {"tiles": digest}, {"seed": 6})
-    orphan = tree.unfinished("diffusion", {"tiles": "gone"}, {"seed": 7})
+    # As of two environments, which share tiles, or have tiles of their own of the same data set.
+    begun = [
+        tree.unfinished("diffusion", {"tiles": digest}, {"seed": 5}),
+        tree.unfinished("diffusion", {"tiles": digest}, {"seed": 6}),
+        tree.unfinished("tiling", {"scenes": "0"}, {"description": {"name": "made"}, "tiling": {"stride": 64}}),
+        tree.unfinished("tiling", {"scenes": "0"}, {"description": {"name": "made"}, "tiling": {"stride": 96}}),
+    ]
+    useless = [
+        tree.unfinished("diffusion", {"tiles": "gone"}, {"seed": 7}),
+        tree.unfinished("diffusion", {"tiles": digest}, {"seed": 9}, version=0),
+    ]
     # Trained to its end, but the run was killed before it became a version.
     unsaved = tree.work("diffusion", "generator", {"tiles": digest}, {"seed": 8})
     assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
-    assert latest.path.exists() and unsaved.path.exists() and not earlier.path.exists() and not orphan.path.exists()
+    assert all(folder.path.exists() for folder in [*begun, unsaved])
+    assert not any(folder.path.exists() for folder in useless)
     assert there(new) == set(new)
+    asked = tree.run("prune", "--keep", "1", "--unfinished", "--yes")
+    assert asked.exit_code == 0 and "4 to remove" in asked.output
+    assert not any(folder.path.exists() for folder in begun)
+    assert unsaved.path.exists() and there(new) == set(new)
 
 
 def test_a_dry_run_and_a_no_remove_nothing(tree: Tree) -> None:
@@ -244,6 +303,17 @@ def test_a_run_does_not_begin_while_space_is_freed(tree: Tree) -> None:
     lock.release()
     with alone(tree.root):
         pass
+
+
+def test_a_step_does_not_begin_while_space_is_freed(tree: Tree) -> None:
+    from satsynth.work.errors import ResourceError
+
+    step = Step("tiling", 1, {}, {})
+    with alone(tree.root), pytest.raises(ResourceError, match="freeing disk space"), work_folder(tree.root, step):
+        pass
+    assert not list((tree.root / "tiling").glob("*/*"))
+    with work_folder(tree.root, step) as folder:
+        assert folder.result.is_dir()
 
 
 @pytest.mark.parametrize("moment", [1, 4, 9, 15, 22, 30])

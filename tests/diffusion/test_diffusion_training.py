@@ -1,4 +1,5 @@
 import json
+import logging
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ import satsynth.training.loop as loop
 from satsynth.diffusion.generator import Generator, load_generator
 from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings, NoiseSettings
-from satsynth.diffusion.training import draw_sigmas, joint_loss, train_generator
+from satsynth.diffusion.training import draw_sigmas, joint_loss, seconds_an_image, train_generator
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
@@ -218,3 +219,28 @@ def test_the_trained_network_is_compiled_and_the_averaged_one_is_not(train_tiny,
     assert len(compiled) == 1
     # Names of weights are those of the plain network.
     assert set(load_file(saved.path / "model.safetensors")) == set(load_file(trained.path / "model.safetensors"))
+
+
+def test_an_estimate_of_time_grows_with_the_tiles_and_refuses_those_that_do_not_fit():
+    settings = DiffusionSettings(
+        model=GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32))), images=4, batch_size=2
+    )
+    compute = ComputeSettings(device="cpu")
+    small, large = (min(seconds_an_image(settings, 3, side, compute) for _ in range(3)) for side in (32, 256))
+    assert 0 < small < large
+    with pytest.raises(SatSynthError, match="40"):
+        seconds_an_image(settings, 3, 40, compute)
+
+
+def test_the_last_line_says_how_much_was_seen_and_how_well_it_went(train_tiny, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        saved = train_tiny(tmp_path, looks=2)
+    errors = {
+        row["step"]: row["val_error"]
+        for row in json.loads((saved.path / "history.json").read_text())
+        if "val_error" in row
+    }
+    best = min(errors, key=errors.get)
+    (line,) = [record.message for record in caplog.records if "minutes" in record.message]
+    assert line.startswith("Diffusion: 48 images in 0.")
+    assert line.endswith(f"val error {errors[24]:.3f}, least {errors[best]:.3f} at step {best}")

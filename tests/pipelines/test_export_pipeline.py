@@ -37,6 +37,8 @@ def test_both_stores_are_exported_and_printed(made_project: Project, tmp_path: P
     output = _export(made_project, "--nodes=export_tiles")
     tiles = made_project.path / OUTPUT / "tiles_export"
     assert str(tiles) in output
+    # The environment has this data set by itself, and tracks nothing.
+    assert "Look at the lineage with `kedro viz run --env=micro`." in output.splitlines()
     names = (tiles / "test.txt").read_text().splitlines()
     assert json.loads((tiles / "manifest.json").read_text())["counts"]["test"] == len(names) == 18
     # A tile is a window of its scene, in the colours of its scene's mask.
@@ -54,5 +56,10 @@ def test_both_stores_are_exported_and_printed(made_project: Project, tmp_path: P
     assert [path.name for path in (made_project.path / OUTPUT / "synthetic_export").glob("*.parquet")] == [
         "synthetic-00000.parquet"
     ]
+    # Of one environment's data sets one is the usual; another has to be named.
+    (made_project.path / "conf/micro/globals.yml").write_text("space: micro\n")
+    made_project.params["dataset"] = "made"
+    lines = _export(made_project, "--nodes=export_tiles").splitlines()
+    assert "Look at the lineage with `kedro viz run --env=micro --params=dataset=made`." in lines
     # The form that was asked for last is the one that is there.
     assert not (tiles / "images").exists() and list(tiles.glob("train-*.parquet"))

@@ -21,7 +21,7 @@ from projects import ROOT, Project, clean_environment
 
 from satsynth import tracking
 from satsynth.diffusion.saved import SavedGenerator
-from satsynth.hooks import TrackingHooks
+from satsynth.hooks import TrackingHooks, viz_command
 from satsynth.pairs.store import PairStore
 from satsynth.settings import CONFIG_LOADER_ARGS
 from satsynth.work.files import write_json
@@ -154,3 +154,11 @@ def test_figures_are_logged_where_no_report_holds_them(reports: bool, monkeypatc
     figure = go.Figure()
     hooks.after_dataset_saved("ratio_curve", figure)
     assert [given for call, given in tracker.calls if call == "figure"] == ([] if reports else [figure])
+
+
+@pytest.mark.parametrize("environment", [None, "base", "local"])
+def test_lineage_is_shown_by_a_command_that_opens_this_runs_results(environment: str | None) -> None:
+    assert viz_command(environment, None) == "make viz"
+    assert viz_command(environment, "dubai") == "kedro viz run --params=dataset=dubai"
+    assert viz_command("gpu", None) == "kedro viz run --env=gpu"
+    assert viz_command("gpu", "dubai") == "kedro viz run --env=gpu --params=dataset=dubai"

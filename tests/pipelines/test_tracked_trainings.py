@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from made_data import made_pairs, write_store
 from satsynth import tracking
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pairs.store import PairStore
+from satsynth.pipelines.comparison.nodes import train_judge
 from satsynth.pipelines.diffusion.nodes import train_joint_diffusion
 from satsynth.pipelines.steps import RunSettings
 from satsynth.pipelines.trainings import Cell, segmentation_run
@@ -21,6 +23,7 @@ from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import write_json
 from satsynth.work.finished import TIMING
+from satsynth.work.folder import WorkFolder
 
 SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
 SEGMENTATION = SegmentationSettings.model_validate(
@@ -105,3 +108,43 @@ def test_a_generators_training_shows_its_settings_and_tiles(
     assert name == "diffusion" and params["images"] == "8" and inputs == ["tiles"]
     assert recorder.values == [("diffusion", 20, {"loss": 0.5})]
     assert recorder.reuses == [("diffusion", {}, ["tiles"])]
+
+
+class BegunError(Exception):
+    """Stops a training before its first step."""
+
+
+def test_only_a_new_training_of_the_generator_is_estimated(
+    tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from satsynth.diffusion import training
+
+    def begin(folder: WorkFolder, *_: Any) -> None:
+        (folder.path / training.CHECKPOINT).touch()
+        raise BegunError
+
+    monkeypatch.setattr(training, "seconds_an_image", lambda *_: 1.5)
+    monkeypatch.setattr(training, "train_generator", begin)
+    run, lines = RunSettings(project=str(tmp_path)), []
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.INFO), pytest.raises(BegunError):
+            train_joint_diffusion(tiles, DiffusionSettings(images=80), ComputeSettings(device="cpu"), run)
+        lines += caplog.messages
+    assert len(lines) == 2 and all("80 images of 4 real pairs" in line and "CPU" in line for line in lines)
+    assert lines[0].endswith("about 2.0 minutes") and "minutes" not in lines[1]
+
+
+def test_the_judge_is_announced_before_it_is_trained(
+    tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from satsynth.segmentation import training
+
+    def begin(*_: Any, **named: Any) -> None:
+        raise BegunError
+
+    monkeypatch.setattr(training, "train_network", begin)
+    with caplog.at_level(logging.INFO), pytest.raises(BegunError):
+        train_judge(tiles, SEGMENTATION, ComputeSettings(device="cpu"), RunSettings(project=str(tmp_path)))
+    (line,) = caplog.messages
+    assert line.startswith("Judge: small, trained on 32 images of 4 real pairs, on CPU")

@@ -58,7 +58,27 @@ def test_the_closing_summary_has_the_table_the_answer_and_files_that_exist(smoke
         "augmentation comparison",
     ]
     assert all(Path(file).stat().st_size for file in files.values())
-    assert output.rstrip().splitlines()[-1] == "Look at the lineage with `make viz` and compare runs with `make ui`."
+    last = "Look at the lineage with `kedro viz run --env=smoke` and compare runs with `make ui`."
+    assert output.rstrip().splitlines()[-1] == last
+
+
+def test_each_stage_says_what_it_will_do_or_what_came_out(smoke: tuple[Project, str]) -> None:
+    _, output = smoke
+    number = r"[\d.]+"
+    stages = [
+        [r"Scenes of 'bluemarble': \d+ train"],
+        [r"Tiling: \d+ scenes into tiles of 128 x 128", r"Tiles of 128 x 128: \d+ train"],
+        [
+            rf"Diffusion: trained on 320 images .*, about {number} minutes",
+            rf"Diffusion: 320 images in {number} minutes, val error {number}",
+        ],
+        [r"Sampling: \d+ pairs in 6 steps"],
+        [r"Judge: fpn_mobilenetv3, trained on 160 images", rf"Judge: fpn_mobilenetv3, mIoU {number}"],
+        [rf"Segmentation: 1 of them are new, about {number} minutes"],
+        [rf"Report: the verdict and \d+ sections, {number} MB"],
+    ]
+    for lines in stages:
+        assert re.search(".*".join(lines), output, re.S), lines
 
 
 def test_no_scene_of_val_or_test_is_seen_in_training(smoke: tuple[Project, str]) -> None:

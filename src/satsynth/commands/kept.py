@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Work:
     Args:
         step: Name of the step.
         path: The folder.
+        version: Result version of the step.
         finished: Whether its result is complete.
         digest: SHA-256 of its result; empty before it is complete.
         kind: What its result is; empty before it is complete.
@@ -53,6 +55,7 @@ class Work:
 
     step: str
     path: Path
+    version: int
     finished: bool
     digest: str
     kind: str
@@ -63,7 +66,9 @@ class Work:
     @property
     def helpers(self) -> list[Path]:
         """What is beside the result: checkpoints and notes."""
-        return [entry for entry in self.path.iterdir() if entry.name != "result"]
+        with suppress(FileNotFoundError):
+            return [entry for entry in self.path.iterdir() if entry.name != "result"]
+        return []
 
 
 @dataclass(frozen=True)
@@ -106,21 +111,22 @@ def works(root: Path) -> list[Work]:
         settings = note.get("settings", {})
         described = settings.get("description")
         dataset = (described if isinstance(described, dict) else settings).get("name", "")
-        times = [
-            entry.stat().st_mtime for entry in (path, path / "result", path / "result" / MANIFEST) if entry.exists()
-        ]
-        checkpoint = path / "checkpoint.pt"
-        times += [checkpoint.stat().st_mtime] if checkpoint.exists() else []
+        times = []
+        for entry in (path, path / "result", path / "result" / MANIFEST, path / "checkpoint.pt"):
+            # A run at work may take it away at any moment.
+            with suppress(FileNotFoundError):
+                times.append(entry.stat().st_mtime)
         found.append(
             Work(
                 path.parent.name,
                 path,
+                int(note.get("version", 0)),
                 manifest is not None,
                 (manifest or {}).get("digest", ""),
                 (manifest or {}).get("kind", ""),
                 note.get("parents", {}),
                 str(dataset),
-                max(times),
+                max(times, default=0.0),
             )
         )
     return sorted(found, key=lambda work: (work.step, work.time, work.path.name), reverse=True)

@@ -28,28 +28,31 @@ class Removal:
     what: str
 
 
-def unneeded(data: Path, keep: int) -> list[Removal]:
+def unneeded(data: Path, keep: int, unfinished: bool = False) -> list[Removal]:
     """Return what neither the newest versions need nor unfinished work that still can be used.
 
     Kept are: of each entry the newest versions and all that they descend from; work folders whose result is one of
-    these, or that rest on these alone (of unfinished ones and of generators and stores the newest); decoded pictures of
-    the newest stores.
+    these, or that rest on these alone (of finished generators and stores the newest); decoded pictures of the newest
+    stores.
 
     Args:
         data: The folder `data/`.
         keep: Versions to keep of each entry, at least 1.
+        unfinished: Whether unfinished work that still can be used counts as unneeded too.
     """
     known = versions(data)
-    kept = [version for version in known if version in _newest(known, keep)]
+    kept = _newest(known, keep)
     needed = closure(kept, known)
+    # Versions of equal content stand for one another: the newest of them is enough.
+    newest = {(version.entry, version.digest): version for version in reversed(known)}
     removed = [
         Removal(
             version.path, f"{version.entry.name} {version.path.name}" + ("" if version.finished else ", unfinished")
         )
         for version in known
-        if version not in kept and not (version.digest and version.digest in needed)
+        if version not in kept and not (version.digest in needed and version is newest[version.entry, version.digest])
     ]
-    removed += _works(works(data / ".work"), {version.entry.name for version in known}, needed, keep)
+    removed += _works(works(data / ".work"), {version.entry.name for version in known}, needed, keep, unfinished)
     removed += _decoded(data, closure(_newest(known, 1), known))
     return removed + [Removal(path, "leftover") for path in leftovers(data)]
 
@@ -65,21 +68,23 @@ def _newest(known: list[Version], number: int) -> list[Version]:
     return found
 
 
-def _works(known: list[Work], entries: set[str], needed: set[str], keep: int) -> list[Removal]:
+def _works(known: list[Work], entries: set[str], needed: set[str], keep: int, unfinished: bool) -> list[Removal]:
+    # Result versions only rise: what an older one has begun is never taken up again.
+    current = {work.step: work.version for work in sorted(known, key=lambda work: work.version)}
     seen: Counter[Hashable] = Counter()
     removed = []
     for work in known:
         from_raw = not entries & set(work.parents)
-        group: Hashable = (
-            work.step,
-            work.finished,
-            work.dataset if from_raw else tuple(sorted(work.parents.items())),
-        )
-        seen[group] += 1
-        among_newest = seen[group] <= keep
         usable = from_raw or set(work.parents.values()) <= needed
-        small = work.finished and work.kind not in _STORED and not from_raw
-        if work.digest in needed or (usable and (among_newest or small)):
+        if work.finished:
+            group: Hashable = (work.step, work.dataset if from_raw else tuple(sorted(work.parents.items())))
+            seen[group] += 1
+            small = work.kind not in _STORED and not from_raw
+            wanted = work.digest in needed or (usable and (small or seen[group] <= keep))
+        else:
+            # Each belongs to some environment or some settings, and which of them runs next is not known.
+            wanted = usable and work.version == current[work.step] and not unfinished
+        if wanted:
             continue
         state = "" if work.finished else ", unfinished"
         removed.append(Removal(work.path, f"work on {work.step} {work.path.name[:8]}{state}"))

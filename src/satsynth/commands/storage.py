@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,11 @@ def storage(metadata: Any) -> None:
     """
     project = Path(metadata.project_path)
     data = project / "data"
-    _print_table([_HEAD, *((title, str(len(paths)), *_sizes(usage(paths))) for title, paths in _rows(data))])
+    busy = at_work(data / ".work")
+    rows = _rows(data)
+    if not busy:
+        rows = chain(rows, [("leftovers of killed processes", leftovers(data))])
+    _print_table([_HEAD, *((title, str(len(paths)), *_sizes(usage(paths))) for title, paths in rows if paths)])
     total = usage(path for path in data.glob("*") if path.name != "01_raw")
     click.echo(
         f"\nIn all, reports included and raw data not, {size(total.apparent)} by names, {size(total.real)} on disk: "
@@ -37,26 +41,31 @@ def storage(metadata: Any) -> None:
     tracked = usage([project / "mlflow.db", project / "mlartifacts"]).real
     if tracked:
         click.echo(f"MLflow's own files (mlflow.db, mlartifacts): {size(tracked)}; `mlflow gc` frees deleted runs.")
-    for who in at_work(data / ".work"):
-        click.echo(f"At work now: {who}.")
+    if busy:
+        for who in busy:
+            click.echo(f"At work now: {who}.")
+        click.echo("What could be freed is known when nothing is at work.")
+        return
     freed = usage([removal.path for removal in unneeded(data, 1)]).alone
     click.echo(f"`kedro satsynth prune --keep 1` would free {size(freed)}.")
 
 
 @click.command()
 @click.option("--keep", type=click.IntRange(1), required=True, help="Versions to keep of each catalog entry.")
+@click.option("--unfinished", is_flag=True, help="Remove unfinished work too.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def prune(metadata: Any, keep: int, dry_run: bool, yes: bool) -> None:
+def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) -> None:
     """Free disk space: remove old versions, and work that no kept version needs.
 
-    What the newest versions descend from stays, also their work folders and decoded pictures, and unfinished work that
-    the next run would go on with. Nothing is removed while a run is under way.
+    What the newest versions descend from stays, also their work folders and decoded pictures, and, unless --unfinished
+    is given, all unfinished work that some run would go on with. Of versions of equal content older ones go. Nothing is
+    removed while a run is under way.
     """
     data = Path(metadata.project_path) / "data"
     with alone(data / ".work"):
-        found = unneeded(data, keep)
+        found = unneeded(data, keep, unfinished)
         if not found:
             click.echo("There is nothing to remove.")
             return
@@ -84,14 +93,8 @@ def _rows(data: Path) -> Iterator[tuple[str, list[Path]]]:
     for step, same in groupby(known, lambda work: work.step):
         folders = list(same)
         yield f"work on {step}", [work.path / "result" for work in folders]
-    checkpoints = [path for work in known for path in work.helpers if path.suffix != ".json"]
-    for title, paths in (
-        ("checkpoints and helpers", checkpoints),
-        ("decoded pictures", [found.path for found in decoded_pictures(root)]),
-        ("leftovers of killed processes", leftovers(data)),
-    ):
-        if paths:
-            yield title, paths
+    yield "checkpoints and helpers", [path for work in known for path in work.helpers if path.suffix != ".json"]
+    yield "decoded pictures", [found.path for found in decoded_pictures(root)]
 
 
 def _sizes(found: Usage) -> tuple[str, str, str]:

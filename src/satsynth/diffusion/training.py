@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -32,6 +34,9 @@ from satsynth.work.folder import WorkFolder
 RESULT_VERSION = 3
 # What a seed is used for; order and augmentation have 0 and 1.
 LOSS = 2
+CHECKPOINT = "checkpoint.pt"
+MEMORY = "Lower `diffusion.batch_size`, or set `diffusion.gradient_checkpointing: true`."
+log = logging.getLogger(__name__)
 
 
 def draw_sigmas(noise: NoiseSettings, size: int, random: torch.Generator) -> torch.Tensor:
@@ -123,9 +128,8 @@ def train_generator(
     """
     check_size(settings.model.network, int(origin["tile_size"]))
     device = choose_device(compute)
-    torch.manual_seed(settings.seed)
-    generator = Generator(settings.model, len(origin["classes"]))
-    network = generator.denoiser.to(device).to(memory_format=torch.channels_last)
+    generator = _fresh_generator(settings, len(origin["classes"]), device)
+    network = generator.denoiser
     average = MovingAverage(network, settings.ema)
     averaged = generator.with_denoiser(average.module)
     best = BestWeights()
@@ -161,8 +165,9 @@ def train_generator(
         after_step=after_step,
     )
     stream = PairStream([pairs], settings.seed)
-    with memory_errors("Lower `diffusion.batch_size`, or set `diffusion.gradient_checkpointing: true`."):
-        seconds = train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
+    with memory_errors(MEMORY):
+        seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, on_metrics)
+    _tell(training, seconds, best)
     kept = best.weights if settings.keep == "best" else average.module.state_dict()
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
         with atomic(folder.result / name) as temporary:
@@ -179,3 +184,58 @@ def train_generator(
     folder.finish(manifest, [WEIGHTS, AVERAGED])
     folder.forget_helpers()
     return SavedGenerator(folder.result)
+
+
+def _fresh_generator(settings: DiffusionSettings, classes: int, device: torch.device) -> Generator:
+    torch.manual_seed(settings.seed)
+    generator = Generator(settings.model, classes)
+    generator.denoiser.to(device).to(memory_format=torch.channels_last)
+    return generator
+
+
+def _tell(training: Training, seconds: float, best: BestWeights) -> None:
+    """Log the outcome: how long it took, and the error at the looks, where held-out pairs are labelled."""
+    looked = [row["val_error"] for row in training.history if "val_error" in row]
+    errors = f", val error {looked[-1]:.3f}, least {-best.score:.3f} at step {best.step}" if best.step else ""
+    images = training.steps * training.batch_size
+    log.info("Diffusion: %d images in %.1f minutes%s", images, seconds / 60, errors)
+
+
+def seconds_an_image(
+    settings: DiffusionSettings, classes: int, side: int, compute: ComputeSettings, steps: int = 2
+) -> float:
+    """Return how long training takes here for each image, from a few steps on noise; looks and `compile` are left out.
+
+    Args:
+        settings: What would be trained and how.
+        classes: Number of classes.
+        side: Side of a tile in pixels.
+        compute: Where.
+        steps: Steps that are timed, after one that is not.
+
+    Raises:
+        SatSynthError: The tile size does not fit the network, or memory does not suffice.
+    """
+    check_size(settings.model.network, side)
+    device = choose_device(compute)
+    generator = _fresh_generator(settings, classes, device)
+    if settings.gradient_checkpointing:
+        cast(StemUNet, generator.denoiser.network).unet.enable_gradient_checkpointing()
+    optimizer = optimizer_for(generator.denoiser, settings)
+    step_loss = denoising_step(generator, settings, device, compute)
+    shape = (settings.batch_size, 3, side, side)
+    images = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
+    masks = torch.zeros((settings.batch_size, side, side), dtype=torch.int64, device=device)
+    began = 0.0
+    with memory_errors(MEMORY):
+        for step in range(steps + 1):
+            if step == 1:
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                began = time.perf_counter()
+            step_loss(images, masks, step)[0].backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    return (time.perf_counter() - began) / steps / settings.batch_size

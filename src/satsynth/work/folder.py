@@ -18,11 +18,10 @@ from filelock import FileLock, Timeout
 
 from satsynth.work.errors import ResourceError
 from satsynth.work.files import MANIFEST, canonical_json, digest_of, disk_errors, file_digest, read_json, write_json
+from satsynth.work.locks import PATIENCE, refuse_while_freeing
 
 log = logging.getLogger(__name__)
 _PROCESS_START = time.time()
-# Who merely asks whether a lock is held holds it for a moment.
-PATIENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
         fresh: Forget what was done before this process started.
 
     Raises:
-        ResourceError: Another process holds the folder, or it cannot be written.
+        ResourceError: Another process holds the folder, disk space is being freed, or it cannot be written.
     """
     folder = WorkFolder(root, step)
     holder = folder.path.with_suffix(".holder")
@@ -141,6 +140,8 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
             f"{who} is at work on the step '{step.name}' in {folder.path}.", "Wait for it to end, or stop it."
         ) from None
     try:
+        # Our own lock is held by now: who frees disk space from now on sees it.
+        refuse_while_freeing(root)
         holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         note = folder.path / "step.json"
         if fresh and note.exists() and note.stat().st_mtime < _PROCESS_START:

@@ -12,9 +12,9 @@ from filelock import FileLock, Timeout
 
 from satsynth.work.errors import ResourceError, listing
 from satsynth.work.files import disk_errors
-from satsynth.work.folder import PATIENCE
+from satsynth.work.locks import ALONE, PATIENCE, is_held, refuse_while_freeing
 
-_RUNS, _ALONE = "runs", "alone.lock"
+_RUNS = "runs"
 
 
 class RunLock:
@@ -40,11 +40,11 @@ class RunLock:
         with disk_errors(self._root):
             (self._root / _RUNS).mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=PATIENCE, poll_interval=0.02)
-        if _is_held(self._root / _ALONE):
+        try:
+            refuse_while_freeing(self._root)
+        except ResourceError:
             self.release()
-            raise ResourceError(
-                f"`kedro satsynth prune` is freeing disk space in {self._root.parent}.", "Wait for it to end."
-            )
+            raise
 
     def release(self) -> None:
         """Take the announcement back."""
@@ -64,7 +64,7 @@ def alone(root: Path) -> Iterator[None]:
         ResourceError: A living process is at work there.
     """
     root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(root / _ALONE)
+    lock = FileLock(root / ALONE)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=0.02)
     except Timeout:
@@ -86,22 +86,10 @@ def alone(root: Path) -> Iterator[None]:
 
 def at_work(root: Path) -> list[str]:
     """Return who holds a lock below the folder of all work, in words."""
-    busy = [file.stem for file in sorted((root / _RUNS).glob("*.lock")) if _is_held(file)]
+    busy = [file.stem for file in sorted((root / _RUNS).glob("*.lock")) if is_held(file)]
     for file in sorted(root.glob("*/*.lock")):
-        if file.parent.name != _RUNS and _is_held(file):
+        if file.parent.name != _RUNS and is_held(file):
             holder = file.with_suffix(".holder")
             who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "a process"
             busy.append(f"{who}, on the step '{file.parent.name}'")
     return busy
-
-
-def _is_held(file: Path) -> bool:
-    if not file.exists():
-        return False
-    lock = FileLock(file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False

@@ -18,12 +18,12 @@ from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.measured import MOST_IMAGES, chosen_rows, images_of, masks_of
 from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.steps import RunSettings, digests, remembered_table, require_parent, scenes_of
-from satsynth.pipelines.trainings import Cell, segmentation_run
+from satsynth.pipelines.trainings import Cell, segmentation_run, step_of
 from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import Step
+from satsynth.work.folder import Step, WorkFolder
 
 log = logging.getLogger(__name__)
 RESULT_VERSION = 9
@@ -46,6 +46,16 @@ def train_judge(
         The `judge`.
     """
     cell = Cell(segmentation.judge.network, Arm(0.0), segmentation.judge.seed)
+    if run.fresh or not WorkFolder(run.work, step_of(cell, tiles, None, segmentation, compute)[0]).finished:
+        from satsynth.training.device import choose_device, describe_device
+
+        log.info(
+            "Judge: %s, trained on %d images of %d real pairs, on %s",
+            cell.network,
+            cell.arm.images(segmentation.training),
+            tiles.count("train"),
+            describe_device(choose_device(compute)),
+        )
     folder, row = segmentation_run(cell, tiles, None, segmentation, compute, run)
     log.info("Judge: %s, mIoU %.3f on real test scenes", cell.network, row["miou"])
     return SavedNetwork(folder.result)

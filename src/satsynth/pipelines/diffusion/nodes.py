@@ -33,21 +33,27 @@ def train_joint_diffusion(
     Returns:
         The `generator`.
     """
-    from satsynth.diffusion.training import RESULT_VERSION, train_generator
+    from satsynth.diffusion.training import CHECKPOINT, RESULT_VERSION, seconds_an_image, train_generator
     from satsynth.training.device import choose_device, describe_device
 
     settings = {**diffusion.model_dump(mode="json"), "precision": compute.precision}
     params, seen = tracking.flat(settings), tracking.data_inputs(tiles=tiles)
 
     def train(folder: WorkFolder) -> None:
+        estimate = ""
+        # A continued training says itself how far it is.
+        if not (folder.path / CHECKPOINT).exists():
+            seconds = seconds_an_image(diffusion, len(tiles.class_names), tiles.tile_size, compute)
+            estimate = f", about {seconds * diffusion.images / 60:.1f} minutes"
         log.info(
-            "Diffusion: trained on %d images of %d real pairs (%d x %d, %d classes), on %s",
+            "Diffusion: trained on %d images of %d real pairs (%d x %d, %d classes), on %s%s",
             diffusion.images,
             tiles.count("train"),
             tiles.tile_size,
             tiles.tile_size,
             len(tiles.class_names),
             describe_device(choose_device(compute)),
+            estimate,
         )
         with tracking.current().child("diffusion", params, folder, seen) as child:
             pairs, val = (decoded(tiles, split, run.work) for split in ("train", "val"))
@@ -57,16 +63,16 @@ def train_joint_diffusion(
 
             train_generator(folder, pairs, val, origin_of(tiles), diffusion, compute, child.metrics, show)
 
-    done_before = False
+    trained = False
     step = Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings)
 
     def note(folder: WorkFolder) -> None:
-        nonlocal done_before
-        done_before = True
+        nonlocal trained
+        trained = True
         train(folder)
 
     folder = remembered(run, step, note)
-    if not done_before:
+    if not trained:
         log.info("Diffusion: reused, trained before with the same settings on the same tiles")
         tracking.current().reused("diffusion", params, folder, {}, seen)
     return SavedGenerator(folder.result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.finished import Finished
+
+log = logging.getLogger(__name__)
 
 
 def write_report(
@@ -176,4 +179,6 @@ def write_report(
             code=tables.settings_text(models),
         ),
     ]
-    return report_html(description.title, answer, sections)
+    page = report_html(description.title, answer, sections)
+    log.info("Report: the verdict and %d sections, %.1f MB", len(sections), len(page.encode()) / 1e6)
+    return page

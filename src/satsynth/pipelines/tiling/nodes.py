@@ -50,6 +50,14 @@ def cut_tiles(
 
     def cut(work: WorkFolder) -> None:
         found = list(scenes_from_frame(scenes))
+        log.info(
+            "Tiling: %d scenes into tiles of %d x %d, every %d pixels in training, by %d threads",
+            len(found),
+            tiling.tile_size,
+            tiling.tile_size,
+            tiling.stride,
+            compute.threads,
+        )
         cache = DigestCache(run.work / "digests.json")
         require_unchanged(found, raw, cache.digest)
         cut_scenes(work, found, SceneReader(description, raw, compute.threads), tiling, compute.threads)
