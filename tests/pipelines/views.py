@@ -50,6 +50,7 @@ def compare_in_mlflow(page: Any, address: str, trainings: Sequence[TrackedTraini
         page.locator(f"#{axis}-axis-selector").click()
         page.get_by_role("option", name=name, exact=True).last.click()
     chart = page.locator(".js-plotly-plot:visible").first
+    chart.wait_for(timeout=60_000)
     page.wait_for_function(
         "chart => chart.layout.yaxis.title.text === 'test_miou'", arg=chart.element_handle(), timeout=60_000
     )
