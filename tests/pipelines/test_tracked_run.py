@@ -21,7 +21,8 @@ from projects import ROOT, Project, clean_environment
 
 from satsynth import tracking
 from satsynth.diffusion.saved import SavedGenerator
-from satsynth.hooks import TrackingHooks, viz_command
+from satsynth.hooks import TrackingHooks
+from satsynth.hooks.summary import viz_command
 from satsynth.pairs.store import PairStore
 from satsynth.settings import CONFIG_LOADER_ARGS
 from satsynth.work.files import write_json

@@ -37,7 +37,7 @@ def test_a_server_that_fails_from_the_start_is_left_for_the_local_file(
     (warning,) = warnings(caplog)
     assert served.uri in warning and local in warning
     client = MlflowClient(local)
-    parent = client.get_run(tracker._ids[""])
+    parent = client.get_run(tracker._writer.ids[""])
     assert parent.info.status == "FINISHED" and parent.data.params == {"a": "1"}
     assert parent.data.tags["dataset"] == "made" and parent.data.tags["left"] == served.uri
     child_run = client.get_run(read_json(work.path / RUN_FILE)["run_id"])
@@ -97,7 +97,7 @@ def test_a_server_that_lags_behind_the_run_is_left(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("satsynth.tracking.tracker.LATE_SECONDS", 0.5)
+    monkeypatch.setattr("satsynth.tracking.writer.LATE_SECONDS", 0.5)
     well, slow = served.app.app, threading.Event()
 
     def answer(environ, start_response):
@@ -116,7 +116,7 @@ def test_a_server_that_lags_behind_the_run_is_left(
     tracker.close("FINISHED")
     (warning,) = warnings(caplog)
     assert "too slow" in warning
-    parent = MlflowClient(local).get_run(tracker._ids[""])
+    parent = MlflowClient(local).get_run(tracker._writer.ids[""])
     assert parent.data.tags["tag 7"] == "told" and parent.info.status == "FINISHED"
 
 
@@ -143,8 +143,8 @@ def test_runs_of_dead_processes_are_marked_as_killed(local: str, tmp_path: Path,
     experiment = client.create_experiment("tests", (tmp_path / "artifacts").as_uri())
     own = tracking.Tracker(local, "tests", tmp_path / "artifacts")
     own.start("own", {}, {})
-    wait_until(lambda: "" in own._ids)
-    tags = client.get_run(own._ids[""]).data.tags
+    wait_until(lambda: "" in own._writer.ids)
+    tags = client.get_run(own._writer.ids[""]).data.tags
     dead = client.create_run(experiment, tags={**{k: tags[k] for k in (HOST, PROCESS)}, STARTED: "1.0"})
     elsewhere = client.create_run(experiment, tags={HOST: "elsewhere", PROCESS: "1", STARTED: "1.0"})
     unknown = client.create_run(experiment)
@@ -153,6 +153,6 @@ def test_runs_of_dead_processes_are_marked_as_killed(local: str, tmp_path: Path,
     other.close("FINISHED")
     statuses = {run.info.run_id: run.info.status for run in client.search_runs([experiment])}
     assert statuses[dead.info.run_id] == "KILLED"
-    assert statuses[own._ids[""]] == "RUNNING"
+    assert statuses[own._writer.ids[""]] == "RUNNING"
     assert statuses[elsewhere.info.run_id] == "RUNNING" and statuses[unknown.info.run_id] == "RUNNING"
     own.close("FINISHED")

@@ -93,7 +93,7 @@ def test_others_load_the_registered_generator_and_draw_the_same_pairs(
     client = MlflowClient(uri, uri)
     (version,) = client.search_model_versions("name = 'tests-generator'")
     assert version.tags["digest"] == generator.digest and version.tags["tiles"] == "abc"
-    run = client.get_run(tracker._ids[""])
+    run = client.get_run(tracker._writer.ids[""])
     assert run.info.status == "FINISHED"
     logged = client.get_logged_model(run.outputs.model_outputs[0].model_id)
     assert logged.status == "READY" and logged.source_run_id == run.info.run_id
@@ -133,5 +133,5 @@ def test_a_server_without_models_keeps_the_run(
     tracker.start("parent", {}, {})
     tracker.model(tracking.ModelToLog("tests-generator", "diffusion", generator, SAMPLING, "fp32"))
     tracker.close("FINISHED")
-    assert MlflowClient(local).get_run(tracker._ids[""]).info.status == "FINISHED"
+    assert MlflowClient(local).get_run(tracker._writer.ids[""]).info.status == "FINISHED"
     assert len([record for record in caplog.records if "refused an entry" in record.message]) == 1

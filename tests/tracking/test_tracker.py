@@ -35,7 +35,7 @@ def track(uri: str, root: Path, work: WorkFolder) -> str:
     tracker.tag("digest.tiles", "abc")
     tracker.metrics("", 100, {"miou.fpn R=1 50%": 0.25})
     tracker.close("FINISHED")
-    return tracker._ids[""]
+    return tracker._writer.ids[""]
 
 
 def test_a_continued_child_keeps_its_run_and_reused_work_is_tagged(
@@ -113,7 +113,7 @@ def test_stores_are_inputs_by_name_and_digest_of_runs_that_saw_them(
     with tracker.child("diffusion", {}, work, seen):
         pass
     tracker.close("FINISHED")
-    for run in (tracker._ids[""], read_json(work.path / RUN_FILE)["run_id"]):
+    for run in (tracker._writer.ids[""], read_json(work.path / RUN_FILE)["run_id"]):
         found = MlflowClient(local).get_run(run).inputs.dataset_inputs
         assert [(given.dataset.name, given.dataset.digest) for given in found] == [("tiles", store.digest[:36])]
         assert json.loads(found[0].dataset.profile) == {"digest": store.digest, "pairs": {"train": 5}}
@@ -126,13 +126,13 @@ def test_what_mlflow_does_not_take_costs_a_warning_and_that_entry(
     tracker.start("parent", {"a": "1"}, {})
     with tracker.child("diffusion", {"seed": "0"}, work) as child:
         # A parameter cannot change its value.
-        tracker._put(lambda: tracker._open().params(tracker._ids[""], {"a": "2"}))
+        tracker._put(lambda: tracker._writer._open().params(tracker._writer.ids[""], {"a": "2"}))
         child.metrics(1, {"loss": 0.5})
     tracker.close("FINISHED")
     assert len([record for record in caplog.records if "refused an entry" in record.message]) == 1
-    parent = MlflowClient(local).get_run(tracker._ids[""])
+    parent = MlflowClient(local).get_run(tracker._writer.ids[""])
     assert parent.info.status == "FINISHED" and parent.data.params == {"a": "1"}
-    assert MlflowClient(local).get_run(tracker._ids["diffusion"]).data.metrics == {"loss": 0.5}
+    assert MlflowClient(local).get_run(tracker._writer.ids["diffusion"]).data.metrics == {"loss": 0.5}
 
 
 def test_a_child_deleted_while_it_runs_costs_its_own_metrics_alone(
@@ -152,7 +152,7 @@ def test_a_child_deleted_while_it_runs_costs_its_own_metrics_alone(
     tracker.metrics("", 1, {"miou": 0.125})
     tracker.close("FINISHED")
     for key, metrics in {"kept": {"loss": 0.25}, "": {"miou": 0.125}}.items():
-        run = client.get_run(tracker._ids[key])
+        run = client.get_run(tracker._writer.ids[key])
         assert run.info.status == "FINISHED" and run.data.metrics == metrics
     assert len([record for record in caplog.records if record.name.startswith("satsynth")]) == 1
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_made_is_left_out_and_tracking_goes_on(
     names = ["model made-generator", "figures/made.html", "report.html", "image drawn"]
     assert [name for name, warning in zip(names, warnings, strict=True) if f"without {name}: " in warning] == names
     client = MlflowClient(local)
-    parent, child_run = (client.get_run(tracker._ids[key]) for key in ("", "fpn R=0 seed=0"))
+    parent, child_run = (client.get_run(tracker._writer.ids[key]) for key in ("", "fpn R=0 seed=0"))
     assert {f"left_out.{name}" for name in names[:3]} <= set(parent.data.tags)
     assert parent.info.status == child_run.info.status == "FINISHED" and child_run.data.metrics == {"loss": 0.5}
 
@@ -223,7 +223,7 @@ def test_only_uploads_may_take_long(
     tracker.close("FINISHED")
     usual = own or "10"
     assert seen == [uploads, uploads, usual] and os.environ[variable] == usual
-    assert MlflowClient(local).get_run(tracker._ids[""]).info.status == "FINISHED"
+    assert MlflowClient(local).get_run(tracker._writer.ids[""]).info.status == "FINISHED"
     warnings = [record.message for record in caplog.records if record.name.startswith("satsynth")]
     assert len(warnings) == 3 and all("is left without" in warning for warning in warnings)
 

@@ -1,0 +1,126 @@
+"""Checks before a run: what Kedro itself would let through."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from satsynth.hooks.summary import pipeline_names
+from satsynth.pipelines.parameters import did_you_mean, problems_of
+from satsynth.pipelines.steps import RunSettings
+from satsynth.scenes.description import DatasetDescription
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError, listing
+from satsynth.work.runs import RunLock
+
+log = logging.getLogger(__name__)
+_FILES = "parameters_dataset_"
+
+
+class ProjectHooks:
+    """Makes the project's folder known to the configuration and refuses what Kedro would let through."""
+
+    def __init__(self) -> None:
+        self._lock: RunLock | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check data set and top-level parameters.
+
+        Raises:
+            SatSynthError: An unknown data set, or a runtime parameter that no configuration knows.
+        """
+        loader: Any = context.config_loader
+        given: dict[str, Any] = loader.runtime_params or {}
+        names = sorted(
+            path.stem.removeprefix(_FILES)
+            for path in (Path(loader.conf_source) / loader.base_env).glob(f"{_FILES}*.yml")
+        )
+        dataset = given.get("dataset", loader["globals"].get("dataset"))
+        if dataset not in names:
+            raise SatSynthError(
+                f"There is no data set '{dataset}'.{did_you_mean(str(dataset), names)} There are: {', '.join(names)}.",
+                "Choose one of them with --params=dataset=<name>, or describe your own: "
+                "kedro satsynth describe <folder> --name <name>",
+            )
+        # Kedro merges runtime parameters into the configured ones, so what is configured is asked for without them.
+        loader.runtime_params = {"dataset": dataset}
+        known = sorted(set(loader["parameters"]) - {"project"})
+        loader.runtime_params = {**given, "project": str(context.project_path)}
+        for name in given:
+            if name not in known:
+                raise SatSynthError(
+                    f"There is no parameter '{name}' (given by --params).{did_you_mean(name, known)}",
+                    f"Parameters at the top: {', '.join(known)}.",
+                )
+        # All of them, also those of pipelines that do not run now.
+        problems = problems_of(loader["parameters"])
+        if problems:
+            raise SatSynthError(
+                f"{len(problems)} parameter(s) cannot be used:\n{listing(problems)}",
+                "Correct them in conf/ or in --params.",
+            )
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Announce the run, and refuse missing inputs and a GPU that is not there before any work is done."""
+        described = DatasetDescription.model_validate(catalog.load("parameters")["description"])
+        log.info(
+            "%s on %s (%s, %d classes), environment %s: %s",
+            pipeline_names(run_params),
+            described.name,
+            described.title,
+            len(described.classes),
+            run_params.get("env") or "base",
+            f"{len(pipeline.nodes)} step" + ("s" if len(pipeline.nodes) > 1 else ""),
+        )
+        _require_inputs(pipeline, catalog)
+        if self._lock is None:
+            self._lock = RunLock(RunSettings.model_validate(catalog.load("params:run")).work)
+        self._lock.acquire()
+        compute = ComputeSettings.model_validate(catalog.load("parameters")["compute"])
+        if compute.device == "cuda" and any("gpu" in node.tags for node in pipeline.nodes):
+            from satsynth.training.device import choose_device
+
+            choose_device(compute)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Take the announcement back."""
+        self._release()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Take the announcement back."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Refuse a run that starts from what no run has made yet.
+
+    Raises:
+        SatSynthError: Something is missing; the message names the pipelines that make it.
+    """
+    data = [name for name in pipeline.inputs() if name != "parameters" and not name.startswith("params:")]
+    missing = sorted(name for name in data if not catalog.exists(name))
+    if missing:
+        whole = ("augment", "__default__")
+        makers = [name for name, made in pipelines.items() if name not in whole and made.all_outputs() & set(missing)]
+        raise SatSynthError(
+            f"This run starts from {', '.join(f'`{name}`' for name in missing)}, which no run has made yet.",
+            "With the same --params and --env, run first: "
+            + ", then ".join(f"kedro run --pipeline={name}" for name in makers)
+            + "; or all at once: kedro run --pipeline=augment",
+        )
