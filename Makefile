@@ -26,7 +26,7 @@ smoke: $(READY)  ## the whole pipeline, tiny (about a minute)
 	@$(BIN)/kedro run --pipeline=augment --env=smoke
 
 test: $(READY)  ## all tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style, types and the import contract
 	@$(BIN)/ruff check .

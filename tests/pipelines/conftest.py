@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,11 @@ from typing import Any
 import pytest
 from browsing import browser_window
 from projects import Project, add_made_data, clean_environment, make_project
+
+
+# Whoever is started in the background of a script ignores Ctrl-C, and so would the runs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
