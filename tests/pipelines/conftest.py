@@ -13,7 +13,6 @@ import pytest
 from browsing import browser_window
 from projects import Project, add_made_data, clean_environment, make_project
 
-
 # Whoever is started in the background of a script ignores Ctrl-C, and so would the runs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
