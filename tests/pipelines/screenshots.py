@@ -44,6 +44,10 @@ def lineage(context: Any, folder: Path) -> None:
         page.locator(".feature-hints__close").click()
         page.wait_for_timeout(500)
         page.locator(".feature-hints__reopen-message").wait_for(state="hidden", timeout=30_000)
+        # The graph alone, as large as it gets.
+        for label in ("Turn minimap off", "Hide menu", "Reset zoom"):
+            page.get_by_label(label, exact=True).click()
+        page.mouse.move(800, 20)
         save(page, "lineage")
 
 
