@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 
 install: $(READY)  ## make the environment in .venv
 
-augment: $(READY)  ## the whole pipeline on NASA Blue Marble (about 10 minutes on 2 cores)
+augment: $(READY)  ## the whole pipeline on NASA Blue Marble (5 to 15 minutes on 2 cores)
 	@$(BIN)/kedro run --pipeline=augment
 
 smoke: $(READY)  ## the whole pipeline, tiny (about a minute)
