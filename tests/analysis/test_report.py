@@ -56,6 +56,16 @@ def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None
     assert "20.0%" in features and "a sign of copying" in features
 
 
+def test_classes_are_named_at_each_ratio() -> None:
+    runs, confusion = tables_of({**HELPED, **{(3, seed): HELPED[0, seed] for seed in range(3)}})
+    gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
+    sentences = verdict(summarise(runs, confusion, iou), gains, FIDELITY, ALIGNMENT, MEMORISATION)["For which classes?"]
+    assert sentences[:2] == [
+        "fpn, R = 1: a gains 10.0 points, b gains 10.0 points.",
+        "fpn, R = 3: no class has a 95 % interval that excludes zero.",
+    ]
+
+
 def test_where_held_out_images_equal_training_images_copies_cannot_be_told() -> None:
     runs, confusion = tables_of(HELPED)
     gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})

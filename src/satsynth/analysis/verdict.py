@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from satsynth.analysis.statistics import arm_title, in_words
+from satsynth.analysis.statistics import ARM, arm_title, in_words
 
 # Of held-out images 1 % are as near; a share several times that is no accident.
 MANY = 0.05
@@ -40,11 +40,10 @@ def verdict(
 
 def _classes(gains: pd.DataFrame) -> list[str]:
     sentences = []
-    for _, part in gains.groupby(["network", "augmentation", "protocol", "real_share"], dropna=False, sort=False):
-        most = part[part["ratio"] == part["ratio"].max()]
-        title = f"{arm_title(dict(most.iloc[0]))}, R = {most['ratio'].iloc[0]:g}"
+    for _, part in gains.groupby([*ARM, "ratio"], dropna=False):
+        title = f"{arm_title(dict(part.iloc[0]))}, R = {part['ratio'].iloc[0]:g}"
         named = []
-        for word, rows in (("gains", most[most["difference_low"] > 0]), ("loses", most[most["difference_high"] < 0])):
+        for word, rows in (("gains", part[part["difference_low"] > 0]), ("loses", part[part["difference_high"] < 0])):
             for _, row in rows.iterrows():
                 alone = " (in the one test scene that has it)" if row["scenes"] == 1 else ""
                 named.append(f"{row['class']} {word} {100 * abs(row['difference']):.1f} points{alone}")
