@@ -117,6 +117,19 @@ def test_a_set_of_another_size_takes_the_shards_that_are_the_same(trained, tmp_p
     assert grown.manifest["drawn"] == known.manifest["drawn"] and (grown.digest == known.digest) == (first == then)
 
 
+def test_a_shard_that_was_copied_in_part_is_not_taken_for_whole(whole, trained, tmp_path, monkeypatch):
+    def killed(source, target):
+        target.write_bytes(source.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    folder = folder_at(tmp_path / "b")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sampling, "link_or_copy", killed)
+        sample_pairs(folder, trained, TOTAL, SETTINGS, COMPUTE, [whole.path])
+    assert not list(folder.result.glob("*.parquet"))
+    assert contents(sample_pairs(folder, trained, TOTAL, SETTINGS, COMPUTE, [whole.path])) == contents(whole)
+
+
 def test_interrupted_sampling_continues(whole, trained, tmp_path, monkeypatch):
     write = sampling.write_shard
     written = []

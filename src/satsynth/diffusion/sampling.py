@@ -22,7 +22,7 @@ from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast, choose_device, memory_errors
 from satsynth.training.seeds import noise_source
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import link_or_copy, read_json, write_json
+from satsynth.work.files import atomic, link_or_copy, read_json, write_json
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
 from satsynth.work.progress import Progress
@@ -134,7 +134,8 @@ def sample_pairs(
     for path, numbers in shards:
         for known in (place / path.name for place in earlier):
             if not path.exists() and known.exists() and pq.read_metadata(known).num_rows == len(numbers):
-                link_or_copy(known, path)
+                with atomic(path) as temporary:
+                    link_or_copy(known, temporary)
     missing = [(path, numbers) for path, numbers in shards if not path.exists()]
     if missing:
         device = choose_device(compute)

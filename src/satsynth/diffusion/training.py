@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -21,7 +20,7 @@ from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.best import BestWeights
-from satsynth.training.device import autocast, choose_device, memory_errors
+from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
 from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import MetricLog, StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
@@ -226,16 +225,11 @@ def seconds_an_image(
     shape = (settings.batch_size, 3, side, side)
     images = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
     masks = torch.zeros((settings.batch_size, side, side), dtype=torch.int64, device=device)
-    began = 0.0
+
+    def one(step: int) -> None:
+        step_loss(images, masks, step)[0].backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
     with memory_errors(MEMORY):
-        for step in range(steps + 1):
-            if step == 1:
-                if device.type == "cuda":
-                    torch.cuda.synchronize()
-                began = time.perf_counter()
-            step_loss(images, masks, step)[0].backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-    return (time.perf_counter() - began) / steps / settings.batch_size
+        return seconds_a_step(one, device, steps) / settings.batch_size

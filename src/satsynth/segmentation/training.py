@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.saved import WEIGHTS, run_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.best import BestWeights
-from satsynth.training.device import autocast, choose_device, memory_errors
+from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
 from satsynth.training.loop import MetricLog, Training, look_points, train, warm_cosine
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
@@ -223,15 +222,10 @@ def seconds_an_image(
     device = choose_device(compute)
     network = build_network(settings, classes).to(device).to(memory_format=torch.channels_last)
     images = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
-    began = 0.0
-    for step in range(steps + 1):
-        if step == 1:
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            began = time.perf_counter()
+
+    def one(step: int) -> None:
         with autocast(device, compute):
             logits = network(images)
         logits.float().square().mean().backward()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return (time.perf_counter() - began) / steps / batch_size
+
+    return seconds_a_step(one, device, steps) / batch_size

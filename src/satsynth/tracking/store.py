@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,6 +80,12 @@ class Value:
     value: float
     time: int
     step: int
+
+
+def values_at(step: int, values: Mapping[str, float | None]) -> list[Value]:
+    """Return metrics of a step as they are now, without those that are not known."""
+    now = int(time.time() * 1000)
+    return [Value(name, float(value), now, step) for name, value in values.items() if value is not None]
 
 
 class Store:

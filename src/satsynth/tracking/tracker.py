@@ -17,7 +17,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.tracking.child import Child
 from satsynth.tracking.facts import DataInput, data_inputs
 from satsynth.tracking.model import ModelToLog
-from satsynth.tracking.store import RUN_FILE, Told, Value
+from satsynth.tracking.store import RUN_FILE, Told, values_at
 from satsynth.tracking.writer import Action, Writer
 from satsynth.work.folder import WorkFolder
 
@@ -91,8 +91,7 @@ class Tracker:
 
     def metrics(self, key: str, step: int, values: Mapping[str, float | None]) -> None:
         """Log metrics of the run known as ``key`` (empty: the parent)."""
-        now = int(time.time() * 1000)
-        found = [Value(name, float(value), now, step) for name, value in values.items() if value is not None]
+        found = values_at(step, values)
         self._put(lambda: self._writer.metrics(key, found))
 
     def image(self, key: str, step: int, name: str, picture: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from satsynth.tracking.facts import DataInput, as_key, without_password
 from satsynth.tracking.model import ModelToLog, log_model
-from satsynth.tracking.store import METRICS, Store, Told, Value, uploading
+from satsynth.tracking.store import METRICS, Store, Told, Value, uploading, values_at
 
 log = logging.getLogger(__name__)
 # A server whose entries wait longer than this is left.
@@ -135,8 +135,7 @@ class Writer:
             return
         told.tags.update(self._open().origin(file))
         self.begin(told)
-        now = int(time.time() * 1000)
-        self._buffer[told.name] = [Value(name, float(v), now, 0) for name, v in values.items() if v is not None]
+        self._buffer[told.name] = values_at(0, values)
         self.end(told.name, "FINISHED")
 
     def metrics(self, key: str, values: Sequence[Value]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -60,6 +61,29 @@ def memory_errors(remedy: str) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         found = ". ".join(str(error).split(". ")[:2])
         raise ResourceError(f"The memory of the GPU does not suffice: {found}.", remedy) from error
+
+
+def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: int) -> float:
+    """Return how long a step takes, from ``steps`` of them after one that is not timed.
+
+    Args:
+        step: Takes the number of the step.
+        device: Where it computes.
+        steps: How many are timed.
+    """
+    began = 0.0
+    for number in range(steps + 1):
+        if number == 1:
+            _wait(device)
+            began = time.perf_counter()
+        step(number)
+    _wait(device)
+    return (time.perf_counter() - began) / steps
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def describe_device(device: torch.device) -> str:

@@ -39,8 +39,11 @@ def train_joint_diffusion(
     settings = {**diffusion.model_dump(mode="json"), "precision": compute.precision}
     params, seen = tracking.flat(settings), tracking.data_inputs(tiles=tiles)
 
+    trained = False
+
     def train(folder: WorkFolder) -> None:
-        estimate = ""
+        nonlocal trained
+        trained, estimate = True, ""
         # A continued training says itself how far it is.
         if not (folder.path / CHECKPOINT).exists():
             seconds = seconds_an_image(diffusion, len(tiles.class_names), tiles.tile_size, compute)
@@ -63,15 +66,7 @@ def train_joint_diffusion(
 
             train_generator(folder, pairs, val, origin_of(tiles), diffusion, compute, child.metrics, show)
 
-    trained = False
-    step = Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings)
-
-    def note(folder: WorkFolder) -> None:
-        nonlocal trained
-        trained = True
-        train(folder)
-
-    folder = remembered(run, step, note)
+    folder = remembered(run, Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings), train)
     if not trained:
         log.info("Diffusion: reused, trained before with the same settings on the same tiles")
         tracking.current().reused("diffusion", params, folder, {}, seen)

@@ -48,14 +48,16 @@ def draw_pairs(
         "device": device.type,
     }
     step = Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=generator), settings)
-    place = WorkFolder(run.work, step)
-    if not run.fresh and place.finished:
+    if not run.fresh and WorkFolder(run.work, step).finished:
         log.info("Sampling: reused, %d pairs were drawn before with the same settings from the same generator", total)
     else:
         log.info("Sampling: %d pairs in %d steps, on %s", total, sampling.steps, describe_device(device))
-    earlier = [] if run.fresh else alike(place, NUMBER)
-    folder = remembered(run, step, lambda work: sample_pairs(work, generator, total, sampling, compute, earlier))
-    store = PairStore(folder.result)
+
+    def draw(work: WorkFolder) -> None:
+        earlier = [] if run.fresh else alike(work, NUMBER)
+        sample_pairs(work, generator, total, sampling, compute, earlier)
+
+    store = PairStore(remembered(run, step, draw).result)
     counts = store.pixel_counts().sum(0)
     shares = zip(store.class_names, 100 * counts / counts.sum(), strict=True)
     log.info("Synthetic pairs: %d; %s", total, ", ".join(f"{name} {share:.1f} %" for name, share in shares))
