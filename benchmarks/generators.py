@@ -28,7 +28,7 @@ from measures import PROJECT, Measures, parameters, tiles_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from satsynth.analysis.gallery import contact_sheet
+from satsynth.analysis.report.gallery import contact_sheet
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.sampling import draw
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
@@ -36,14 +36,15 @@ from satsynth.diffusion.training import denoising_step, optimizer_for
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream, to_image
-from satsynth.pipelines.steps import digests, remembered
 from satsynth.training.device import choose_device
 from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import Training, train, warm_cosine
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
 from satsynth.work.files import atomic, read_json, write_json
 from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.remembered import remembered
 
 VERSION = 2
 WEIGHTS = "averaged.pt"

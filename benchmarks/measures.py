@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from satsynth.analysis import fidelity
-from satsynth.analysis.masks import like, mask_statistics
+from satsynth.analysis.measures import fidelity
+from satsynth.analysis.measures.masks import like, mask_statistics
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream
 from satsynth.pairs.tiling import comparable_rows
-from satsynth.pipelines.steps import RunSettings, digests, remembered, scenes_of
 from satsynth.segmentation.features import image_features
 from satsynth.segmentation.saved import SavedNetwork, run_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.segmentation.training import HeldOut, train_network
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.remembered import remembered
+from satsynth.work.workspace import Workspace
 
 PROJECT = Path(__file__).resolve().parents[1]
 VERSION = 1
@@ -73,7 +75,7 @@ class Measures:
     def __init__(self, tiles: PairStore, compute: ComputeSettings) -> None:
         """Train the judge, or find it trained."""
         self.tiles, self.compute = tiles, compute
-        self.run = RunSettings(project=str(PROJECT))
+        self.run = Workspace(project=str(PROJECT))
         self.train = decoded(tiles, "train", self.run.work)
         folder = self._trained("judge", JUDGE, [self.train], 0, {})
         self.judge, self.judge_row = SavedNetwork(folder.result), run_row(folder)
@@ -88,7 +90,7 @@ class Measures:
     def yardsticks(self) -> dict[str, Any]:
         """Return the same measures of real pairs, and of a network trained on them."""
         reference = fidelity.standardise(self.reference)[0]
-        halves = fidelity.scene_halves(scenes_of(self.tiles, ["train"]))
+        halves = fidelity.scene_halves(self.tiles.scenes("train"))
         width = fidelity.bandwidth_of(reference)
         splits = {split: decoded(self.tiles, split, self.run.work) for split in ("val", "test")}
         return {
@@ -134,8 +136,7 @@ class Measures:
         self, kind: str, training: TrainingSettings, sources: list[DecodedPairs], seed: int, facts: dict[str, Any]
     ) -> WorkFolder:
         held_out = [
-            HeldOut(decoded(self.tiles, split, self.run.work), scenes_of(self.tiles, [split]))
-            for split in ("val", "test")
+            HeldOut(decoded(self.tiles, split, self.run.work), self.tiles.scenes(split)) for split in ("val", "test")
         ]
 
         def train(folder: WorkFolder) -> None:

@@ -29,12 +29,12 @@ from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.pair import encode_image, encode_mask
 from satsynth.pairs.stream import PairStream
-from satsynth.pipelines.steps import RunSettings
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.networks import build_network
 from satsynth.training.device import choose_device
 from satsynth.training.loop import Training, train
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ignore import IGNORE_INDEX
+from satsynth.work.workspace import Workspace
 
 STEPS, PNG_PAIRS = 40, 400
 
@@ -133,7 +133,7 @@ def main() -> None:
     tiles = tiles_of(given.dataset, given.raw)
     compute = ComputeSettings(**parameters().compute)
     classes = len(tiles.class_names)
-    pairs = decoded(tiles, "train", RunSettings(project=str(PROJECT)).work)
+    pairs = decoded(tiles, "train", Workspace(project=str(PROJECT)).work)
     with tempfile.TemporaryDirectory() as folder:
         streams: dict[str, Stream] = {
             "random tensors": RandomTensors(tiles.tile_size, classes),

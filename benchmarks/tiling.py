@@ -24,11 +24,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from satsynth.datasets.description import DatasetDescription, KeepSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import cut_scenes
 from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.description import DatasetDescription, KeepSettings
 from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.files import file_digest

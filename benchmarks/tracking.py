@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from satsynth import tracking
-from satsynth.analysis.gallery import contact_sheet
+from satsynth.analysis.report.gallery import contact_sheet
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings
 from satsynth.diffusion.training import train_generator
 from satsynth.pairs.cache import DecodedPairs

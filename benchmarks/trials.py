@@ -18,17 +18,18 @@ import numpy as np
 from measures import PROJECT, Measures, parameters, tiles_of
 from omegaconf import OmegaConf
 
-from satsynth.analysis.gallery import contact_sheet
+from satsynth.analysis.report.gallery import contact_sheet
 from satsynth.diffusion.generator import load_generator
 from satsynth.diffusion.sampling import draw
-from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.diffusion.training import RESULT_VERSION, train_generator
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import decoded
-from satsynth.pipelines.steps import digests, origin_of, remembered
 from satsynth.training.device import choose_device
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.remembered import remembered
 
 OUTPUT = PROJECT / "data" / "08_reporting" / "trials"
 
@@ -54,7 +55,7 @@ def main() -> None:
 
     def train(folder: WorkFolder) -> None:
         pairs, val = (decoded(tiles, split, measures.run.work) for split in ("train", "val"))
-        train_generator(folder, pairs, val, origin_of(tiles), settings, compute, lambda step, values: None)
+        train_generator(folder, pairs, val, tiles.training_origin(), settings, compute, lambda step, values: None)
 
     began = time.monotonic()
     used = settings.model_dump(mode="json")

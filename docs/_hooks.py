@@ -8,7 +8,7 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from mkdocs.structure.files import File, Files
 
-from satsynth.pipelines.reference import parameters_page
+from satsynth.pipelines.parameter_docs import parameters_page
 from satsynth.settings import CONFIG_LOADER_ARGS
 
 

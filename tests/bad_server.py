@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
+from satsynth.datasets.download import Archive
 from satsynth.fetching.settings import DownloadSettings
-from satsynth.scenes.download import Archive
 
 PATIENT = DownloadSettings(attempts=3, timeout=0.5, longest_wait=0)
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.describing.proposal import propose
 from satsynth.describing.text import description_text
 from satsynth.describing.writing import checked
 from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
 from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.scene import Scene, SceneReader
 from satsynth.work.files import file_digest
+from satsynth.work.ignore import IGNORE_INDEX
 
 
 def described(folder: Path, looked_at: int = 0) -> tuple[DatasetDescription, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from made_data import blobs, paint, picture, save
-from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.ignore import IGNORE_INDEX
 
 SIDE = 40
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore, finish_store, write_shard
-from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
 from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.scene import Scene, SceneReader
 from satsynth.work.files import file_digest
 from satsynth.work.folder import Step, work_folder
+from satsynth.work.ignore import IGNORE_INDEX
 
 COLORS = {0: (226, 169, 41), 1: (132, 41, 246), 2: (60, 16, 152), IGNORE_INDEX: (155, 155, 155)}
 CLASSES = [

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from satsynth.commands import project_commands
-from satsynth.commands.kept import versions
+from satsynth.commands.inventory import versions
 from satsynth.commands.pruning import unneeded
 from satsynth.commands.usage import size, usage
 from satsynth.pairs.cache import RESULT_VERSION

@@ -13,14 +13,15 @@ from PIL import Image, ImageFilter
 from described import described, ids, scenes_of
 from layouts import LAYOUTS, SIDE, Layout, write_layout
 from made_data import COLORS, blobs, paint, picture, save
+from satsynth.datasets.description import DatasetDescription
 from satsynth.describing import values
 from satsynth.describing.proposal import propose
 from satsynth.describing.text import description_text
-from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
 from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
+from satsynth.work.ignore import IGNORE_INDEX
 
 RNG = np.random.default_rng(8)
 
@@ -301,7 +302,7 @@ def test_the_depth_of_pictures_is_proposed_and_a_mixture_is_said(tmp_path: Path)
 
 
 def test_bands_and_depth_of_images_are_proposed(tmp_path: Path) -> None:
-    from satsynth.scenes.rasters import read_image
+    from satsynth.rasters.reading import read_image
 
     for name in "abcdef":
         bands = RNG.integers(200, 3000, (4, SIDE, SIDE)).astype(np.uint16)

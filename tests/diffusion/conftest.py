@@ -6,9 +6,9 @@ from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings
 from satsynth.diffusion.training import train_generator
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
+from satsynth.work.ignore import IGNORE_INDEX
 from threads import one_thread, single_thread  # noqa: F401  # a fixture is used by being imported
 
 CLASSES = 4

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from satsynth.diffusion.codes import LabelCode
-from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.ignore import IGNORE_INDEX
 
 KINDS = ("bits", "one_hot")
 kinds = st.sampled_from(KINDS)

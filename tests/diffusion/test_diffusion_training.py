@@ -16,11 +16,11 @@ from satsynth.diffusion.generator import Generator, load_generator
 from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings, NoiseSettings
 from satsynth.diffusion.training import draw_sigmas, joint_loss, seconds_an_image, train_generator
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step, work_folder
+from satsynth.work.ignore import IGNORE_INDEX
 
 RESULTS = ("model.safetensors", "ema.safetensors", "history.json", "manifest.json")
 

@@ -2,8 +2,8 @@ import torch
 from safetensors.torch import save_file
 
 from satsynth.diffusion.generator import Generator, load_generator
-from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.work.files import write_json
 
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ from safetensors.torch import load_file
 
 from satsynth.diffusion.watching import DRAWN, LEVELS, Watch, denoising_errors
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ignore import IGNORE_INDEX
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
 

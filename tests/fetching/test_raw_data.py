@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from bad_server import PATIENT, made_zip, noise, serving
 from made_data import describe
+from satsynth.datasets.description import DatasetDescription
 from satsynth.fetching.raw_data import fetch_archive
 from satsynth.pipelines.download.nodes import fetch_raw
-from satsynth.pipelines.steps import RunSettings
-from satsynth.scenes.description import DatasetDescription
 from satsynth.work.errors import DataError, ResourceError
+from satsynth.work.workspace import Workspace
 
 FILES = {"top/a/1.png": noise(40_000), "top/b/2.png": noise(50_000, 1)}
 CONTENT = made_zip(FILES)
@@ -32,7 +32,7 @@ def described(archives: list[dict[str, object]], **changes: object) -> DatasetDe
 def test_archives_lie_unpacked_in_the_raw_folder_and_are_fetched_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = RunSettings(project=str(tmp_path))
+    run = Workspace(project=str(tmp_path))
     with serving(CONTENT, break_after=60_000) as server, caplog.at_level(logging.INFO):
         description = described([server.archive(strip="top", into="part").model_dump()])
         records = [fetch_raw(description, PATIENT, run) for _ in range(2)]
@@ -68,7 +68,7 @@ def test_a_run_that_failed_keeps_what_came(tmp_path: Path) -> None:
 def test_where_a_person_must_act_the_steps_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         record = fetch_raw(
-            described([], steps=["Sign the form.", "Unpack it."]), PATIENT, RunSettings(project=str(tmp_path))
+            described([], steps=["Sign the form.", "Unpack it."]), PATIENT, Workspace(project=str(tmp_path))
         )
     assert record["steps"] == ["Sign the form.", "Unpack it."] and record["archives"] == []
     assert "1. Sign the form." in caplog.text and "2. Unpack it." in caplog.text
@@ -77,7 +77,7 @@ def test_where_a_person_must_act_the_steps_are_said(tmp_path: Path, caplog: pyte
 @pytest.mark.parametrize("changes", [{}, {"raw": "package:numpy", "download": {"terms": "-", "steps": ["-"]}}])
 def test_a_data_set_without_sources_says_how_to_obtain_it(tmp_path: Path, changes: dict[str, object]) -> None:
     with pytest.raises(DataError, match="names nothing to download") as caught:
-        fetch_raw(describe(**changes), PATIENT, RunSettings(project=str(tmp_path)))
+        fetch_raw(describe(**changes), PATIENT, Workspace(project=str(tmp_path)))
     assert caught.value.remedy == "Ask the tests for it."
 
 

@@ -9,7 +9,7 @@ from satsynth.pairs.augmentation import copy_paste, cut_mix
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.settings import AugmentationName
 from satsynth.pairs.stream import PairStream, to_image
-from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.ignore import IGNORE_INDEX
 
 SIDE = 32
 

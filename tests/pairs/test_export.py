@@ -14,6 +14,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from made_data import CLASSES, describe, made_pairs, write_store
+from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.painting import Painter
 from satsynth.describing.proposal import propose
 from satsynth.describing.text import description_text
 from satsynth.describing.writing import checked
@@ -23,12 +25,11 @@ from satsynth.pairs.pair import Pair
 from satsynth.pairs.settings import ExportSettings
 from satsynth.pairs.store import PairStore
 from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
 from satsynth.scenes.finding import find_scenes
-from satsynth.scenes.painting import Painter
 from satsynth.scenes.scene import Scene, SceneReader
 from satsynth.work.files import MANIFEST, file_digest
 from satsynth.work.folder import Step, work_folder
+from satsynth.work.ignore import IGNORE_INDEX
 
 SPLITS = ("train", "val", "test")
 IDS = [{**spec, "raw": 10 * i + 3} for i, spec in enumerate(CLASSES)]

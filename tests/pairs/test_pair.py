@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from made_data import blobs, picture
 from satsynth.pairs.pair import class_counts, decode_image, decode_mask, encode_image, encode_mask
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.work.errors import DataError
+from satsynth.work.ignore import IGNORE_INDEX
 
 SIDE = st.integers(1, 40)
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made_data import CLASSES, MadeData, make_data, paint, save
+from satsynth.datasets.description import KeepSettings, LeastShare
 from satsynth.pairs import tiling
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.settings import TilingSettings
@@ -27,10 +28,10 @@ from satsynth.pairs.tiling import (
     missing_classes,
     plan,
 )
-from satsynth.scenes.description import IGNORE_INDEX, KeepSettings, LeastShare
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError
 from satsynth.work.folder import Step, work_folder
+from satsynth.work.ignore import IGNORE_INDEX
 
 ALL = KeepSettings(max_ignore=1)
 SMALL = TilingSettings(tile_size=32, stride=16, keep=ALL, shard_tiles=7)

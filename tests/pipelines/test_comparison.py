@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 
 from made_data import made_pairs, write_store
-from satsynth.analysis import memorisation
-from satsynth.analysis.fidelity import standardise
+from satsynth.analysis.measures import memorisation
+from satsynth.analysis.measures.fidelity import standardise
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison import nodes
-from satsynth.pipelines.comparison.measured import chosen_rows
+from satsynth.pipelines.comparison.selection import chosen_rows
 from satsynth.pipelines.parameters import ComparisonSettings
-from satsynth.pipelines.steps import RunSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.workspace import Workspace
 
 KEEP = {"keep": {"least": {"classes": ["land", "building"], "share": 0.1}}}
 
@@ -31,7 +31,7 @@ def bright(judge: Any, images: np.ndarray, compute: ComputeSettings) -> np.ndarr
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PairStore, PairStore, Any, RunSettings]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PairStore, PairStore, Any, Workspace]:
     """Real pairs of which val and test are those of train and as many tiles of water; synthetic pairs; a judge."""
     monkeypatch.setattr("satsynth.segmentation.features.image_features", bright)
     train, real = made_pairs(12), []
@@ -47,11 +47,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PairStore, P
     drawn = made_pairs(9, split="synthetic", seed=1)
     synthetic = write_store(tmp_path / "synthetic", drawn, parents={"tiles": tiles.digest})
     judge = SimpleNamespace(digest="judge", parents={"tiles": tiles.digest}, path=tmp_path)
-    return tiles, synthetic, judge, RunSettings(project=str(tmp_path))
+    return tiles, synthetic, judge, Workspace(project=str(tmp_path))
 
 
 def test_divergences_leave_out_tiles_that_train_would_not_keep(
-    world: tuple[PairStore, PairStore, Any, RunSettings],
+    world: tuple[PairStore, PairStore, Any, Workspace],
 ) -> None:
     tiles, synthetic, judge, run = world
     facts = nodes.measure_fidelity(tiles, synthetic, judge, ComparisonSettings(), ComputeSettings(), run)[0]
@@ -69,7 +69,7 @@ def test_divergences_leave_out_tiles_that_train_would_not_keep(
 
 
 def test_copies_are_sought_among_one_view_of_each_training_image(
-    world: tuple[PairStore, PairStore, Any, RunSettings], monkeypatch: pytest.MonkeyPatch
+    world: tuple[PairStore, PairStore, Any, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiles, synthetic, judge, run = world
     seen: dict[str, memorisation.Space] = {}

@@ -13,15 +13,15 @@ from PIL import Image
 from made_data import CLASSES, SIZES, MadeData, describe, make_data, paint, save
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.ingestion import nodes
-from satsynth.pipelines.steps import RunSettings
 from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
+from satsynth.work.workspace import Workspace
 
 
 def ingested(made: MadeData, project: Path, on_bad_scene: str = "error") -> tuple[pd.DataFrame, pd.DataFrame]:
-    run = RunSettings(project=str(project), raw=str(made.raw))
+    run = Workspace(project=str(project), raw=str(made.raw))
     ingestion = IngestionSettings.model_validate({"on_bad_scene": on_bad_scene})
     return nodes.find_and_check(made.description, ingestion, ComputeSettings(workers=1), run)
 
@@ -121,7 +121,7 @@ def test_ids_whose_colours_differ_between_files_are_said(
 def test_files_that_changed_since_they_were_checked_are_not_cut(tmp_path: Path) -> None:
     made = make_data(tmp_path / "raw")
     scenes, _ = ingested(made, tmp_path)
-    run, compute = RunSettings(project=str(tmp_path), raw=str(made.raw)), ComputeSettings(workers=1)
+    run, compute = Workspace(project=str(tmp_path), raw=str(made.raw)), ComputeSettings(workers=1)
     tiling = TilingSettings.model_validate({"tile_size": 32})
     mask = made.raw / "west" / "masks" / "a.png"
     whole = mask.read_bytes()
@@ -145,7 +145,7 @@ def test_classes_that_are_nowhere_and_scenes_smaller_than_a_tile_are_said(
     made = make_data(tmp_path / "raw", {**SIZES, ("south", "b"): (80, 90)}, classes=[*CLASSES, pool])
     save(made.raw / "east" / "masks" / "a.png", paint(np.where(made.masks["east/a"] == 0, 1, made.masks["east/a"])))
     scenes, _ = ingested(made, tmp_path)
-    run = RunSettings(project=str(tmp_path), raw=str(made.raw))
+    run = Workspace(project=str(tmp_path), raw=str(made.raw))
     tiling = TilingSettings.model_validate({"tile_size": 72, "keep": {"max_ignore": 1}})
     with caplog.at_level(logging.WARNING):
         cut_tiles(scenes, made.description, tiling, ComputeSettings(workers=1), run)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from satsynth.analysis.verdict import printable
+from satsynth.analysis.statistics.verdict import printable
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.pipelines.report.pipeline import create_pipeline
 from satsynth.pipelines.report.tables import adjacency_table, comparisons, origin_table

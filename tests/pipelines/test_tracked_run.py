@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from projects import ROOT, Project, clean_environment
 
 from satsynth import tracking
-from satsynth.diffusion.saved import SavedGenerator
+from satsynth.generation.saved import SavedGenerator
 from satsynth.hooks import TrackingHooks
 from satsynth.hooks.summary import viz_command
 from satsynth.pairs.store import PairStore

@@ -16,7 +16,6 @@ from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.nodes import train_judge
 from satsynth.pipelines.diffusion.nodes import train_joint_diffusion
-from satsynth.pipelines.steps import RunSettings
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.settings import SegmentationSettings
@@ -24,6 +23,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import write_json
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
+from satsynth.work.workspace import Workspace
 
 SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
 SEGMENTATION = SegmentationSettings.model_validate(
@@ -80,7 +80,7 @@ def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
 
     monkeypatch.setattr("satsynth.segmentation.training.train_network", train)
     synthetic = write_store(tmp_path / "synthetic", made_pairs(8, split="synthetic"))
-    run, cell = RunSettings(project=str(tmp_path)), Cell("small", Arm(0.5), 0)
+    run, cell = Workspace(project=str(tmp_path)), Cell("small", Arm(0.5), 0)
     for _ in range(2):
         segmentation_run(cell, tiles, synthetic, SEGMENTATION, ComputeSettings(), run)
     ((name, params, inputs),) = recorder.begun
@@ -101,7 +101,7 @@ def test_a_generators_training_shows_its_settings_and_tiles(
         folder.finish({"kind": "generator"})
 
     monkeypatch.setattr("satsynth.diffusion.training.train_generator", train)
-    settings, run = DiffusionSettings(images=8), RunSettings(project=str(tmp_path))
+    settings, run = DiffusionSettings(images=8), Workspace(project=str(tmp_path))
     for _ in range(2):
         train_joint_diffusion(tiles, settings, ComputeSettings(device="cpu"), run)
     ((name, params, inputs),) = recorder.begun
@@ -125,7 +125,7 @@ def test_only_a_new_training_of_the_generator_is_estimated(
 
     monkeypatch.setattr(training, "seconds_an_image", lambda *_: 1.5)
     monkeypatch.setattr(training, "train_generator", begin)
-    run, lines = RunSettings(project=str(tmp_path)), []
+    run, lines = Workspace(project=str(tmp_path)), []
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.INFO), pytest.raises(BegunError):
@@ -145,6 +145,6 @@ def test_the_judge_is_announced_before_it_is_trained(
 
     monkeypatch.setattr(training, "train_network", begin)
     with caplog.at_level(logging.INFO), pytest.raises(BegunError):
-        train_judge(tiles, SEGMENTATION, ComputeSettings(device="cpu"), RunSettings(project=str(tmp_path)))
+        train_judge(tiles, SEGMENTATION, ComputeSettings(device="cpu"), Workspace(project=str(tmp_path)))
     (line,) = caplog.messages
     assert line.startswith("Judge: small, trained on 32 images of 4 real pairs, on CPU")

@@ -9,14 +9,14 @@ import pytest
 from made_data import write_store
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.steps import RunSettings
 from satsynth.pipelines.trainings import POOL, Cell, segmentation_run, step_of, synthetic_rows
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation import training
 from satsynth.segmentation.arms import Arm, arms
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
+from satsynth.work.ignore import IGNORE_INDEX
+from satsynth.work.workspace import Workspace
 
 # The class of all pixels of a pair tells where it comes from.
 SPLITS = {"train": range(0, 6), "val": range(6, 9), "test": range(9, 12), "synthetic": range(12, 30)}
@@ -63,7 +63,7 @@ def test_no_arm_is_trained_on_a_pair_that_it_is_chosen_or_measured_by(
         raise BegunError(stream, images, val, test)
 
     monkeypatch.setattr(training, "train_network", begin)
-    run = RunSettings(project=str(tmp_path))
+    run = Workspace(project=str(tmp_path))
     with pytest.raises(BegunError) as begun:
         segmentation_run(
             Cell("small", arm, 0), stores["tiles"], stores["synthetic"], SETTINGS, ComputeSettings(device="cpu"), run

@@ -10,8 +10,8 @@ import pandas as pd
 from interruptions import newest
 from projects import Project
 
-from satsynth.analysis.statistics import in_words, printed
-from satsynth.diffusion.saved import SavedGenerator
+from satsynth.analysis.statistics.summary import in_words, printed
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.pair import decode_image
 from satsynth.pairs.store import PairStore
 

@@ -14,11 +14,11 @@ from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 from kedro.validation.type_extractor import TypeExtractor
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.network import check_size
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pipelines.parameters import MODELS, problems_of
-from satsynth.scenes.description import DatasetDescription
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.settings import CONFIG_LOADER_ARGS

@@ -18,8 +18,8 @@ from kedro.framework.cli.cli import KedroCLI
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 
+from satsynth.pipelines.parameter_docs import entries
 from satsynth.pipelines.parameters import MODELS, problems_of
-from satsynth.pipelines.reference import entries
 from satsynth.settings import CONFIG_LOADER_ARGS
 
 # Data sets that the pages make up for the reader's own.

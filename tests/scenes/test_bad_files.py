@@ -18,10 +18,10 @@ from affine import Affine
 from PIL import Image
 
 from made_data import CLASSES, MadeData, describe, make_data, paint, picture, save
+from satsynth.rasters.reading import read_image
 from satsynth.scenes.checking import unusable_files
 from satsynth.scenes.finding import search_scenes
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
-from satsynth.scenes.rasters import read_image
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
 

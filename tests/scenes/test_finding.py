@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from made_data import MadeData, describe, make_data, paint, save
+from satsynth.datasets.description import DatasetDescription
+from satsynth.rasters.land_sea_lake import read_land_sea_lake
 from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import find_scenes, raw_folder
-from satsynth.scenes.land_sea_lake import read_land_sea_lake
 from satsynth.scenes.problems import BadFilesError
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.errors import DataError

@@ -11,8 +11,8 @@ import yaml
 from affine import Affine
 
 from made_data import picture, save
+from satsynth.datasets.description import DatasetDescription
 from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import find_scenes, search_scenes
 from satsynth.scenes.problems import BadFilesError
 from satsynth.scenes.scene import SceneReader

@@ -10,13 +10,13 @@ import yaml
 from affine import Affine
 from PIL import Image
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.tiling import Cut, cut_pairs
+from satsynth.rasters.reading import raster_info, read_image, read_raw_mask
 from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import find_scenes
 from satsynth.scenes.problems import BadFilesError
-from satsynth.scenes.rasters import raster_info, read_image, read_raw_mask
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.files import file_digest
 

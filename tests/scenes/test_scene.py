@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made_data import MadeData, blobs, describe, make_data, paint, save
-from satsynth.scenes.rasters import raster_info, reduce_mask
+from satsynth.rasters.reading import raster_info, reduce_mask
 from satsynth.scenes.scene import COLUMNS, Scene, scenes_from_frame, scenes_to_frame
 
 PLAIN = Scene("a", "g", "train", "a.png", "m.png", (0, 0, 8, 6), 6, 8, None, None, "d1")

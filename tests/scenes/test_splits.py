@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made_data import MadeData, describe, make_data, save
+from satsynth.datasets.description import BlocksLayout
 from satsynth.scenes.blocks import with_margin
-from satsynth.scenes.description import BlocksLayout
 from satsynth.scenes.finding import find_scenes, search_scenes
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import check_apart, neighbours_across_splits

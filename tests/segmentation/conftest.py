@@ -3,11 +3,11 @@ import pytest
 
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.segmentation.training import HeldOut, train_network
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
+from satsynth.work.ignore import IGNORE_INDEX
 from threads import one_thread, single_thread  # noqa: F401  # a fixture is used by being imported
 
 CLASSES = 3

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, jaccard_score
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_jaccard_index
 
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.metrics import BOUNDARY_PIXELS, BoundaryTally, confusion_matrix, scores
+from satsynth.work.ignore import IGNORE_INDEX
 
 classes_and_masks = st.integers(2, 6).flatmap(
     lambda k: st.tuples(

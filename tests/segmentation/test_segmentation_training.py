@@ -7,7 +7,6 @@ import torch
 import satsynth.segmentation.training as training
 import satsynth.training.loop as loop
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.alignment import agreement
 from satsynth.segmentation.features import load_network
 from satsynth.segmentation.metrics import scores
@@ -17,6 +16,7 @@ from satsynth.segmentation.training import HeldOut, evaluate, seconds_an_image
 from satsynth.training.loop import look_points
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
+from satsynth.work.ignore import IGNORE_INDEX
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
 

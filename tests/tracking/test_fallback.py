@@ -137,7 +137,7 @@ def test_where_the_local_file_fails_too_the_run_goes_on_without_tracking(
 
 
 def test_runs_of_dead_processes_are_marked_as_killed(local: str, tmp_path: Path, work: WorkFolder) -> None:
-    from satsynth.tracking.facts import HOST, PROCESS, STARTED
+    from satsynth.tracking.provenance import HOST, PROCESS, STARTED
 
     client = MlflowClient(local)
     experiment = client.create_experiment("tests", (tmp_path / "artifacts").as_uri())

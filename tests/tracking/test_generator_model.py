@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from satsynth import tracking
 from satsynth.diffusion.generator import Generator, load_generator
 from satsynth.diffusion.sampling import draw
-from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
+from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings, SamplingSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.pair import encode_image, encode_mask
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder

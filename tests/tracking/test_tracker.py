@@ -15,8 +15,8 @@ from servers import wait_until
 
 from made_data import made_pairs, write_store
 from satsynth import tracking
-from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import SamplingSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.tracking.store import RUN_FILE
 from satsynth.work.files import read_json, write_json
 from satsynth.work.folder import Step, WorkFolder

@@ -9,7 +9,7 @@ from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundErro
 from kedro_datasets._typing import ImagePreview, JSONPreview
 
 from satsynth.catalog.picture import picture_preview
-from satsynth.diffusion.saved import SavedGenerator
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
@@ -71,7 +71,7 @@ class PairStoreDataset(FinishedFolderDataset):
 
     def preview(self, pairs: int = 12) -> ImagePreview:
         """Return some pairs as a picture, for Kedro-Viz."""
-        from satsynth.analysis.gallery import contact_sheet
+        from satsynth.analysis.report.gallery import contact_sheet
 
         store = self.load()
         assert isinstance(store, PairStore)

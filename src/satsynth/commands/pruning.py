@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from satsynth.commands.kept import Version, Work, closure, decoded_pictures, leftovers, versions, works
+from satsynth.commands.inventory import Version, Work, closure, decoded_pictures, leftovers, versions, works
 
 # Results that are large; all others are small, and spare the newest versions work.
 _STORED = ("pairs", "generator", "export")

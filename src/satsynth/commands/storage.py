@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from satsynth.commands.kept import decoded_pictures, leftovers, versions, works
+from satsynth.commands.inventory import decoded_pictures, leftovers, versions, works
 from satsynth.commands.pruning import remove, unneeded
 from satsynth.commands.usage import Usage, size, usage
 from satsynth.work.files import disk_errors

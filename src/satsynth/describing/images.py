@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from satsynth.scenes.description import ImageFormat
-from satsynth.scenes.pictures import is_deep_png
-from satsynth.scenes.rasters import TIFF
-from satsynth.scenes.tiffs import intensities, read_image_bands, reading
+from satsynth.datasets.description import ImageFormat
+from satsynth.rasters.pictures import is_deep_png
+from satsynth.rasters.reading import TIFF
+from satsynth.rasters.tiffs import intensities, read_image_bands, reading
 from satsynth.work.errors import DataError
 
 LOOKED_AT = 16

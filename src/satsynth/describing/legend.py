@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from satsynth.scenes.description import parse_color
+from satsynth.datasets.description import parse_color
 
 LARGEST = 1 << 20
 _NAME_KEYS = ("name", "title", "label", "class", "class_name")

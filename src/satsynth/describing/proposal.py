@@ -15,8 +15,8 @@ from satsynth.describing.splits import draw, propose_splits
 from satsynth.describing.templates import Template, generalise
 from satsynth.describing.values import count_values
 from satsynth.describing.vectors import propose_vector_labels
-from satsynth.scenes.placement import check_shape
-from satsynth.scenes.rasters import RasterInfo, raster_info
+from satsynth.rasters.placement import check_shape
+from satsynth.rasters.reading import RasterInfo, raster_info
 from satsynth.work.errors import DataError
 
 SIZES_LOOKED_AT = 32

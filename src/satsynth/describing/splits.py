@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from satsynth.datasets.description import composed
 from satsynth.describing.templates import Template, split_of
-from satsynth.scenes.description import composed
 from satsynth.work.errors import DataError
 
 VAL_SHARE, TEST_SHARE = 0.1, 0.2

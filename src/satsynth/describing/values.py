@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from satsynth.scenes.decoded import unreadable
-from satsynth.scenes.labels import pack_colors
-from satsynth.scenes.pictures import open_picture
-from satsynth.scenes.rasters import TIFF, raster_info, read_raw_mask
-from satsynth.scenes.tiffs import Window, reading
+from satsynth.datasets.labels import pack_colors
+from satsynth.rasters.cache import unreadable
+from satsynth.rasters.pictures import open_picture
+from satsynth.rasters.reading import TIFF, raster_info, read_raw_mask
+from satsynth.rasters.tiffs import Window, reading
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 

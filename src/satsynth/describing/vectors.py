@@ -11,8 +11,8 @@ import numpy as np
 
 from satsynth.describing.classes import ProposedClass, ProposedClasses, display_color
 from satsynth.describing.values import MOST_LABELS
-from satsynth.scenes.decoded import unreadable
-from satsynth.scenes.vectors import attribute_text, vector_info
+from satsynth.rasters.cache import unreadable
+from satsynth.rasters.vectors import attribute_text, vector_info
 from satsynth.work.errors import DataError
 
 _LIKELY = ("class", "label", "category", "type", "kind", "landuse", "landcover", "name")

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from satsynth.scenes.description import DatasetDescription
+from satsynth.datasets.description import DatasetDescription
 from satsynth.work.errors import DataError, listing
 
 

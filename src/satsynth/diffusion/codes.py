@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.ignore import IGNORE_INDEX
 
 
 class LabelCode:

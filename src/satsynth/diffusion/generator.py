@@ -14,8 +14,9 @@ from satsynth.diffusion.denoiser import Denoiser
 from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.preconditionings import preconditioning_of
 from satsynth.diffusion.samplers import Denoise
-from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
+from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import GeneratorSettings
+from satsynth.generation.saved import SavedGenerator
 
 
 class Generator:

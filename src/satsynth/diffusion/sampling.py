@@ -13,8 +13,8 @@ import torch
 
 from satsynth.diffusion.generator import Generator, load_generator
 from satsynth.diffusion.samplers import ddpm_levels, karras_levels, sampler_of
-from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import SamplingSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.regions import without_small_regions
 from satsynth.pairs.store import PairStore, finish_store, write_shard

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from satsynth.scenes.description import Frozen
+from satsynth.work.frozen import Frozen
 
 
 class NetworkSettings(Frozen):

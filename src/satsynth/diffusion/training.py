@@ -13,12 +13,12 @@ from torch import nn
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.network import StemUNet, check_size
 from satsynth.diffusion.preconditionings import ddpm_sigmas
-from satsynth.diffusion.saved import AVERAGED, WEIGHTS, SavedGenerator
+from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
 from satsynth.diffusion.watching import Pictures, Watch
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
 from satsynth.training.ema import MovingAverage
@@ -29,6 +29,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
+from satsynth.work.ignore import IGNORE_INDEX
 
 RESULT_VERSION = 3
 # What a seed is used for; order and augmentation have 0 and 1.

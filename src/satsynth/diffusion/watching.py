@@ -13,10 +13,10 @@ from satsynth.diffusion.sampling import draw
 from satsynth.diffusion.settings import SamplingSettings
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import to_tensors
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.training.device import autocast
 from satsynth.training.seeds import noise_source
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ignore import IGNORE_INDEX
 
 # From details to layout: at the first only the finest grain is hidden, at the last all but what the whole tile is.
 LEVELS = (0.1, 0.4, 1.5, 6.0, 25.0)

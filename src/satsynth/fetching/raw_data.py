@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from satsynth.datasets.download import Archive
 from satsynth.fetching.archives import unpack
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.fetching.transfer import fetch
-from satsynth.scenes.download import Archive
 from satsynth.work.files import read_json, write_json
 from satsynth.work.folder import Step, WorkFolder, work_folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from satsynth.scenes.description import Frozen
+from satsynth.work.frozen import Frozen
 
 
 class DownloadSettings(Frozen):

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from satsynth.datasets.download import Archive
 from satsynth.fetching.settings import DownloadSettings
-from satsynth.scenes.download import Archive
 from satsynth.work.errors import ResourceError
 from satsynth.work.files import disk_errors
 from satsynth.work.progress import Progress

@@ -12,13 +12,13 @@ from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.hooks.summary import pipeline_names
 from satsynth.pipelines.parameters import did_you_mean, problems_of
-from satsynth.pipelines.steps import RunSettings
-from satsynth.scenes.description import DatasetDescription
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.runs import RunLock
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 _FILES = "parameters_dataset_"
@@ -83,7 +83,7 @@ class ProjectHooks:
         )
         _require_inputs(pipeline, catalog)
         if self._lock is None:
-            self._lock = RunLock(RunSettings.model_validate(catalog.load("params:run")).work)
+            self._lock = RunLock(Workspace.model_validate(catalog.load("params:workspace")).work)
         self._lock.acquire()
         compute = ComputeSettings.model_validate(catalog.load("parameters")["compute"])
         if compute.device == "cuda" and any("gpu" in node.tags for node in pipeline.nodes):

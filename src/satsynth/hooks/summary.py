@@ -12,7 +12,7 @@ from kedro.io import CatalogProtocol
 def print_summary(outputs: set[str], catalog: CatalogProtocol) -> bool:
     """Print scores and where files are; return whether there are any."""
     if "segmentation_summary" in outputs:
-        from satsynth.analysis.statistics import in_words, printed
+        from satsynth.analysis.statistics.summary import in_words, printed
 
         summary = catalog.load("segmentation_summary")
         click.echo("\nmIoU on real test scenes (mean ± standard error over seeds):\n")

@@ -14,8 +14,8 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from satsynth import tracking
-from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import SamplingSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.hooks.summary import comparison_place, path_of, pipeline_names, print_summary, viz_command
 from satsynth.pairs.store import PairStore
 from satsynth.training.settings import ComputeSettings
@@ -60,7 +60,7 @@ class TrackingHooks:
         shown = {
             key: _plain(value)
             for key, value in parameters.items()
-            if key not in ("datasets", "project", "run", "tracking")
+            if key not in ("datasets", "project", "workspace", "tracking")
         }
         named = pipeline_names(run_params)
         tags = {
@@ -113,7 +113,7 @@ class TrackingHooks:
                 if name in outputs:
                     self._tracker.artifact(path_of(catalog, name), folder)
             if "segmentation_summary" in outputs:
-                from satsynth.analysis.statistics import arm_title
+                from satsynth.analysis.statistics.summary import arm_title
 
                 for row in catalog.load("segmentation_summary").to_dict("records"):
                     self._tracker.metrics("", round(row["ratio"] * 100), {f"miou.{arm_title(row)}": row["miou"]})

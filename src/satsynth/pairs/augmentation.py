@@ -8,7 +8,7 @@ import albumentations as A
 import numpy as np
 
 from satsynth.pairs.settings import AugmentationName
-from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.ignore import IGNORE_INDEX
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Mix = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.random.Generator], Arrays]

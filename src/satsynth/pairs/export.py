@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from affine import Affine
 
+from satsynth.datasets.painting import Painter
 from satsynth.pairs.pair import decode_image, decode_mask, encode_image, encode_mask
 from satsynth.pairs.settings import ExportSettings
 from satsynth.pairs.store import PairStore
-from satsynth.scenes.painting import Painter
 from satsynth.scenes.scene import Scene
 from satsynth.work.files import atomic, disk_errors, write_json
 from satsynth.work.folder import WorkFolder

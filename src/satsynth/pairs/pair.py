@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.work.errors import DataError
+from satsynth.work.ignore import IGNORE_INDEX
 
 
 @dataclass(frozen=True)

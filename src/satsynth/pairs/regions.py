@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.ignore import IGNORE_INDEX
 
 
 def regions_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from satsynth.scenes.description import Frozen, KeepSettings
+from satsynth.datasets.description import KeepSettings
+from satsynth.work.frozen import Frozen
 
 AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong"]
 

@@ -152,6 +152,11 @@ class PairStore(Finished):
             [pq.read_table(file, columns=columns).to_pandas() for file in self._shards()], ignore_index=True
         )
 
+    def scenes(self, split: str) -> list[str]:
+        """Return the scene of each pair of a split, in the store's order."""
+        index = self.index()
+        return [str(scene) for scene in index.loc[index["split"] == split, "scene_id"]]
+
     def pixel_counts(self) -> np.ndarray:
         """Return the pixels of each class in each pair, ``(N, K)`` int64, without decoding a picture."""
         return (
@@ -181,6 +186,14 @@ class PairStore(Finished):
         with ThreadPoolExecutor(workers) as pool:
             while chunk := list(islice(pictures, 256)):
                 yield from pool.map(lambda row: (decode_image(row[1]), decode_mask(row[2])), chunk)
+
+    def training_origin(self) -> dict[str, Any]:
+        """Return what the manifest of a generator says of the training pairs: classes, size, scenes."""
+        return {
+            "classes": self.manifest["classes"],
+            "tile_size": self.tile_size,
+            "scenes": sorted(set(self.scenes("train"))),
+        }
 
     def _shards(self) -> list[Path]:
         return [self.path / shard["file"] for shard in self.manifest["shards"]]

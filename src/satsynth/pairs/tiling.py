@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from satsynth.datasets.description import DatasetDescription, KeepSettings
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore, finish_store, write_shard
-from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription, KeepSettings
-from satsynth.scenes.placement import Bounds, bounds_of
+from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
 from satsynth.scenes.splits import SPLITS, check_apart
 from satsynth.work.errors import DataError
 from satsynth.work.folder import WorkFolder
+from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.progress import Progress
 
 RESULT_VERSION = 4

@@ -8,14 +8,15 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.pairs.settings import ExportSettings, TilingSettings
-from satsynth.pipelines.steps import RunSettings
-from satsynth.scenes.description import DatasetDescription, Frozen
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.frozen import Frozen
+from satsynth.work.workspace import Workspace
 
 
 class ComparisonSettings(Frozen):
@@ -39,7 +40,7 @@ class TrackingSettings(Frozen):
 
 MODELS: dict[str, type[BaseModel]] = {
     "description": DatasetDescription,
-    "run": RunSettings,
+    "workspace": Workspace,
     "compute": ComputeSettings,
     "ingestion": IngestionSettings,
     "tiling": TilingSettings,

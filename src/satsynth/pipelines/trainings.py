@@ -10,14 +10,16 @@ import numpy as np
 from satsynth import tracking
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.steps import RunSettings, digests, remembered, scenes_of
 from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import run_row
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import digest_of
 from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.remembered import remembered
+from satsynth.work.workspace import Workspace
 
 # Synthetic pairs that the seeds of an arm choose from, for each one that they use.
 POOL = 2
@@ -78,7 +80,7 @@ def segmentation_run(
     synthetic: PairStore | None,
     settings: SegmentationSettings,
     compute: ComputeSettings,
-    run: RunSettings,
+    workspace: Workspace,
 ) -> tuple[WorkFolder, dict[str, Any]]:
     """Do one training, or find it done.
 
@@ -88,7 +90,7 @@ def segmentation_run(
         synthetic: Synthetic pairs; needed for a ratio above zero.
         settings: The grid.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The finished work folder and the run's row.
@@ -103,14 +105,13 @@ def segmentation_run(
     seen = tracking.data_inputs(tiles=tiles, synthetic_pairs=synthetic if len(rows) else None)
     # Beside the parameter, which is text: a number is what charts draw along an axis.
     ratio = {"ratio": cell.arm.ratio}
-    trained = False
 
     def train(folder: WorkFolder) -> None:
-        nonlocal trained
-        trained = True
-        real = decoded(tiles, "train", run.work)
-        drawn = decoded(synthetic, "synthetic", run.work).take(rows) if synthetic is not None and len(rows) else None
-        val, test = (HeldOut(decoded(tiles, split, run.work), scenes_of(tiles, [split])) for split in ("val", "test"))
+        real = decoded(tiles, "train", workspace.work)
+        drawn = (
+            decoded(synthetic, "synthetic", workspace.work).take(rows) if synthetic is not None and len(rows) else None
+        )
+        val, test = (HeldOut(decoded(tiles, split, workspace.work), tiles.scenes(split)) for split in ("val", "test"))
         counted = {**cell.facts, "real_pairs": len(real), "synthetic_pairs": len(rows)}
         with tracking.current().child(cell.title, params, folder, seen) as child:
             child.metrics(0, ratio)
@@ -131,14 +132,14 @@ def segmentation_run(
                 keep_weights=cell.arm.ratio == 0,
             )
 
-    folder = remembered(run, step, train)
+    done = remembered(workspace, step, train)
     # Equal settings are trained once, by whatever name they go.
-    row = {**run_row(folder), **cell.facts}
-    if not trained:
+    row = {**run_row(done.folder), **cell.facts}
+    if done.found:
         names = ("miou", "mf1", "accuracy", "boundary_f1")
         told = {f"test_{name}": row[name] for name in names} | ratio
-        tracking.current().reused(cell.title, params, folder, told, seen)
-    return folder, row
+        tracking.current().reused(cell.title, params, done.folder, told, seen)
+    return done.folder, row
 
 
 def step_of(

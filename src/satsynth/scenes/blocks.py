@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from satsynth.scenes.description import BlocksLayout, DatasetDescription
+from satsynth.datasets.description import BlocksLayout, DatasetDescription
+from satsynth.rasters.reading import raster_info
 from satsynth.scenes.problems import BadFile
-from satsynth.scenes.rasters import raster_info
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, divide
 from satsynth.work.errors import DataError

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from satsynth.scenes.labels import Unknown
+from satsynth.datasets.labels import Unknown
+from satsynth.rasters.reading import TIFF, RasterInfo, raster_info
+from satsynth.rasters.tiffs import Window
 from satsynth.scenes.problems import BadFile, refuse
-from satsynth.scenes.rasters import TIFF, RasterInfo, raster_info
 from satsynth.scenes.scene import Scene, SceneReader
-from satsynth.scenes.tiffs import Window
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from satsynth.scenes.description import DatasetDescription, FilesLayout, composed
+from satsynth.datasets.description import DatasetDescription, FilesLayout, composed
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import divide

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from satsynth.datasets.description import DatasetDescription, FilesLayout
+from satsynth.rasters.placement import check_place, check_shape
+from satsynth.rasters.reading import raster_info
+from satsynth.rasters.tiffs import Window
+from satsynth.rasters.vectors import Polygons
 from satsynth.scenes.blocks import block_scenes
-from satsynth.scenes.description import DatasetDescription, FilesLayout
 from satsynth.scenes.files import file_scenes
-from satsynth.scenes.placement import check_place, check_shape
 from satsynth.scenes.problems import BadFile, refuse
-from satsynth.scenes.rasters import raster_info
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named
-from satsynth.scenes.tiffs import Window
-from satsynth.scenes.vectors import Polygons
 from satsynth.work.errors import DataError, listing
 from satsynth.work.files import digest_of
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from satsynth.scenes.decoded import Decoded
-from satsynth.scenes.description import IGNORE_INDEX, DatasetDescription
-from satsynth.scenes.labels import UNKNOWN, LabelMap
-from satsynth.scenes.land_sea_lake import read_land_sea_lake
-from satsynth.scenes.rasters import (
+from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.labels import UNKNOWN, LabelMap
+from satsynth.rasters.cache import RasterCache
+from satsynth.rasters.land_sea_lake import read_land_sea_lake
+from satsynth.rasters.reading import (
     RasterInfo,
     raster_info,
     read_image,
@@ -23,9 +23,10 @@ from satsynth.scenes.rasters import (
     reduce_image,
     reduce_mask,
 )
-from satsynth.scenes.tiffs import Window
-from satsynth.scenes.vectors import Polygons
+from satsynth.rasters.tiffs import Window
+from satsynth.rasters.vectors import Polygons
 from satsynth.work.errors import DataError
+from satsynth.work.ignore import IGNORE_INDEX
 
 COLUMNS = ["scene_id", "group", "split", "image", "mask", "window", "height", "width", "crs", "transform", "digest"]
 
@@ -75,7 +76,7 @@ class SceneReader:
         self.description = description
         self.raw = raw
         self.labels = LabelMap(description)
-        self._decoded = Decoded(2 * (workers + 1))
+        self._decoded = RasterCache(2 * (workers + 1))
         self._polygons = Polygons(description) if description.masks.reader == "vector" else None
 
     def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None) -> np.ndarray:

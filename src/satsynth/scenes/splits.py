@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from satsynth.scenes.description import DatasetDescription, composed
-from satsynth.scenes.placement import Bounds, bounds_of
+from satsynth.datasets.description import DatasetDescription, composed
+from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError, listing

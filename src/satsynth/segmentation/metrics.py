@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from satsynth.scenes.description import IGNORE_INDEX
+from satsynth.work.ignore import IGNORE_INDEX
 
 # Of a tile of 128 pixels about the 0.75 % of the diagonal, rounded up, that Csurka et al. take.
 BOUNDARY_PIXELS = 2

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from satsynth.pairs.settings import AugmentationName
-from satsynth.scenes.description import Frozen
+from satsynth.work.frozen import Frozen
 
 Protocol = Literal["step_matched", "epoch_matched", "synthetic_only", "pretrain_finetune"]
 

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import to_tensors
-from satsynth.scenes.description import IGNORE_INDEX
 from satsynth.segmentation.metrics import BoundaryTally, confusion_matrix, scores
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.saved import WEIGHTS, run_row
@@ -29,6 +28,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.files import atomic, write_json
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
+from satsynth.work.ignore import IGNORE_INDEX
 
 RESULT_VERSION = 4
 # What a seed is used for; order and augmentation have 0 and 1.

@@ -1,9 +1,9 @@
 """Tracking in MLflow: a run for each `kedro run`, children for trainings, the generator as a model."""
 
+from satsynth.tracking.active import abort, current, use
 from satsynth.tracking.child import Child, NoTracker
-from satsynth.tracking.current import abort, current, use
-from satsynth.tracking.facts import DataInput, data_inputs, flat, git_tags, machine_tags, numbers
 from satsynth.tracking.model import ModelToLog
+from satsynth.tracking.provenance import DataInput, data_inputs, flat, git_tags, machine_tags, numbers
 from satsynth.tracking.tracker import Tracker
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from satsynth.tracking.facts import DataInput
+from satsynth.tracking.provenance import DataInput
 from satsynth.work.folder import WorkFolder
 
 

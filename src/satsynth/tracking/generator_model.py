@@ -19,7 +19,7 @@ class GeneratorModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Load the generator on the GPU, or on the CPU where there is none."""
         from satsynth.diffusion.generator import load_generator
-        from satsynth.diffusion.saved import SavedGenerator
+        from satsynth.generation.saved import SavedGenerator
         from satsynth.training.device import choose_device
         from satsynth.training.settings import ComputeSettings
 

@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from satsynth.diffusion.saved import AVERAGED, SavedGenerator
+from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import SamplingSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.tracking.store import uploading
 from satsynth.work.files import MANIFEST
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from satsynth.tracking.facts import HOST, DataInput, as_key, host_name, is_dead, process_tags, without_password
+from satsynth.tracking.provenance import HOST, DataInput, as_key, host_name, is_dead, process_tags, without_password
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import read_json, write_json
 

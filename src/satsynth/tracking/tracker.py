@@ -15,8 +15,8 @@ import numpy as np
 
 from satsynth.pairs.store import PairStore
 from satsynth.tracking.child import Child
-from satsynth.tracking.facts import DataInput, data_inputs
 from satsynth.tracking.model import ModelToLog
+from satsynth.tracking.provenance import DataInput, data_inputs
 from satsynth.tracking.store import RUN_FILE, Told, values_at
 from satsynth.tracking.writer import Action, Writer
 from satsynth.work.folder import WorkFolder

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from satsynth.tracking.facts import DataInput, as_key, without_password
 from satsynth.tracking.model import ModelToLog, log_model
+from satsynth.tracking.provenance import DataInput, as_key, without_password
 from satsynth.tracking.store import METRICS, Store, Told, Value, uploading, values_at
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from satsynth.scenes.description import Frozen
+from satsynth.work.frozen import Frozen
 
 
 class ComputeSettings(Frozen):

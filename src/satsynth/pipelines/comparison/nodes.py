@@ -10,20 +10,22 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis import distributions, fidelity, memorisation
-from satsynth.analysis.figures import class_distribution_figure, color_figure, spectrum_figure
-from satsynth.analysis.masks import RANGE, class_shares, like, mask_statistics
+from satsynth.analysis.measures import distributions, fidelity, memorisation
+from satsynth.analysis.measures.masks import RANGE, class_shares, like, mask_statistics
+from satsynth.analysis.report.figures import class_distribution_figure, color_figure, spectrum_figure
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.comparison.measured import MOST_IMAGES, chosen_rows, images_of, masks_of
+from satsynth.pipelines.comparison.selection import MOST_IMAGES, chosen_rows, images_of, masks_of
 from satsynth.pipelines.parameters import ComparisonSettings
-from satsynth.pipelines.steps import RunSettings, digests, remembered_table, require_parent, scenes_of
 from satsynth.pipelines.trainings import Cell, segmentation_run, step_of
 from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.ancestry import digests, require_parent
+from satsynth.work.folder import Step
+from satsynth.work.remembered import is_remembered, remembered_table
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 RESULT_VERSION = 9
@@ -32,7 +34,7 @@ REPAIR_SAMPLING = "kedro run --pipeline=sampling"
 
 
 def train_judge(
-    tiles: PairStore, segmentation: SegmentationSettings, compute: ComputeSettings, run: RunSettings
+    tiles: PairStore, segmentation: SegmentationSettings, compute: ComputeSettings, workspace: Workspace
 ) -> SavedNetwork:
     """Train a segmentation network on real pairs alone; it is the grid's R = 0 run of the same network and seed.
 
@@ -40,13 +42,13 @@ def train_judge(
         tiles: Real pairs.
         segmentation: The grid.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The `judge`.
     """
     cell = Cell(segmentation.judge.network, Arm(0.0), segmentation.judge.seed)
-    if run.fresh or not WorkFolder(run.work, step_of(cell, tiles, None, segmentation, compute)[0]).finished:
+    if not is_remembered(workspace, step_of(cell, tiles, None, segmentation, compute)[0]):
         from satsynth.training.device import choose_device, describe_device
 
         log.info(
@@ -56,20 +58,20 @@ def train_judge(
             tiles.count("train"),
             describe_device(choose_device(compute)),
         )
-    folder, row = segmentation_run(cell, tiles, None, segmentation, compute, run)
+    folder, row = segmentation_run(cell, tiles, None, segmentation, compute, workspace)
     log.info("Judge: %s, mIoU %.3f on real test scenes", cell.network, row["miou"])
     return SavedNetwork(folder.result)
 
 
 def compare_classes(
-    tiles: PairStore, synthetic_pairs: PairStore, run: RunSettings
+    tiles: PairStore, synthetic_pairs: PairStore, workspace: Workspace
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare the class distributions of train, val, test and synthetic pairs.
 
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The tables `class_distribution`, a row for each set and class, and `class_adjacency`, a row for each set and
@@ -78,9 +80,9 @@ def compare_classes(
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
     names = tiles.class_names
     sets: dict[str, tuple[np.ndarray, list[str] | None]] = {
-        split: (decoded(tiles, split, run.work).masks, scenes_of(tiles, [split])) for split in SPLITS
+        split: (decoded(tiles, split, workspace.work).masks, tiles.scenes(split)) for split in SPLITS
     }
-    sets["synthetic"] = (decoded(synthetic_pairs, "synthetic", run.work).masks, None)
+    sets["synthetic"] = (decoded(synthetic_pairs, "synthetic", workspace.work).masks, None)
 
     def table_of(name: str, rows: Callable[..., pd.DataFrame]) -> pd.DataFrame:
         step = Step(name, RESULT_VERSION, digests(tiles=tiles, synthetic_pairs=synthetic_pairs), {})
@@ -89,7 +91,7 @@ def compare_classes(
             parts = [rows(split, masks, names, scenes) for split, (masks, scenes) in sets.items()]
             return pd.concat(parts, ignore_index=True), {}
 
-        return remembered_table(run, step, measure)[0]
+        return remembered_table(workspace, step, measure)[0]
 
     return (
         table_of("class_distribution", distributions.class_rows),
@@ -113,7 +115,7 @@ def measure_fidelity(
     judge: SavedNetwork,
     comparison: ComparisonSettings,
     compute: ComputeSettings,
-    run: RunSettings,
+    workspace: Workspace,
 ) -> tuple[dict[str, Any], go.Figure, go.Figure]:
     """Measure how near synthetic pairs are to real ones, beside what real pairs are to each other.
 
@@ -123,7 +125,7 @@ def measure_fidelity(
         judge: Its features are used.
         comparison: Whether Inception is asked too.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         Metrics `fidelity`, and the figures of power spectra and colour histograms.
@@ -134,14 +136,14 @@ def measure_fidelity(
     require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
 
     def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
-        images = {name: images_of(tiles, name, run) for name in SPLITS}
-        images["synthetic"] = images_of(synthetic_pairs, "synthetic", run)
+        images = {name: images_of(tiles, name, workspace) for name in SPLITS}
+        images["synthetic"] = images_of(synthetic_pairs, "synthetic", workspace)
         features = {name: image_features(judge, part, compute) for name, part in images.items()}
-        train = np.array(scenes_of(tiles, ["train"]))[chosen_rows(tiles, "train")]
+        train = np.array(tiles.scenes("train"))[chosen_rows(tiles, "train")]
         halves = fidelity.scene_halves(train.tolist())
         curves, facts = fidelity.fidelity_facts(images, features, halves)
-        masks = {name: masks_of(tiles, name, run) for name in SPLITS}
-        masks["synthetic"] = masks_of(synthetic_pairs, "synthetic", run)
+        masks = {name: masks_of(tiles, name, workspace) for name in SPLITS}
+        masks["synthetic"] = masks_of(synthetic_pairs, "synthetic", workspace)
         names = tiles.class_names
         statistics = {name: mask_statistics(part, names) for name, part in masks.items()}
         shares = {name: class_shares(found, names) for name, found in statistics.items()}
@@ -159,10 +161,10 @@ def measure_fidelity(
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
     settings: dict[str, Any] = {"images": MOST_IMAGES}
     if comparison.inception is not None:
-        from satsynth.analysis.inception import weights_name
+        from satsynth.analysis.measures.inception import weights_name
 
         settings["inception"] = weights_name(comparison.inception)
-    curves, facts = remembered_table(run, Step("fidelity", RESULT_VERSION, parents, settings), measure)
+    curves, facts = remembered_table(workspace, Step("fidelity", RESULT_VERSION, parents, settings), measure)
     distance = facts["kernel_distance"]
     log.info(
         "Kernel distance to train: synthetic %.4f, val %.4f, halves of train %.4f",
@@ -186,14 +188,14 @@ def _inception(
 ) -> dict[str, Any] | None:
     if comparison.inception is None:
         return None
-    from satsynth.analysis.inception import inception_facts
+    from satsynth.analysis.measures.inception import inception_facts
     from satsynth.training.device import choose_device
 
     return inception_facts(images, halves, comparison.inception, choose_device(compute))
 
 
 def measure_alignment(
-    tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork, compute: ComputeSettings, run: RunSettings
+    tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork, compute: ComputeSettings, workspace: Workspace
 ) -> dict[str, Any]:
     """Measure how well synthetic masks fit their images: the judge's predictions against them, beside real val pairs.
 
@@ -202,7 +204,7 @@ def measure_alignment(
         synthetic_pairs: Synthetic pairs.
         judge: It predicts the masks from the images.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         Metrics `alignment`: mIoU, accuracy and IoU by class for `synthetic` and `val`.
@@ -215,13 +217,13 @@ def measure_alignment(
     def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
         found = {}
         for name, store, split in (("synthetic", synthetic_pairs, "synthetic"), ("val", tiles, "val")):
-            pairs = decoded(store, split, run.work).take(chosen_rows(store, split))
+            pairs = decoded(store, split, workspace.work).take(chosen_rows(store, split))
             found[name] = {"pairs": len(pairs), **agreement(judge, pairs, tiles.class_names, compute)}
         return pd.DataFrame(), found
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
     step = Step("alignment", RESULT_VERSION, parents, {"images": MOST_IMAGES, "precision": compute.precision})
-    facts = remembered_table(run, step, measure)[1]
+    facts = remembered_table(workspace, step, measure)[1]
     log.info(
         "Alignment: the judge agrees with synthetic masks at mIoU %.3f, with real val masks at %.3f",
         facts["synthetic"]["miou"],
@@ -231,7 +233,7 @@ def measure_alignment(
 
 
 def find_copies(
-    tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork, compute: ComputeSettings, run: RunSettings
+    tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork, compute: ComputeSettings, workspace: Workspace
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Find the nearest real training image of each synthetic one, in pixels and in the judge's features.
 
@@ -240,7 +242,7 @@ def find_copies(
         synthetic_pairs: Synthetic pairs.
         judge: Its features are used.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The table `nearest_neighbours` and the metrics `memorisation`.
@@ -255,9 +257,9 @@ def find_copies(
         known = index.loc[index["split"] == "train", "pair_id"].tolist()
         names = synthetic_pairs.index()["pair_id"].to_numpy()[chosen_rows(synthetic_pairs, "synthetic")].tolist()
         sets = [
-            images_of(synthetic_pairs, "synthetic", run),
-            np.asarray(decoded(tiles, "train", run.work).images),
-            images_of(tiles, "val", run),
+            images_of(synthetic_pairs, "synthetic", workspace),
+            np.asarray(decoded(tiles, "train", workspace.work).images),
+            images_of(tiles, "val", workspace),
         ]
         train = image_features(judge, sets[1], compute)
         mean, std = fidelity.units_of(train)
@@ -278,7 +280,7 @@ def find_copies(
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
     step = Step("memorisation", RESULT_VERSION, parents, {"images": MOST_IMAGES})
-    table, facts = remembered_table(run, step, find)
+    table, facts = remembered_table(workspace, step, find)
     log.info(
         "Suspiciously near to a training image: %.1f %% of the synthetic images in pixels, %.1f %% in features "
         "(1 %% of real held-out ones)",

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
     # Apart, since it makes a model out of tiles: a group that holds it would lie both before and behind the models.
     judge = node(
         nodes.train_judge,
-        ["tiles", "params:segmentation", "params:compute", "params:run"],
+        ["tiles", "params:segmentation", "params:compute", "params:workspace"],
         "judge",
         name="train_judge",
         tags=["comparison", "gpu"],
@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.compare_classes,
-                [*stores, "params:run"],
+                [*stores, "params:workspace"],
                 ["class_distribution", "class_adjacency"],
                 name="compare_classes",
                 tags=["comparison", "cpu"],
@@ -39,7 +39,7 @@ def create_pipeline() -> Pipeline:
                     "judge",
                     "params:comparison",
                     "params:compute",
-                    "params:run",
+                    "params:workspace",
                 ],
                 ["fidelity", "spectrum_plot", "color_plot"],
                 name="measure_fidelity",
@@ -47,28 +47,28 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.measure_alignment,
-                [*stores, "judge", "params:compute", "params:run"],
+                [*stores, "judge", "params:compute", "params:workspace"],
                 "alignment",
                 name="measure_alignment",
                 tags=["comparison", "gpu"],
             ),
             node(
                 nodes.find_copies,
-                [*stores, "judge", "params:compute", "params:run"],
+                [*stores, "judge", "params:compute", "params:workspace"],
                 ["nearest_neighbours", "memorisation"],
                 name="find_copies",
                 tags=["comparison", "gpu"],
             ),
             node(
                 pictures.draw_closest,
-                [*stores, "nearest_neighbours", "params:comparison", "params:run"],
+                [*stores, "nearest_neighbours", "params:comparison", "params:workspace"],
                 "closest_pairs",
                 name="draw_closest",
                 tags=["comparison", "cpu"],
             ),
             node(
                 pictures.draw_gallery,
-                [*stores, "params:comparison", "params:run"],
+                [*stores, "params:comparison", "params:workspace"],
                 "pair_gallery",
                 name="draw_gallery",
                 tags=["comparison", "cpu"],

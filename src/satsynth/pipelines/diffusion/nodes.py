@@ -7,20 +7,22 @@ import logging
 import numpy as np
 
 from satsynth import tracking
-from satsynth.analysis.gallery import contact_sheet
-from satsynth.diffusion.saved import SavedGenerator
+from satsynth.analysis.report.gallery import contact_sheet
 from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.steps import RunSettings, digests, origin_of, remembered
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.remembered import remembered
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
 def train_joint_diffusion(
-    tiles: PairStore, diffusion: DiffusionSettings, compute: ComputeSettings, run: RunSettings
+    tiles: PairStore, diffusion: DiffusionSettings, compute: ComputeSettings, workspace: Workspace
 ) -> SavedGenerator:
     """Train one diffusion model on the joint distribution of real training images and masks.
 
@@ -28,7 +30,7 @@ def train_joint_diffusion(
         tiles: Real pairs; the split `train` is used.
         diffusion: What to train and how.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The `generator`.
@@ -39,11 +41,8 @@ def train_joint_diffusion(
     settings = {**diffusion.model_dump(mode="json"), "precision": compute.precision}
     params, seen = tracking.flat(settings), tracking.data_inputs(tiles=tiles)
 
-    trained = False
-
     def train(folder: WorkFolder) -> None:
-        nonlocal trained
-        trained, estimate = True, ""
+        estimate = ""
         # A continued training says itself how far it is.
         if not (folder.path / CHECKPOINT).exists():
             seconds = seconds_an_image(diffusion, len(tiles.class_names), tiles.tile_size, compute)
@@ -59,15 +58,15 @@ def train_joint_diffusion(
             estimate,
         )
         with tracking.current().child("diffusion", params, folder, seen) as child:
-            pairs, val = (decoded(tiles, split, run.work) for split in ("train", "val"))
+            pairs, val = (decoded(tiles, split, workspace.work) for split in ("train", "val"))
 
             def show(step: int, images: np.ndarray, masks: np.ndarray) -> None:
                 child.image(step, "drawn", contact_sheet(list(zip(images, masks, strict=True)), tiles.colors, 4))
 
-            train_generator(folder, pairs, val, origin_of(tiles), diffusion, compute, child.metrics, show)
+            train_generator(folder, pairs, val, tiles.training_origin(), diffusion, compute, child.metrics, show)
 
-    folder = remembered(run, Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings), train)
-    if not trained:
+    done = remembered(workspace, Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings), train)
+    if done.found:
         log.info("Diffusion: reused, trained before with the same settings on the same tiles")
-        tracking.current().reused("diffusion", params, folder, {}, seen)
-    return SavedGenerator(folder.result)
+        tracking.current().reused("diffusion", params, done.folder, {}, seen)
+    return SavedGenerator(done.result)

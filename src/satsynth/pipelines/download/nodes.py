@@ -6,22 +6,22 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.fetching.raw_data import fetch_archive
 from satsynth.fetching.settings import DownloadSettings
-from satsynth.pipelines.steps import RunSettings
-from satsynth.scenes.description import DatasetDescription
 from satsynth.work.errors import DataError
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
-def fetch_raw(description: DatasetDescription, download: DownloadSettings, run: RunSettings) -> dict[str, Any]:
+def fetch_raw(description: DatasetDescription, download: DownloadSettings, workspace: Workspace) -> dict[str, Any]:
     """Fetch the raw data of a data set, or say what a person must do where no program may.
 
     Args:
         description: The data set.
         download: How patient to be, and what is allowed.
-        run: Where raw data and work are.
+        workspace: Where raw data and work are.
 
     Returns:
         The entry `download_record`: terms, steps for a person, and what was fetched.
@@ -30,16 +30,18 @@ def fetch_raw(description: DatasetDescription, download: DownloadSettings, run: 
         DataError: The data set cannot be fetched by a program, or an archive cannot be unpacked safely.
         ResourceError: An archive cannot be fetched, or the disk is too small.
     """
-    source, where = description.download, run.raw or description.raw
+    source, where = description.download, workspace.raw or description.raw
     if source is None or where.startswith("package:"):
         raise DataError(f"The data set '{description.name}' names nothing to download.", description.obtain)
-    raw = (run.folder / Path(where).expanduser()).resolve()
+    raw = (workspace.folder / Path(where).expanduser()).resolve()
     log.info("%s\nLicence: %s\nTerms: %s", description.title, description.licence, source.terms.strip())
     if source.steps:
         steps = "\n".join(f"  {number}. {step.strip()}" for number, step in enumerate(source.steps, 1))
         log.info("What you must do yourself, for %s:\n%s", raw, steps)
     name = description.name
-    fetched = [fetch_archive(archive, name, raw, run.work, download, run.fresh) for archive in source.archives]
+    fetched = [
+        fetch_archive(archive, name, raw, workspace.work, download, workspace.fresh) for archive in source.archives
+    ]
     if fetched:
         log.info(
             "%d files in %s. Next: kedro run --pipeline=augment --params=dataset=%s",

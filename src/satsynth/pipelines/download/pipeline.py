@@ -7,5 +7,5 @@ from satsynth.pipelines.download.nodes import fetch_raw
 
 def create_pipeline() -> Pipeline:
     """A data set's publisher to its raw folder."""
-    inputs = ["params:description", "params:download", "params:run"]
+    inputs = ["params:description", "params:download", "params:workspace"]
     return Pipeline([node(fetch_raw, inputs, "download_record", name="fetch_raw", tags=["download", "cpu"])])

@@ -7,19 +7,25 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.settings import ExportSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.steps import RunSettings, digests, frame_digest, remembered
-from satsynth.scenes.description import DatasetDescription
+from satsynth.work.ancestry import digests
 from satsynth.work.errors import AncestryError
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step
+from satsynth.work.remembered import frame_digest, remembered
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
 def export_tiles(
-    tiles: PairStore, scenes: pd.DataFrame, description: DatasetDescription, export: ExportSettings, run: RunSettings
+    tiles: PairStore,
+    scenes: pd.DataFrame,
+    description: DatasetDescription,
+    export: ExportSettings,
+    workspace: Workspace,
 ) -> Finished:
     """Write the real pairs.
 
@@ -28,7 +34,7 @@ def export_tiles(
         scenes: The scenes that they were cut from, which know where on Earth they lie.
         description: The data set, whose ids or colours the masks get.
         export: In which form, and which splits.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The folder `tiles_export`.
@@ -41,11 +47,11 @@ def export_tiles(
             f"`tiles` ({tiles.path}) were cut from other `scenes` than the present ones.",
             "Make them again: kedro run --pipeline=tiling",
         )
-    return _exported("tiles", tiles, export.splits, description, export, run, scenes)
+    return _exported("tiles", tiles, export.splits, description, export, workspace, scenes)
 
 
 def export_synthetic(
-    synthetic_pairs: PairStore, description: DatasetDescription, export: ExportSettings, run: RunSettings
+    synthetic_pairs: PairStore, description: DatasetDescription, export: ExportSettings, workspace: Workspace
 ) -> Finished:
     """Write the synthetic pairs.
 
@@ -53,7 +59,7 @@ def export_synthetic(
         synthetic_pairs: The synthetic pairs.
         description: The data set, whose ids or colours the masks get.
         export: In which form.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The folder `synthetic_export`.
@@ -61,7 +67,7 @@ def export_synthetic(
     Raises:
         AncestryError: The description has other classes than the pairs.
     """
-    return _exported("synthetic_pairs", synthetic_pairs, ["synthetic"], description, export, run)
+    return _exported("synthetic_pairs", synthetic_pairs, ["synthetic"], description, export, workspace)
 
 
 def _exported(
@@ -70,11 +76,11 @@ def _exported(
     splits: Sequence[str],
     description: DatasetDescription,
     export: ExportSettings,
-    run: RunSettings,
+    workspace: Workspace,
     scenes: pd.DataFrame | None = None,
 ) -> Finished:
+    from satsynth.datasets.painting import Painter
     from satsynth.pairs.export import RESULT_VERSION, export_pairs
-    from satsynth.scenes.painting import Painter
     from satsynth.scenes.scene import scenes_from_frame
 
     if store.class_names != list(description.class_names):
@@ -87,7 +93,7 @@ def _exported(
     settings = {**export.model_dump(mode="json"), "splits": list(splits), "legend": painter.legend()}
     step = Step("export", RESULT_VERSION, digests(**{name: store}), settings)
     places = {} if scenes is None else {scene.scene_id: scene for scene in scenes_from_frame(scenes)}
-    folder = remembered(run, step, lambda work: export_pairs(work, store, splits, painter, export, places))
+    folder = remembered(workspace, step, lambda work: export_pairs(work, store, splits, painter, export, places))
     finished = Finished(folder.result)
     log.info("Exported %s", ", ".join(f"{count} {split}" for split, count in finished.manifest["counts"].items()))
     return finished

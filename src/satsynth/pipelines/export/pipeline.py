@@ -7,7 +7,7 @@ from satsynth.pipelines.export.nodes import export_synthetic, export_tiles
 
 def create_pipeline() -> Pipeline:
     """Both stores to folders or Parquet files for other tools."""
-    settings = ["params:description", "params:export", "params:run"]
+    settings = ["params:description", "params:export", "params:workspace"]
     return Pipeline(
         [
             node(

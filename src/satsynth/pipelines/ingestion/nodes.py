@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from satsynth.pipelines.steps import RunSettings, remembered_table
+from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.labels import reversed_twins
+from satsynth.rasters.palettes import differing_palettes
 from satsynth.scenes.checking import unusable_files
-from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, search_scenes
-from satsynth.scenes.labels import reversed_twins
-from satsynth.scenes.palettes import differing_palettes
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
 from satsynth.scenes.scene import Scene, SceneReader, scenes_to_frame
 from satsynth.scenes.settings import IngestionSettings
@@ -22,12 +21,14 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import listing
 from satsynth.work.files import DigestCache, atomic
 from satsynth.work.folder import Step
+from satsynth.work.remembered import remembered_table
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
 def find_and_check(
-    description: DatasetDescription, ingestion: IngestionSettings, compute: ComputeSettings, run: RunSettings
+    description: DatasetDescription, ingestion: IngestionSettings, compute: ComputeSettings, workspace: Workspace
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find all scenes of the data set, match images with masks and check every file.
 
@@ -35,14 +36,14 @@ def find_and_check(
         description: The data set.
         ingestion: What becomes of bad files.
         compute: Number of workers.
-        run: Where raw data and work are.
+        workspace: Where raw data and work are.
 
     Returns:
         The table `scenes`, a row a scene, and the table `bad_files`, a row a file that was left out.
     """
-    raw = raw_folder(description, run.raw, run.folder)
+    raw = raw_folder(description, workspace.raw, workspace.folder)
     skip = ingestion.on_bad_scene == "skip"
-    cache = DigestCache(run.work / "digests.json")
+    cache = DigestCache(workspace.work / "digests.json")
     scenes, bad = search_scenes(description, raw, cache.digest)
     cache.save()
     if not bad:
@@ -52,7 +53,7 @@ def find_and_check(
     def check() -> tuple[pd.DataFrame, dict[str, object]]:
         found = unusable_files(scenes, SceneReader(description, raw, compute.threads), compute.threads)
         if not skip:
-            _refuse([*bad, *found], description, run)
+            _refuse([*bad, *found], description, workspace)
         return as_frame(found), {}
 
     # Only what was seen in the pixels is remembered: splits, lists and places on Earth may change without them.
@@ -60,11 +61,11 @@ def find_and_check(
     settings = description.model_dump(mode="json", exclude=unseen)
     parents = {scene.scene_id: scene.digest for scene in scenes}
     step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
-    seen, _ = remembered_table(run, step, check)
+    seen, _ = remembered_table(workspace, step, check)
     found = [BadFile(*row) for row in seen.itertuples(index=False, name=None)]
     bad += found
     if not skip:
-        _refuse(bad, description, run)
+        _refuse(bad, description, workspace)
     out = {file.scene for file in found}
     kept = [scene for scene in scenes if scene.scene_id not in out]
     check_splits(kept, description)
@@ -108,12 +109,12 @@ def _warn(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -
         )
 
 
-def _refuse(bad: list[BadFile], description: DatasetDescription, run: RunSettings) -> None:
+def _refuse(bad: list[BadFile], description: DatasetDescription, workspace: Workspace) -> None:
     """Raise if there are bad files; all of them are in a table beside the work, however many the message shows."""
     try:
         refuse(bad, description.name)
     except BadFilesError as error:
-        table = run.work / f"bad_files_{description.name}.csv"
+        table = workspace.work / f"bad_files_{description.name}.csv"
         with atomic(table) as temporary:
             as_frame(bad).to_csv(temporary, index=False)
         raise BadFilesError(error.problem, f"{error.remedy} All of them are in {table}.") from error

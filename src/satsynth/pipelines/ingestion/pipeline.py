@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 find_and_check,
-                ["params:description", "params:ingestion", "params:compute", "params:run"],
+                ["params:description", "params:ingestion", "params:compute", "params:workspace"],
                 ["scenes", "bad_files"],
                 name="find_scenes",
                 tags=["ingestion", "cpu"],

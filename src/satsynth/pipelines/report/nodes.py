@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis.paper import NOTE, gain_note, paper_table
-from satsynth.analysis.report import Section, report_html
-from satsynth.analysis.verdict import verdict
-from satsynth.diffusion.saved import SavedGenerator
+from satsynth.analysis.report.page import Section, report_html
+from satsynth.analysis.report.paper import NOTE, gain_note, paper_table
+from satsynth.analysis.statistics.verdict import verdict
+from satsynth.datasets.description import DatasetDescription
 from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.report import tables
-from satsynth.scenes.description import DatasetDescription
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from satsynth.analysis.paper import AUGMENTATION_NOTE
-from satsynth.analysis.report import Section
-from satsynth.analysis.statistics import arm_title, change_in_points, with_error
-from satsynth.scenes.description import Frozen
+from satsynth.analysis.report.page import Section
+from satsynth.analysis.report.paper import AUGMENTATION_NOTE
+from satsynth.analysis.statistics.summary import arm_title, change_in_points, with_error
 from satsynth.work.finished import Finished
+from satsynth.work.frozen import Frozen
 
 LIBRARIES = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "albumentations", "kedro", "mlflow")
 

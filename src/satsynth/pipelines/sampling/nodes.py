@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import logging
 
-from satsynth.diffusion.saved import SavedGenerator
 from satsynth.diffusion.settings import SamplingSettings
+from satsynth.generation.saved import SavedGenerator, require_unseen
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.steps import RunSettings, digests, remembered, require_parent, require_unseen
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests, require_parent
 from satsynth.work.folder import Step, WorkFolder, alike
+from satsynth.work.remembered import is_remembered, remembered
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
 def draw_pairs(
-    generator: SavedGenerator, tiles: PairStore, sampling: SamplingSettings, compute: ComputeSettings, run: RunSettings
+    generator: SavedGenerator,
+    tiles: PairStore,
+    sampling: SamplingSettings,
+    compute: ComputeSettings,
+    workspace: Workspace,
 ) -> PairStore:
     """Draw synthetic pairs, some for each real training pair.
 
@@ -24,7 +30,7 @@ def draw_pairs(
         tiles: The real pairs that it was trained on.
         sampling: How many and how.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The store `synthetic_pairs`.
@@ -48,16 +54,16 @@ def draw_pairs(
         "device": device.type,
     }
     step = Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=generator), settings)
-    if not run.fresh and WorkFolder(run.work, step).finished:
+    if is_remembered(workspace, step):
         log.info("Sampling: reused, %d pairs were drawn before with the same settings from the same generator", total)
     else:
         log.info("Sampling: %d pairs in %d steps, on %s", total, sampling.steps, describe_device(device))
 
     def draw(work: WorkFolder) -> None:
-        earlier = [] if run.fresh else alike(work, NUMBER)
+        earlier = [] if workspace.fresh else alike(work, NUMBER)
         sample_pairs(work, generator, total, sampling, compute, earlier)
 
-    store = PairStore(remembered(run, step, draw).result)
+    store = PairStore(remembered(workspace, step, draw).result)
     counts = store.pixel_counts().sum(0)
     shares = zip(store.class_names, 100 * counts / counts.sum(), strict=True)
     log.info("Synthetic pairs: %d; %s", total, ", ".join(f"{name} {share:.1f} %" for name, share in shares))

@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis.figures import class_gain_figure, ratio_figure
-from satsynth.analysis.statistics import gains_by_class, summarise
-from satsynth.analysis.tables import augmentation_rows, network_rows
+from satsynth.analysis.report.comparisons import augmentation_rows, network_rows
+from satsynth.analysis.report.figures import class_gain_figure, ratio_figure
+from satsynth.analysis.statistics.summary import gains_by_class, summarise
+from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.steps import RunSettings, require_parent
 from satsynth.pipelines.trainings import POOL, Cell, segmentation_run, step_of
-from satsynth.scenes.description import DatasetDescription
 from satsynth.segmentation.arms import arms
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import WorkFolder
+from satsynth.work.ancestry import require_parent
+from satsynth.work.remembered import is_remembered
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def run_grid(
     synthetic_pairs: PairStore,
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
-    run: RunSettings,
+    workspace: Workspace,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train every network in every arm with every seed.
 
@@ -47,7 +48,7 @@ def run_grid(
         synthetic_pairs: Synthetic pairs.
         segmentation: The grid.
         compute: Where.
-        run: Where work is kept.
+        workspace: Where work is kept.
 
     Returns:
         The tables `segmentation_runs`, a row a training, and `scene_confusion`, a row a training and test scene.
@@ -55,13 +56,13 @@ def run_grid(
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     cells = list(grid(segmentation))
     steps = [step_of(cell, tiles, synthetic_pairs, segmentation, compute)[0] for cell in cells]
-    missing = [c for c, step in zip(cells, steps, strict=True) if run.fresh or not WorkFolder(run.work, step).finished]
+    missing = [cell for cell, step in zip(cells, steps, strict=True) if not is_remembered(workspace, step)]
     _show_plan(cells, missing, tiles, segmentation, compute)
     _show_shared(synthetic_pairs.count(), tiles.count("train"), segmentation)
     rows: list[dict[str, Any]] = []
     scenes: list[dict[str, Any]] = []
     for number, cell in enumerate(cells, 1):
-        folder, row = segmentation_run(cell, tiles, synthetic_pairs, segmentation, compute, run)
+        folder, row = segmentation_run(cell, tiles, synthetic_pairs, segmentation, compute, workspace)
         log.info("%d of %d, %s: mIoU %.4f on real test scenes", number, len(cells), cell.title, row["miou"])
         rows.append(row)
         scenes += [

@@ -6,16 +6,17 @@ import logging
 
 import pandas as pd
 
+from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import RESULT_VERSION, check_keep, cut_scenes, missing_classes
-from satsynth.pipelines.steps import RunSettings, frame_digest, remembered
-from satsynth.scenes.description import DatasetDescription
 from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import DigestCache
 from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.remembered import frame_digest, remembered
+from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def cut_tiles(
     description: DatasetDescription,
     tiling: TilingSettings,
     compute: ComputeSettings,
-    run: RunSettings,
+    workspace: Workspace,
 ) -> PairStore:
     """Cut all scenes into image-mask pairs.
 
@@ -34,13 +35,13 @@ def cut_tiles(
         description: The data set.
         tiling: How to cut.
         compute: Number of workers.
-        run: Where raw data and work are.
+        workspace: Where raw data and work are.
 
     Returns:
         The store `tiles`.
     """
     check_keep(tiling, description.class_names)
-    raw = raw_folder(description, run.raw, run.folder)
+    raw = raw_folder(description, workspace.raw, workspace.folder)
     used = {"name", "classes", "ignore", "images", "masks", "scale"}
     settings = {
         "tiling": tiling.model_dump(mode="json"),
@@ -58,11 +59,11 @@ def cut_tiles(
             tiling.stride,
             compute.threads,
         )
-        cache = DigestCache(run.work / "digests.json")
+        cache = DigestCache(workspace.work / "digests.json")
         require_unchanged(found, raw, cache.digest)
         cut_scenes(work, found, SceneReader(description, raw, compute.threads), tiling, compute.threads)
 
-    tiles = PairStore(remembered(run, step, cut).result)
+    tiles = PairStore(remembered(workspace, step, cut).result)
     log.info(
         "Tiles of %d x %d: %s",
         tiles.tile_size,

@@ -7,7 +7,7 @@ from satsynth.pipelines.tiling.nodes import cut_tiles
 
 def create_pipeline() -> Pipeline:
     """Scenes to the store of real pairs."""
-    inputs = ["scenes", "params:description", "params:tiling", "params:compute", "params:run"]
+    inputs = ["scenes", "params:description", "params:tiling", "params:compute", "params:workspace"]
     return Pipeline(
         [node(cut_tiles, inputs, "tiles", name="cut_tiles", tags=["tiling", "cpu"])],
         namespace="tiling",

@@ -1,0 +1,1 @@
+"""What synthetic pairs are like beside real ones: distributions, fidelity, masks, copies."""

@@ -1,0 +1,1 @@
+"""Tables, figures, pictures and the page that shows them."""

@@ -1,0 +1,1 @@
+"""What trainings say together: means, standard errors, paired intervals, the verdict."""

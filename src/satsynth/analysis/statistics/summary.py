@@ -1,0 +1,201 @@
+"""Statistics of runs: means, standard errors, paired differences to R = 0, and what they say in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from satsynth.analysis.statistics.intervals import UNKNOWN, Interval, PerClass, paired_interval
+
+# What tells arms apart, beside R.
+ARM = ["network", "augmentation", "protocol", "real_share"]
+SCORES = ["miou", "mf1", "accuracy", "boundary_f1"]
+Row = dict[str, Any]
+
+
+def summarise(
+    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass, against: str | None = None
+) -> pd.DataFrame:
+    """Return one row for each arm and ratio.
+
+    The difference to R = 0 of the same network and augmentation is paired by seed and test scene, with a 95 % interval
+    over both (see `paired_interval`). With one seed there is no standard error (NaN).
+
+    Args:
+        runs: Table with `ARM`, ``ratio, seed``, `SCORES` and ``iou_<class>``, a row a training.
+        confusion: Table with `ARM`, ``ratio, seed, scene_id`` and ``confusion``, a flat list of K x K counts, rows =
+            target; a row a training and test scene.
+        per_class: As in `paired_interval`.
+        against: Augmentation of the runs at R = 0 that all are compared with, in place of each arm's own.
+
+    Returns:
+        `ARM`, ``ratio, seeds, scenes``, each score and its standard error (``<score>_se``), ``difference,
+        difference_low, difference_high, seed_error, scene_error``, and the mean ``iou_<class>``.
+    """
+    classes = [column for column in runs.columns if column.startswith("iou_")]
+    rows = []
+    for key, part, interval, scenes in _compared(runs, confusion, per_class, against):
+        known = {name: pd.to_numeric(part[name]) for name in [*SCORES, *classes]}
+        row: Row = {**key, "seeds": len(part), "scenes": scenes}
+        for name in SCORES:
+            row |= {name: known[name].mean(), f"{name}_se": standard_error(known[name].to_numpy())}
+        row |= _difference(interval) | {name: known[name].mean() for name in classes}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def gains_by_class(
+    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass, shares: Mapping[str, float]
+) -> pd.DataFrame:
+    """Return one row for each arm, ratio above zero and class: its IoU at R = 0 and at R, and the difference.
+
+    Args:
+        runs: As in `summarise`.
+        confusion: As in `summarise`.
+        per_class: As in `paired_interval`.
+        shares: Share of real training pixels of each class, in order of the class index.
+
+    Returns:
+        `ARM`, ``ratio, class, share, scenes`` (test scenes that have the class), ``iou_real, iou, difference,
+        difference_low, difference_high``; in [0, 1], NaN for a class that no test scene has.
+    """
+    rows = []
+    for k, (name, share) in enumerate(shares.items()):
+
+        def one(matrices: np.ndarray, k: int = k) -> np.ndarray:
+            return per_class(matrices)[..., k : k + 1]
+
+        for key, part, interval, _ in _compared(runs, confusion, one):
+            if interval is not None:
+                iou = float(pd.to_numeric(part[f"iou_{name}"]).mean())
+                found = {"class": name, "share": share, "scenes": interval.scenes}
+                found |= {"iou_real": iou - interval.difference, "iou": iou}
+                rows.append({**key, **found, **_difference(interval)})
+    kept = ["class", "share", "scenes", "iou_real", "iou", "difference", "difference_low", "difference_high"]
+    return pd.DataFrame(rows, columns=[*ARM, "ratio", *kept])
+
+
+def _difference(interval: Interval | None) -> dict[str, float]:
+    found = interval or UNKNOWN
+    return {
+        "difference": found.difference,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "seed_error": found.seed_error,
+        "scene_error": found.scene_error,
+    }
+
+
+def _compared(
+    runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass, against: str | None = None
+) -> Iterator[tuple[Row, pd.DataFrame, Interval | None, int]]:
+    """Yield key, runs, difference (None of what is compared with) and number of test scenes of each arm and ratio."""
+    # Missing shares do not equal one another.
+    known, tables = (
+        table.assign(real_share=pd.to_numeric(table["real_share"]).fillna(-1)) for table in (runs, confusion)
+    )
+    matrices = {key: _scenes(part) for key, part in tables.groupby([*ARM, "ratio", "seed"], sort=False)}
+    for values, part in known.groupby([*ARM, "ratio"], sort=True):
+        key: Row = dict(zip([*ARM, "ratio"], values, strict=True))
+        baseline = (key["network"], against or key["augmentation"], "step_matched", -1, 0)
+        pairs = [
+            (real, matrices[(*values, seed)])
+            for seed in part["seed"]
+            if (real := matrices.get((*baseline, seed))) is not None
+        ]
+        interval = None
+        if tuple(values) != baseline and pairs:
+            base, other = (np.stack(side) for side in zip(*pairs, strict=True))
+            interval = paired_interval(base, other, per_class)
+        share = None if key["real_share"] < 0 else key["real_share"]
+        yield {**key, "real_share": share}, part, interval, len(matrices[(*values, part["seed"].iloc[0])])
+
+
+def _scenes(part: pd.DataFrame) -> np.ndarray:
+    """Return the matrices ``(G, K, K)`` of one training, in order of the scenes' names."""
+    flat = np.stack(part.sort_values("scene_id")["confusion"].to_list())
+    side = round(flat.shape[1] ** 0.5)
+    return flat.reshape(-1, side, side)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of the mean; NaN for fewer than two values."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def _rows(table: pd.DataFrame) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def arm_title(row: Mapping[str, Any]) -> str:
+    """Return network and what is not the default of an arm, for tables and plots."""
+    named = [row["network"]]
+    named += [
+        row[name] for name, usual in (("augmentation", "flips"), ("protocol", "step_matched")) if row[name] != usual
+    ]
+    if row["real_share"] is not None and not np.isnan(row["real_share"]):
+        named.append(f"{row['real_share']:.0%} real")
+    return " ".join(named)
+
+
+def printed(summary: pd.DataFrame) -> str:
+    """Return the summary as a text table, scores in percent."""
+    rows = _rows(summary)
+    width = max(24, *(len(arm_title(row)) for row in rows))
+    lines = [f"{'network':<{width}} {'R':>4} {'seeds':>5} {'mIoU %':>15} {'mF1 %':>15}  {'difference to R = 0':<28}"]
+    for row in rows:
+        change = change_in_points(row)
+        scores = (with_error(row[name], row[f"{name}_se"]) for name in ("miou", "mf1"))
+        facts = f"{arm_title(row):<{width}} {row['ratio']:>4g} {row['seeds']:>5}"
+        lines.append(f"{facts} {next(scores):>15} {next(scores):>15}  {change}".rstrip())
+    return "\n".join(lines)
+
+
+def with_error(mean: float, error: float) -> str:
+    """Return a score in percent with its standard error; empty where it is not known."""
+    if np.isnan(mean):
+        return ""
+    return f"{100 * mean:.2f}" + ("" if np.isnan(error) else f" ± {100 * error:.2f}")
+
+
+def change_in_points(row: Mapping[str, Any]) -> str:
+    """Return a difference with its interval in points; empty where there is none."""
+    if np.isnan(row["difference"]):
+        return ""
+    change = f"{100 * row['difference']:+.2f}"
+    if np.isnan(row["difference_low"]):
+        return change
+    return f"{change} [{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
+
+
+def in_words(summary: pd.DataFrame) -> list[str]:
+    """Return one sentence for each ratio above zero: did the synthetic pairs help, and how sure is that?
+
+    The last sentences say what the intervals depend on, and which classes were not scored.
+    """
+    sentences = []
+    for row in _rows(summary[summary["ratio"] > 0]):
+        change = f"{arm_title(row)}, R = {row['ratio']:g}: mIoU changes by {100 * row['difference']:+.2f} points"
+        if np.isnan(row["difference"]):
+            sentences.append(f"{arm_title(row)}, R = {row['ratio']:g}: there is no run at R = 0 to compare with.")
+            continue
+        if np.isnan(row["difference_low"]):
+            sentences.append(f"{change}; one seed and one scene tell nothing of how sure that is.")
+            continue
+        inside = row["difference_low"] <= 0 <= row["difference_high"]
+        verdict = "zero lies inside, so this is no evidence of a change" if inside else "zero lies outside"
+        over = "1 test scene" if row["scenes"] == 1 else f"{row['scenes']} test scenes"
+        over += " of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds"
+        interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
+        alone = "; one seed tells nothing of how much trainings vary" if row["seeds"] == 1 else ""
+        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{alone}.")
+    if sentences:
+        sentences.append("All this holds for this one generator, the pairs drawn from it, and this one test area.")
+    classes = [column for column in summary.columns if column.startswith("iou_")]
+    absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
+    if absent:
+        sentences.append(f"No test scene has {', '.join(absent)}: not scored, and not in the means.")
+    return sentences

@@ -1,0 +1,164 @@
+"""What a project keeps below `data/`: versions, work folders, decoded pictures, leftovers of killed processes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from satsynth.work.files import MANIFEST, read_json
+
+# Kedro's own names of versions, so that nothing else is taken for one.
+_VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
+_FINGERPRINT = re.compile(r"[0-9a-f]{24}")
+_DECODED = re.compile(r"([0-9a-f]{24})-(\w+)-(\d+)")
+_TRASH = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a catalog entry.
+
+    Args:
+        entry: The folder of all versions.
+        path: The folder of this one.
+        finished: Whether it can be loaded.
+        digest: SHA-256 of its content; empty for tables, which have none.
+        parents: Digests of what it was made from, by name.
+    """
+
+    entry: Path
+    path: Path
+    finished: bool
+    digest: str
+    parents: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One work folder.
+
+    Args:
+        step: Name of the step.
+        path: The folder.
+        version: Result version of the step.
+        finished: Whether its result is complete.
+        digest: SHA-256 of its result; empty before it is complete.
+        kind: What its result is; empty before it is complete.
+        parents: Digests of what it is made from, by name.
+        dataset: Name of the data set, as far as the step itself names one.
+        time: When it was last worked on, in Unix time.
+    """
+
+    step: str
+    path: Path
+    version: int
+    finished: bool
+    digest: str
+    kind: str
+    parents: Mapping[str, str]
+    dataset: str
+    time: float
+
+    @property
+    def helpers(self) -> list[Path]:
+        """What is beside the result: checkpoints and notes."""
+        with suppress(FileNotFoundError):
+            return [entry for entry in self.path.iterdir() if entry.name != "result"]
+        return []
+
+
+@dataclass(frozen=True)
+class DecodedFolder:
+    """Decoded pictures of one split of one store.
+
+    Args:
+        path: The folder.
+        digest: The first 24 digits of the store's digest.
+        format: Version of the format.
+    """
+
+    path: Path
+    digest: str
+    format: int
+
+
+def versions(data: Path) -> list[Version]:
+    """Return all versions of all entries of all environments and data sets, by entry, the newest first."""
+    found = []
+    for path in data.glob("0[2-8]_*/*/*/*/*"):
+        if not _VERSION.fullmatch(path.name) or not path.is_dir():
+            continue
+        content = path / path.parent.name
+        manifest = _json(content / MANIFEST) if content.is_dir() else None
+        finished = manifest is not None or content.is_file()
+        manifest = manifest or {}
+        found.append(Version(path.parent, path, finished, manifest.get("digest", ""), manifest.get("parents", {})))
+    return sorted(found, key=lambda version: (str(version.entry), version.path.name), reverse=True)
+
+
+def works(root: Path) -> list[Work]:
+    """Return all work folders, by step, the newest first."""
+    found = []
+    for path in root.glob("*/*"):
+        if not _FINGERPRINT.fullmatch(path.name) or not path.is_dir():
+            continue
+        note = _json(path / "step.json") or {}
+        manifest = _json(path / "result" / MANIFEST)
+        settings = note.get("settings", {})
+        described = settings.get("description")
+        dataset = (described if isinstance(described, dict) else settings).get("name", "")
+        times = []
+        for entry in (path, path / "result", path / "result" / MANIFEST, path / "checkpoint.pt"):
+            # A run at work may take it away at any moment.
+            with suppress(FileNotFoundError):
+                times.append(entry.stat().st_mtime)
+        found.append(
+            Work(
+                path.parent.name,
+                path,
+                int(note.get("version", 0)),
+                manifest is not None,
+                (manifest or {}).get("digest", ""),
+                (manifest or {}).get("kind", ""),
+                note.get("parents", {}),
+                str(dataset),
+                max(times, default=0.0),
+            )
+        )
+    return sorted(found, key=lambda work: (work.step, work.time, work.path.name), reverse=True)
+
+
+def decoded_pictures(root: Path) -> list[DecodedFolder]:
+    """Return all decoded pictures."""
+    found = [(path, _DECODED.fullmatch(path.name)) for path in sorted((root / "decoded").glob("*"))]
+    return [DecodedFolder(path, match[1], int(match[3])) for path, match in found if match]
+
+
+def leftovers(data: Path) -> list[Path]:
+    """Return what killed processes left half-written or half-removed; meaningful only while none is at work."""
+    patterns = (".work/*/.*.tmp", "0[2-8]_*/*/*/.*.tmp", "0[2-8]_*/*/*/*/.*.tmp", "0[2-8]_*/*/*/*/*/.*.tmp")
+    return sorted(path for pattern in patterns for path in data.glob(pattern) if _TRASH.fullmatch(path.name))
+
+
+def closure(wanted: Iterator[Version] | list[Version], known: list[Version]) -> set[str]:
+    """Return the digests of versions and of all that they descend from, as far as it is known."""
+    parents = {version.digest: set(version.parents.values()) for version in known if version.digest}
+    found: set[str] = set()
+    todo = [version.digest for version in wanted if version.digest]
+    while todo:
+        digest = todo.pop()
+        if digest not in found:
+            found.add(digest)
+            todo += parents.get(digest, set())
+    return found
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(read_json(path))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,157 @@
+"""From raw ids or colours to class indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from satsynth.datasets.description import DatasetDescription
+from satsynth.work.ignore import IGNORE_INDEX
+
+UNKNOWN = 254
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """How often a mask holds a raw value that the description does not know, and where first."""
+
+    pixels: int
+    x: int
+    y: int
+
+    def __add__(self, later: Unknown) -> Unknown:
+        """Add what a later part of the mask holds."""
+        return Unknown(self.pixels + later.pixels, self.x, self.y)
+
+
+class LabelMap:
+    """Maps raw masks to class indices by a lookup table.
+
+    Args:
+        description: The data set.
+    """
+
+    def __init__(self, description: DatasetDescription) -> None:
+        """Fill the lookup table."""
+        self.encoding = description.masks.encoding
+        self._names: dict[int, str] = {}
+        self._table = np.full(1 << 24 if self.encoding == "color" else 1 << 16, UNKNOWN, np.uint8)
+        entries: list[tuple[Any, str, int]] = [(c.raw, c.name, i) for i, c in enumerate(description.classes)]
+        entries += [(value, "ignore", IGNORE_INDEX) for value in description.ignore]
+        if self.encoding == "attribute":
+            # Polygons are rasterised as class indices at once.
+            entries = [(index, name, index) for _, name, index in [*entries, (None, "ignore", IGNORE_INDEX)]]
+        for raw, name, index in entries:
+            code = raw if isinstance(raw, int) else pack_colors(np.array(raw, np.uint8)[None, None])[0, 0]
+            self._table[code] = index
+            self._names[int(code)] = name
+
+    def indices(self, raw: np.ndarray) -> np.ndarray:
+        """Return class indices; unknown values become ``UNKNOWN``.
+
+        Args:
+            raw: ``(H, W)`` integer ids, or ``(H, W, 3)`` uint8 RGB colours.
+
+        Returns:
+            ``(H, W)`` uint8 of 0..K-1, 255 = ignore, 254 = unknown.
+        """
+        return self._look_up(self._codes(raw))
+
+    def unknown_codes(self, raw: np.ndarray, top: int = 0) -> dict[int, Unknown]:
+        """Count the raw values that the description does not know.
+
+        Args:
+            raw: ``(H, W)`` integer ids, or ``(H, W, 3)`` uint8 RGB colours.
+            top: Row of the mask at which they begin.
+
+        Returns:
+            Pixels and first place of each unknown value; colours as ``0xRRGGBB``.
+        """
+        codes = self._codes(raw)
+        bad = self._look_up(codes) == UNKNOWN
+        if not bad.any():
+            return {}
+        values, firsts, counts = np.unique(codes[bad], return_index=True, return_counts=True)
+        rows, columns = np.divmod(np.flatnonzero(bad)[firsts], codes.shape[1])
+        return {
+            int(value): Unknown(int(count), int(x), int(y) + top)
+            for value, count, x, y in zip(values, counts, columns, rows, strict=True)
+        }
+
+    def in_words(self, unknown: Mapping[int, Unknown], limit: int = 3) -> str:
+        """Return what unknown values a mask holds, the most frequent first, each with the nearest known one."""
+        ordered = sorted(unknown.items(), key=lambda item: (-item[1].pixels, item[0]))
+        parts = []
+        for value, found in ordered[:limit]:
+            nearest = min(self._names, key=lambda known: _distance(known, value, self.encoding))
+            parts.append(
+                f"{self._show(value)} in {found.pixels} pixel(s), first at x={found.x}, y={found.y}; "
+                f"the nearest known value is {self._named(nearest)}"
+            )
+        rest = ordered[limit:]
+        if rest:
+            parts.append(f"{len(rest)} more unknown values in {sum(found.pixels for _, found in rest)} pixel(s)")
+        return "; ".join(parts)
+
+    def reversed_words(self, unknown: Mapping[int, Unknown]) -> str | None:
+        """Return in words that all unknown colours are known ones with their channels in reverse, or None."""
+        if self.encoding != "color" or not unknown or not all(_turned(value) in self._names for value in unknown):
+            return None
+        value = max(unknown, key=lambda code: unknown[code].pixels)
+        pixels = sum(found.pixels for found in unknown.values())
+        return (
+            f"its colours are those of the description in reverse order (B, G, R) in {pixels} pixel(s): "
+            f"{self._show(value)} is {self._named(_turned(value))} reversed"
+        )
+
+    def _codes(self, raw: np.ndarray) -> np.ndarray:
+        if self.encoding == "color":
+            return pack_colors(raw)
+        if raw.dtype.itemsize > 2 or raw.dtype.kind == "i":
+            return raw.astype(np.int64)
+        return raw.view(np.uint8) if raw.dtype.itemsize == 1 else raw
+
+    def _look_up(self, codes: np.ndarray) -> np.ndarray:
+        if codes.dtype == np.uint8:
+            return np.asarray(cv2.LUT(codes, self._table[:256]))
+        if codes.dtype != np.int64:
+            return self._table[codes]
+        # Negative or large ids would wrap around to others.
+        inside = (codes >= 0) & (codes < len(self._table))
+        return np.where(inside, self._table[np.where(inside, codes, 0)], np.uint8(UNKNOWN))
+
+    def _named(self, code: int) -> str:
+        return f"{self._show(code)} ({self._names[code]})"
+
+    def _show(self, code: int) -> str:
+        return f"colour #{code:06X}" if self.encoding == "color" else f"id {code}"
+
+
+def reversed_twins(description: DatasetDescription) -> list[tuple[str, str]]:
+    """Return classes whose colours are each other's with the channels in reverse, so that B, G, R passes unnoticed."""
+    colors = {value: "ignore" for value in description.ignore if isinstance(value, tuple)}
+    colors |= {c.raw: c.name for c in description.classes if isinstance(c.raw, tuple)}
+    pairs = ((name, colors.get(color[::-1], name)) for color, name in colors.items())
+    return sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
+
+
+def pack_colors(colors: np.ndarray) -> np.ndarray:
+    """Pack ``(H, W, 3)`` uint8 RGB into ``(H, W)`` uint32 ``0xRRGGBB``."""
+    # Four bytes B, G, R, 255 are the number 0xFFRRGGBB, its least byte first.
+    codes = cv2.cvtColor(colors, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0]
+    return np.asarray(codes & np.uint32(0xFFFFFF))
+
+
+def _turned(color: int) -> int:
+    """Return ``0xBBGGRR`` of ``0xRRGGBB``."""
+    return (color & 0xFF) << 16 | color & 0xFF00 | color >> 16
+
+
+def _distance(a: int, b: int, encoding: str) -> int:
+    if encoding == "index":
+        return abs(a - b)
+    return sum(((a >> shift & 255) - (b >> shift & 255)) ** 2 for shift in (16, 8, 0))

@@ -1,0 +1,1 @@
+"""Rasters and polygons as files: pictures, TIFFs, where they lie on Earth, read by windows."""

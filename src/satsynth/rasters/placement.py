@@ -1,0 +1,135 @@
+"""Where pixels lie on Earth; whether a mask has its image's shape and lies where the image lies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from satsynth.rasters.reading import RasterInfo
+from satsynth.work.errors import DataError
+
+# In pixels of the coarser grid: what programs round differently is less.
+TOLERANCE = 0.5
+Bounds = tuple[float, float, float, float]
+
+
+def bounds_of(transform: Sequence[float], columns: Sequence[float], rows: Sequence[float]) -> Bounds:
+    """Return (left, bottom, right, top) of pixels on Earth.
+
+    Args:
+        transform: Six coefficients of the affine transform of the grid.
+        columns: First column, and the one behind the last.
+        rows: First row, and the one behind the last.
+    """
+    a, b, c, d, e, f = transform
+    east = [a * x + b * y + c for x in columns for y in rows]
+    north = [d * x + e * y + f for x in columns for y in rows]
+    return min(east), min(north), max(east), max(north)
+
+
+def check_shape(image: Path, of_image: RasterInfo, mask: str, of_mask: RasterInfo, align: str) -> None:
+    """Refuse a mask that cannot cover its image.
+
+    Args:
+        image: The image.
+        of_image: Its size.
+        mask: Its mask's path, to be shown.
+        of_mask: The mask's size.
+        align: ``exact`` asks for the same size, ``nearest`` for the same shape.
+
+    Raises:
+        DataError: The sizes, or the shapes, differ.
+    """
+    height, width = of_image.height, of_image.width
+    if (of_mask.height, of_mask.width) == (height, width):
+        return
+    sizes = f"{image} is {width} x {height} pixels, but its mask {mask} is {of_mask.width} x {of_mask.height}"
+    if (of_mask.height, of_mask.width) == (width, height):
+        raise DataError(
+            f"{sizes}: one of them is turned by a quarter.",
+            "Turn one of them. Photographs are read upright, as their EXIF orientation says.",
+        )
+    if align == "exact":
+        raise DataError(f"{sizes}.", "Export both at one size, or remove both.")
+    # A side is a whole number of pixels, so shapes may differ by as much as one of them.
+    rounding = max(height + width, of_mask.height + of_mask.width)
+    if abs(of_mask.height * width - of_mask.width * height) > rounding:
+        raise DataError(
+            f"{sizes}: of another shape, so it does not cover the same area.",
+            "Export both of the same area, or remove both.",
+        )
+
+
+def check_place(mask: Path, of_mask: RasterInfo, image: str, of_image: RasterInfo) -> None:
+    """Refuse a mask that says that it lies elsewhere on Earth than its image; most masks say nothing.
+
+    Args:
+        mask: The mask.
+        of_mask: Its size and place.
+        image: Its image's path, to be shown.
+        of_image: The image's size and place; it has the same shape.
+
+    Raises:
+        DataError: Their corners lie more than half a pixel apart.
+    """
+    if (of_image.crs is None) != (of_mask.crs is None):
+        return
+    distance = _distance(of_image, of_mask)
+    if distance <= TOLERANCE:
+        return
+    far = (
+        f"{distance:,.1f} pixels away from the image's" if math.isfinite(distance) else "not on the image's map at all"
+    )
+    raise DataError(
+        f"{mask} lies elsewhere on Earth than its image {image}: its corners are {far} "
+        f"(mask in {of_mask.crs or 'no system'}, image in {of_image.crs or 'no system'}).",
+        f"Warp the mask onto its image: {_warp(of_image)}. Or, if their pixels do belong together, take the wrong "
+        "reference out of the mask: gdal_edit.py -unsetgt -a_srs None mask.tif",
+    )
+
+
+def _distance(of_image: RasterInfo, of_mask: RasterInfo) -> float:
+    """Return how far a mask's corners lie from those of its image, in pixels of the coarser; 0 if it is not known."""
+    if of_image.transform is None or of_mask.transform is None:
+        return 0.0
+    from affine import Affine
+
+    shares = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    there = Affine(*of_mask.transform)
+    xs, ys = zip(*(there @ (x * of_mask.width, y * of_mask.height) for x, y in shares), strict=True)
+    xs, ys = _moved(xs, ys, of_mask.crs, of_image.crs)
+    back = ~Affine(*of_image.transform)
+    coarser = max(1.0, of_image.width / of_mask.width, of_image.height / of_mask.height)
+    distances = []
+    for (x, y), east, north in zip(shares, xs, ys, strict=True):
+        column, row = back @ (east, north)
+        distances.append(math.hypot(column - x * of_image.width, row - y * of_image.height) / coarser)
+    return max(distances) if all(map(math.isfinite, distances)) else math.inf
+
+
+def _moved(
+    xs: tuple[float, ...], ys: tuple[float, ...], source: str | None, target: str | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if source == target:
+        return xs, ys
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform
+
+    try:
+        moved = transform(source, target, xs, ys)
+    except (RasterioError, CPLE_BaseError):
+        return (math.inf,) * len(xs), (math.inf,) * len(ys)
+    return tuple(moved[0]), tuple(moved[1])
+
+
+def _warp(of_image: RasterInfo) -> str:
+    from affine import Affine
+
+    grid = Affine(*(of_image.transform or ()))
+    left, top = grid @ (0, 0)
+    right, bottom = grid @ (of_image.width, of_image.height)
+    system = f"-t_srs {of_image.crs} " if of_image.crs else ""
+    place = f"-te {left:.10g} {bottom:.10g} {right:.10g} {top:.10g} -ts {of_image.width} {of_image.height}"
+    return f"gdalwarp {system}{place} -r near mask.tif new.tif"

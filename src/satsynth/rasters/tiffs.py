@@ -1,0 +1,253 @@
+"""GeoTIFF and what else is read by GDAL: by window, any number of bands, any depth."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from satsynth.datasets.description import ImageFormat
+from satsynth.rasters.cache import check_size, unreadable
+from satsynth.rasters.pictures import lossy, orientation
+from satsynth.work.errors import DataError
+
+Window = tuple[int, int, int, int]
+_HANDLES = 4
+
+
+class _Handles(threading.local):
+    """Files that this thread opened last, so that blocks decoded for one window serve the next."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
+
+    def get(self, path: Path) -> Any:
+        try:
+            key = (str(path), path.stat().st_mtime_ns)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if key not in self._kept:
+            self._kept[key] = _open(path)
+            while len(self._kept) > _HANDLES:
+                self._kept.popitem(last=False)[1].close()
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def close(self) -> None:
+        while self._kept:
+            self._kept.popitem()[1].close()
+
+
+_handles = _Handles()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Any]:
+    """Yield this thread's open file and turn errors of GDAL into ours.
+
+    GDAL remembers an error until a file is opened, and rasterio would raise it at the next look at any other file: so
+    after one all files are closed.
+
+    Raises:
+        DataError: The file is missing, empty, damaged, no raster, to be turned, or absurdly large.
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    try:
+        yield _handles.get(path)
+    except (RasterioError, CPLE_BaseError) as error:
+        _handles.close()
+        raise unreadable(path, error.args[0] if error.args else error) from error
+
+
+def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray:
+    """Read the bands that are shown as red, green and blue.
+
+    Returns:
+        ``(height, width, 3)`` of the file's own type.
+
+    Raises:
+        DataError: The file cannot be read, or does not say which bands these are.
+    """
+    with reading(path) as source:
+        bands = _image_bands(source, path, form)
+        pixels = source.read(bands, window=_window(window))
+        if len(bands) == 1 and _palette(source):
+            return _palette_colors(source)[pixels[0]]
+    colors = pixels if len(bands) == 3 else pixels.repeat(3, axis=0)
+    return np.ascontiguousarray(np.moveaxis(colors, 0, -1))
+
+
+def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray | None:
+    """Read which pixels of an image are data: not nodata in all bands, not transparent, not NaN.
+
+    Returns:
+        ``(height, width)`` bool, or None where the file knows nothing but data.
+
+    Raises:
+        DataError: The file cannot be read, or does not say which bands are shown.
+    """
+    from rasterio.enums import MaskFlags
+
+    with reading(path) as source:
+        bands = _image_bands(source, path, form)
+        valid = None
+        if not all(MaskFlags.all_valid in source.mask_flag_enums[band - 1] for band in bands):
+            valid = source.read_masks(bands, window=_window(window)).any(axis=0)
+        if np.dtype(source.dtypes[bands[0] - 1]).kind == "f":
+            finite = np.isfinite(source.read(bands, window=_window(window))).all(axis=0)
+            valid = finite if valid is None else valid & finite
+        return valid
+
+
+def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
+    """Return the intensities below and above which 2 % of an image's values lie, from a coarse look at it.
+
+    Raises:
+        DataError: The file cannot be read, or does not say which bands are shown.
+    """
+    with reading(path) as source:
+        bands = _image_bands(source, path, form)
+        shape = (len(bands), min(source.height, 512), min(source.width, 512))
+        values = source.read(bands, out_shape=shape, masked=True).compressed()
+    values = values[np.isfinite(values)]
+    return tuple(np.percentile(values, (2, 98)).tolist()) if values.size else (0.0, 1.0)
+
+
+def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndarray:
+    """Read a mask as it is stored.
+
+    Returns:
+        ``(height, width)`` ids, or ``(height, width, 3)`` colours.
+
+    Raises:
+        DataError: The file cannot be read, holds too few or too many bands, or was compressed with loss.
+    """
+    with reading(path) as source:
+        how = _loss(source)
+        if how:
+            raise lossy(path, how)
+        bands = _without_alpha(source)
+        if encoding == "index":
+            if len(bands) != 1:
+                raise DataError(
+                    f"{path} has {len(bands)} bands, but `masks.encoding` is `index`, which asks for one band of ids.",
+                    "Set `masks.encoding: color` if they are colours; else keep the band of ids alone: "
+                    "gdal_translate -b 1 mask.tif new.tif",
+                )
+            return np.asarray(source.read(bands[0], window=_window(window)))
+        if len(bands) == 1 and _palette(source):
+            return _palette_colors(source)[source.read(1, window=_window(window))]
+        if len(bands) < 3:
+            raise DataError(f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`.")
+        shown = _named_colors(source) or bands[:3]
+        return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1))
+
+
+def tiff_palette(path: Path) -> dict[int, tuple[int, ...]]:
+    """Return the colour of each index of a palette file; nothing for others.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    with reading(path) as source:
+        return {index: color[:3] for index, color in source.colormap(1).items()} if _palette(source) else {}
+
+
+def _loss(source: Any) -> str:
+    """Return the name of the compression by which a file has lost values; empty if it has not."""
+    facts = source.tags(ns="IMAGE_STRUCTURE")
+    compression = facts.get("COMPRESSION", "")
+    # GDAL says "YCbCr JPEG" of the common kind.
+    if compression.endswith("JPEG"):
+        return "JPEG"
+    # LERC rounds whole numbers from an allowed error of 1.
+    loses = facts.get("COMPRESSION_REVERSIBILITY") == "LOSSY" or float(facts.get("MAX_Z_ERROR", 0)) >= 1
+    return compression if loses else ""
+
+
+def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
+    """Return the numbers of the bands that are red, green and blue, or of the one that is grey."""
+    if form.bands is not None:
+        if max(form.bands) > source.count:
+            raise DataError(
+                f"{path} has {source.count} band(s); `images.bands` asks for band {max(form.bands)}.",
+                "Correct `images.bands` in the description.",
+            )
+        return list(form.bands)
+    named = _named_colors(source)
+    if named:
+        return named
+    colors = _without_alpha(source)
+    if len(colors) not in (1, 3):
+        raise DataError(
+            f"{path} has {source.count} bands and does not say which are red, green and blue.",
+            "Say it in the description, as in `images: {bands: [1, 2, 3]}`.",
+        )
+    return colors
+
+
+def _named_colors(source: Any) -> list[int] | None:
+    """Return the numbers of the bands that a file calls red, green and blue, if it does."""
+    from rasterio.enums import ColorInterp
+
+    meaning = list(source.colorinterp)
+    named = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+    return [meaning.index(color) + 1 for color in named] if all(color in meaning for color in named) else None
+
+
+def _without_alpha(source: Any) -> list[int]:
+    from rasterio.enums import ColorInterp
+
+    return [band for band, color in enumerate(source.colorinterp, 1) if color != ColorInterp.alpha]
+
+
+def _open(path: Path) -> Any:
+    # A sixth of the default on a machine of 32 GiB; rows of blocks of a huge raster fit many times.
+    os.environ.setdefault("GDAL_CACHEMAX", "256")
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = rasterio.open(path)
+            turned = orientation(path)
+    except RasterioIOError as error:
+        raise unreadable(path, error) from error
+    if turned > 1:
+        source.close()
+        raise DataError(
+            f"{path} says that it is to be turned (EXIF orientation {turned}); GDAL, which reads it, does not turn it.",
+            "Turn its pixels instead: magick file.tif -auto-orient new.tif",
+        )
+    rows, columns = source.block_shapes[0]
+    check_size(path, source.height, source.width, rows * columns)
+    return source
+
+
+def _window(window: Window | None) -> Any:
+    from rasterio.windows import Window as TiffWindow
+
+    return TiffWindow(*window) if window else None
+
+
+def _palette(source: Any) -> bool:
+    from rasterio.enums import ColorInterp
+
+    return source.colorinterp[0] == ColorInterp.palette
+
+
+def _palette_colors(source: Any) -> np.ndarray:
+    table = np.zeros((1 << 8 * np.dtype(source.dtypes[0]).itemsize, 3), np.uint8)
+    for index, color in source.colormap(1).items():
+        table[index] = color[:3]
+    return table

@@ -1,0 +1,246 @@
+"""Labels as polygons: laid on an image's grid, window by window, from any coordinate reference system."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from satsynth.datasets.description import DatasetDescription
+from satsynth.rasters.cache import unreadable
+from satsynth.rasters.placement import Bounds, bounds_of
+from satsynth.rasters.reading import RasterInfo
+from satsynth.rasters.tiffs import Window
+from satsynth.work.errors import DataError
+from satsynth.work.ignore import IGNORE_INDEX
+
+
+@dataclass(frozen=True)
+class VectorInfo:
+    """What a layer says of itself."""
+
+    layer: str
+    crs: str | None
+    fields: tuple[str, ...]
+    bounds: Bounds | None
+
+
+class Polygons:
+    """Reads masks from files of polygons; where polygons overlap, the later one in the file covers the earlier.
+
+    A pixel belongs to the polygon that holds its centre.
+
+    Args:
+        description: The data set.
+    """
+
+    def __init__(self, description: DatasetDescription) -> None:
+        """Look up which attribute means which class."""
+        self._masks = description.masks
+        self._attribute = str(description.masks.attribute)
+        self._codes = {str(c.raw): index for index, c in enumerate(description.classes)}
+        self._codes |= {str(value): IGNORE_INDEX for value in description.ignore}
+        names = description.class_names
+        self._outside = names.index(self._masks.outside) if self._masks.outside else IGNORE_INDEX
+
+    def check(self, path: Path, info: RasterInfo) -> VectorInfo:
+        """Refuse polygons that cannot be laid on an image.
+
+        Args:
+            path: The file of polygons.
+            info: The image's size and place.
+
+        Raises:
+            DataError: Image or polygons have no place on Earth, the attribute or layer is not there, or all polygons
+                lie outside of the image.
+        """
+        found = vector_info(path, self._masks.layer)
+        if self._attribute not in found.fields:
+            raise DataError(
+                f"{path} has no attribute '{self._attribute}'; it has {', '.join(found.fields) or 'none'}.",
+                "Correct `masks.attribute` in the description.",
+            )
+        if info.crs is None or info.transform is None:
+            raise DataError(
+                f"{path} holds polygons, but their image has no coordinate reference system.",
+                "Give the image one (gdal_translate -a_srs EPSG:... -a_ullr ...), or rasterise the polygons yourself.",
+            )
+        if found.crs is None:
+            raise DataError(
+                f"{path} has no coordinate reference system, so nobody knows where on the image its polygons lie.",
+                "Say which one it is: ogr2ogr -a_srs EPSG:... new.gpkg old.gpkg",
+            )
+        place = _in_crs(_bounds(info, (0, 0, info.width, info.height)), info.crs, found.crs)
+        if found.bounds is not None and not _overlap(place, found.bounds):
+            raise DataError(
+                f"{path} has all its polygons outside of the image: they lie in {_shown(found.bounds)} of {found.crs}, "
+                f"the image in {_shown(place)}.",
+                "Check which polygons belong to which image, and that both state their true coordinate reference "
+                "system.",
+            )
+        return found
+
+    def read(self, path: Path, info: RasterInfo, window: Window | None) -> np.ndarray:
+        """Rasterise the polygons that touch a window; the others are not read.
+
+        Args:
+            path: The file of polygons.
+            info: The image's size and place.
+            window: (x, y, width, height) in the image's pixels; all of it without.
+
+        Returns:
+            ``(h, w)`` uint8 of class indices, 255 = ignore.
+
+        Raises:
+            DataError: The file cannot be used, or holds attributes that the description does not know.
+        """
+        from rasterio.features import rasterize
+
+        found = self.check(path, info)
+        part = window or (0, 0, info.width, info.height)
+        shape = (part[3], part[2])
+        place = _in_crs(_bounds(info, part), str(info.crs), str(found.crs))
+        geometries, values = _features(path, found.layer, self._attribute, place)
+        codes = self._known(path, values)
+        self._require_polygons(path, geometries)
+        shapes = [
+            (geometry, code)
+            for geometry, code in zip(_moved(geometries, str(found.crs), str(info.crs)), codes, strict=True)
+        ]
+        if not shapes:
+            return np.full(shape, self._outside, np.uint8)
+        grid = _transform(info, part)
+        return np.asarray(rasterize(shapes, shape, fill=self._outside, transform=grid, dtype="uint8"))
+
+    def _known(self, path: Path, values: Sequence[str]) -> list[int]:
+        unknown = Counter(value for value in values if value not in self._codes)
+        if unknown:
+            value, count = unknown.most_common(1)[0]
+            near = difflib.get_close_matches(value, list(self._codes), 1)
+            more = f", and {len(unknown) - 1} more such values" if len(unknown) > 1 else ""
+            raise DataError(
+                f"{path} has {count} polygon(s) whose attribute '{self._attribute}' is '{value}'{more}, which the "
+                f"description does not know; it knows {', '.join(self._codes)}.",
+                (f"Did you mean '{near[0]}'? " if near else "")
+                + "Correct the polygons, or add the value to `classes` or `ignore`.",
+            )
+        return [self._codes[value] for value in values]
+
+    def _require_polygons(self, path: Path, geometries: np.ndarray) -> None:
+        kinds = {geometry.geom_type for geometry in geometries}
+        others = kinds - {"Polygon", "MultiPolygon"}
+        if others:
+            raise DataError(
+                f"{path} holds {', '.join(sorted(others))} where polygons are expected.",
+                "Take them out, or make areas of them (ST_Buffer).",
+            )
+
+
+def vector_info(path: Path, layer: str | None) -> VectorInfo:
+    """Return what a layer says of itself.
+
+    Raises:
+        DataError: The file cannot be read, or has several layers and none is named.
+    """
+    try:
+        return _vector_info(str(path), path.stat().st_mtime_ns, layer)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+@lru_cache(maxsize=4096)
+def _vector_info(path: str, _: int, layer: str | None) -> VectorInfo:
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    try:
+        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+        if layer is None and len(layers) != 1:
+            raise DataError(
+                f"{path} has {len(layers)} layers: {', '.join(layers)}.", "Name one in the description: `masks.layer`."
+            )
+        chosen = layer or layers[0]
+        info = pyogrio.read_info(path, layer=chosen, force_total_bounds=True)
+    except (DataSourceError, DataLayerError) as error:
+        raise unreadable(Path(path), error) from error
+    bounds = info["total_bounds"]
+    known = bounds is not None and info["features"] != 0 and all(np.isfinite(bounds))
+    left, bottom, right, top = (float(value) for value in bounds) if known else (0.0,) * 4
+    return VectorInfo(
+        chosen, info["crs"], tuple(map(str, info["fields"])), (left, bottom, right, top) if known else None
+    )
+
+
+def _features(path: Path, layer: str, attribute: str, bounds: Bounds) -> tuple[np.ndarray, list[str]]:
+    """Read the geometries that touch bounds, in the file's order, and their attribute as text."""
+    import shapely
+    from pyogrio.errors import DataSourceError, FeatureError, GeometryError
+    from pyogrio.raw import read
+
+    try:
+        _, fids, wkb, columns = read(path, layer=layer, columns=[attribute], bbox=bounds, return_fids=True)
+    except (DataSourceError, FeatureError, GeometryError) as error:
+        raise unreadable(path, error) from error
+    if wkb is None or not len(wkb):
+        return np.zeros(0, object), []
+    # A spatial index gives features in an order of its own.
+    order = np.argsort(fids)
+    geometries = shapely.from_wkb(wkb[order])
+    kept = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
+    values = [attribute_text(value) for value in columns[0][order][kept]]
+    return geometries[kept], values
+
+
+def attribute_text(value: Any) -> str:
+    """Return an attribute as a description writes it: whole numbers without a point, nothing as `null`."""
+    if value is None or value != value:
+        return "null"
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _moved(geometries: np.ndarray, source: str, target: str) -> list[Any]:
+    """Return geometries in another coordinate reference system."""
+    from rasterio.crs import CRS
+    from rasterio.warp import transform_geom
+
+    mappings = [geometry.__geo_interface__ for geometry in geometries]
+    if not mappings or CRS.from_user_input(source) == CRS.from_user_input(target):
+        return mappings
+    return list(transform_geom(source, target, mappings))
+
+
+def _in_crs(bounds: Bounds, source: str, target: str) -> Bounds:
+    from rasterio.crs import CRS
+    from rasterio.warp import transform_bounds
+
+    if CRS.from_user_input(source) == CRS.from_user_input(target):
+        return bounds
+    left, bottom, right, top = transform_bounds(source, target, *bounds)
+    return left, bottom, right, top
+
+
+def _transform(info: RasterInfo, window: Window) -> Any:
+    from affine import Affine
+
+    return Affine(*(info.transform or ())) @ Affine.translation(window[0], window[1])
+
+
+def _bounds(info: RasterInfo, window: Window) -> Bounds:
+    x, y, width, height = window
+    return bounds_of(info.transform or (), (x, x + width), (y, y + height))
+
+
+def _overlap(a: Bounds, b: Bounds) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _shown(bounds: Bounds) -> str:
+    return f"x {bounds[0]:g} to {bounds[2]:g}, y {bounds[1]:g} to {bounds[3]:g}"

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from markupsafe import escape
+
+from satsynth.analysis.report.page import Section, report_html
+from satsynth.analysis.statistics.summary import gains_by_class, summarise
+from satsynth.analysis.statistics.verdict import printable, verdict
+from trainings_made import HELPED, iou, tables_of
+
+FIDELITY = {
+    "images": {"val": 150},
+    "kernel_distance": {"synthetic": 0.02, "val": 0.03, "train_halves": 0.001},
+    "class_divergence": {"synthetic": 0.004, "val": 0.02},
+}
+ALIGNMENT = {
+    "synthetic": {"miou": 0.5, "iou": {"a": 0.8, "b": 0.2, "c": None}},
+    "val": {"miou": 0.6, "iou": {"a": 0.7, "b": 0.5, "c": 0.4}},
+}
+MEMORISATION = {
+    "pixels": {"suspicious_share": 0.0, "suspicious_below": 0.1},
+    "features": {"suspicious_share": 0.2, "suspicious_below": 0.3},
+}
+
+
+@pytest.fixture
+def answer() -> dict[str, list[str]]:
+    runs, confusion = tables_of(HELPED)
+    gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
+    # One class gains, one loses, one is not there.
+    gains.loc[gains["class"] == "b", ["difference", "difference_low", "difference_high"]] = -0.05, -0.08, -0.02
+    return verdict(summarise(runs, confusion, iou), gains, FIDELITY, ALIGNMENT, MEMORISATION)
+
+
+def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None:
+    assert "zero lies outside" in answer["Did they help?"][0]
+    assert answer["For which classes?"] == [
+        "fpn, R = 1: a gains 10.0 points, b loses 5.0 points.",
+        "Of 20 classes without any change, one is named by chance.",
+    ]
+    distance, shares, agreement = answer["How real are they?"]
+    assert (
+        "0.0200 from the training images" in distance and "nearer than real images of val scenes (0.0300)" in distance
+    )
+    assert "0.0040 bit" in shares and "those of val, in tiles of the kind that train has, by 0.0200" in shares
+    # Of the classes that both have: (0.8 + 0.2) / 2 against (0.7 + 0.5) / 2.
+    assert "Over a, b," in agreement and "0.500" in agreement and "0.600" in agreement
+    assert "less than half as well for b" in agreement and "No synthetic mask has c." in agreement
+    pixels, features = answer["Are they copies?"]
+    assert "0.0%" in pixels and "99 % of 150 real held-out images" in pixels and "no sign of copying" in pixels
+    assert "20.0%" in features and "a sign of copying" in features
+
+
+def test_classes_are_named_at_each_ratio() -> None:
+    runs, confusion = tables_of({**HELPED, **{(3, seed): HELPED[0, seed] for seed in range(3)}})
+    gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
+    sentences = verdict(summarise(runs, confusion, iou), gains, FIDELITY, ALIGNMENT, MEMORISATION)["For which classes?"]
+    assert sentences[:2] == [
+        "fpn, R = 1: a gains 10.0 points, b gains 10.0 points.",
+        "fpn, R = 3: no class has a 95 % interval that excludes zero.",
+    ]
+
+
+def test_where_held_out_images_equal_training_images_copies_cannot_be_told() -> None:
+    runs, confusion = tables_of(HELPED)
+    gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
+    flat = {**MEMORISATION, "pixels": {"suspicious_share": 0.0, "suspicious_below": 0.0}}
+    pixels, features = verdict(summarise(runs, confusion, iou), gains, FIDELITY, ALIGNMENT, flat)["Are they copies?"]
+    assert "copies cannot be told from chance" in pixels and "no sign" not in pixels
+    assert "a sign of copying" in features
+
+
+def test_the_page_needs_no_network_and_holds_everything(answer: dict[str, list[str]]) -> None:
+    table = pd.DataFrame({"class": ["a", "<b>"], "IoU": [0.123456, np.nan], "better": [True, False]})
+    picture = np.full((8, 8, 3), 200, np.uint8)
+    sections = [
+        Section("Numbers & more", ["Read `a < b` so."], [table], [go.Figure(go.Bar(y=[3]))], {"Some pairs": picture})
+    ]
+    page = report_html("Made scenes", answer, sections)
+    for sentences in answer.values():
+        for sentence in sentences:
+            assert str(escape(sentence)) in page
+    assert "Read <code>a &lt; b</code> so." in page
+    assert "Numbers &amp; more" in page and "<td>&lt;b&gt;</td>" in page and "<td>0.1235</td>" in page
+    assert "<td>–</td>" in page and "<td>yes</td>" in page
+    assert page.count("data:image/jpeg;base64,") == 1 and "Plotly.newPlot" in page
+    # Apart from what is inside scripts, nothing points anywhere.
+    outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"(src|href)=[\"'](?!data:)", outside) and "http" not in outside
+    assert not re.search(r"<script[^>]+src", page)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (float("nan"), "–"), (np.float64(0.000123456), "0.0001235"), (7, "7"), (True, "yes"), ("x", "x")],
+)
+def test_cells(value: object, text: str) -> None:
+    assert printable(value) == text
