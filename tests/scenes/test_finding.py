@@ -120,7 +120,7 @@ def test_everything_wrong_is_listed_at_once(made: MadeData) -> None:
         made.scenes()
     for said in (
         "has 4 bad file(s)",
-        "north/images/a.png has no mask: north/masks/a.png is not there",
+        "north/images/a.png has no mask: north/masks/a.png does not exist",
         "north/images/b.png is empty (0 bytes) (2)",
         "south/images/a.png is 100 x 65 pixels, but its mask south/masks/a.png is 100 x 64 (3)",
         "west/masks/a.png cannot be read",
