@@ -75,19 +75,24 @@ def outside_link(path: Path) -> None:
 SPOILERS: list[tuple[str, Callable[[Path], None], str, str]] = [
     ("images", truncate, "cannot be read", "Fetch or export this file again"),
     ("images", lambda path: path.write_bytes(b""), "is empty (0 bytes)", "Fetch or export this file again"),
-    ("images", lambda path: path.write_text("<html>404"), "it is no image that Pillow knows", "Fetch or export"),
-    ("images", claim(2_000_000, 3), "says that it has 2000000 x 3 pixels", "its header is damaged"),
+    (
+        "images",
+        lambda path: path.write_text("<html>404"),
+        "Pillow does not recognise it as an image",
+        "Fetch or export",
+    ),
+    ("images", claim(2_000_000, 3), "has 2000000 x 3 pixels according to its header", "its header is damaged"),
     ("images", claim(40_000, 40_000), "of which 1,600 million must be decoded at once", "tiled GeoTIFF"),
     ("images", lambda path: save(path, picture(RNG, 96, 71)), "71 x 96 pixels, but its mask", "Export both"),
     ("images", lambda path: save(path, np.zeros((96, 70), np.uint16)), "holds uint16 values", "scaling: {low: 0"),
     ("images", outside_link, "is a symbolic link that leads out of the raw folder", "--params=raw=<folder>"),
     ("masks", truncate, "cannot be read", "Fetch or export this file again"),
     ("masks", lambda path: path.write_bytes(b""), "is empty (0 bytes)", "Fetch or export this file again"),
-    ("masks", lambda path: path.write_text("<html>404"), "it is no image that Pillow knows", "Fetch or export"),
-    ("masks", claim(2_000_000, 3), "says that it has 2000000 x 3 pixels", "its header is damaged"),
+    ("masks", lambda path: path.write_text("<html>404"), "Pillow does not recognise it as an image", "Fetch or export"),
+    ("masks", claim(2_000_000, 3), "has 2000000 x 3 pixels according to its header", "its header is damaged"),
     ("masks", lambda path: save(path, np.zeros((96, 70), np.uint16)), "has 1 band(s)", "`masks.encoding: index`"),
     ("masks", lambda path: path.unlink(), "has no mask: north/masks/a.png does not exist", "Add the mask"),
-    ("masks", jpeg_named_png, "is compressed as JPEG, with loss", "PNG or TIFF without loss"),
+    ("masks", jpeg_named_png, "is compressed with loss (JPEG)", "lossless PNG or TIFF"),
     (
         "masks",
         unknown_colour,
@@ -287,7 +292,7 @@ def test_a_tiff_mask_compressed_with_loss_is_named(tmp_path: Path) -> None:
         with rasterio.open(made.raw / group / "masks" / f"{file}.tif", "w", **profile, **more) as written:
             written.write(colors)
     (found,) = bad_of(made)
-    assert found.file == "west/masks/a.tif" and "compressed as JPEG, with loss" in found.problem
+    assert found.file == "west/masks/a.tif" and "compressed with loss (JPEG)" in found.problem
 
 
 def test_a_damaged_tiff_does_not_spoil_the_reading_of_those_after_it(tmp_path: Path) -> None:
