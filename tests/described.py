@@ -17,9 +17,9 @@ from satsynth.work.files import file_digest
 from satsynth.work.ignore import IGNORE_INDEX
 
 
-def described(folder: Path, looked_at: int = 0) -> tuple[DatasetDescription, str]:
+def described(folder: Path, most_masks: int = 0) -> tuple[DatasetDescription, str]:
     """Return the proposed description of a folder, and its text."""
-    text = description_text("mine", folder.as_posix(), propose(folder, looked_at))
+    text = description_text("mine", folder.as_posix(), propose(folder, most_masks))
     return checked("mine", text), text
 
 

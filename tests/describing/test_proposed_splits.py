@@ -92,12 +92,12 @@ def test_a_list_of_scenes_without_masks_is_not_used(tmp_path: Path) -> None:
 
 def test_many_scenes_get_a_short_rule(tmp_path: Path) -> None:
     write_layout(tmp_path, Layout([("", f"{i}") for i in range(400)], "images/{1}.png", "masks/{1}.png"))
-    description, text = described(tmp_path, looked_at=5)
+    description, text = described(tmp_path, most_masks=5)
     assert description.splits.val == ("28?", "29?", "30?", "31?")
     assert description.splits.test == tuple(f"3{i}?" for i in range(2, 10))
     found = {int(scene.scene_id): scene.split for scene in find_scenes(description, tmp_path, file_digest)}
     assert found == {i: "train" if i < 280 else "val" if i < 320 else "test" for i in range(400)}
-    assert "5 of 400 masks were looked at" in " ".join(text.replace("#", " ").split())
+    assert "5 of 400 masks were read" in " ".join(text.replace("#", " ").split())
 
 
 def test_a_short_rule_for_validation_does_not_reach_into_the_test(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_short_rule_for_validation_does_not_reach_into_the_test(tmp_path: Path
     for split, name in scenes:
         save(tmp_path / layout.image.format(split, name), picture(rng, 16, 16))
         save(tmp_path / layout.mask.format(split, name), mask)
-    description, _ = described(tmp_path, looked_at=3)
+    description, _ = described(tmp_path, most_masks=3)
     assert description.splits.val == ("train/108?", "train/109?", "train/11??")
     assert description.splits.test == ("val/*",)
     counts = Counter(scene.split for scene in find_scenes(description, tmp_path, file_digest))

@@ -1,1 +1,1 @@
-"""Proposing the description of a folder of images and masks: what belongs together, which classes, which splits."""
+"""Propose a description for a folder of images and masks: how they match, their classes and their splits."""

@@ -1,4 +1,4 @@
-"""From the values of masks to classes and to what is ignored."""
+"""Propose classes and ignored values from the values of masks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from satsynth.describing.legend import Legend
 from satsynth.describing.values import MOST_LABELS, MaskValues
 
 Raw = int | str
-# A grey edge is spread over many values; fewer are labels.
+# Soft edges produce many grey values; fewer of them are labels.
 LEAST_EDGE_VALUES = 8
 CONVERT = (
-    "Export them again without loss. If that cannot be done, give each pixel the nearest class colour and save PNG. In "
-    "Python, with `colors` the list of the classes' (R, G, B): `pixels = np.asarray(Image.open(file).convert('RGB'), "
-    "int); nearest = ((pixels[:, :, None] - np.array(colors)) ** 2).sum(-1).argmin(-1); "
+    "Export them again without loss. If that is impossible, assign the nearest class colour to each pixel and save as "
+    "PNG. In Python, with `colors` the list of the classes' (R, G, B): "
+    "`pixels = np.asarray(Image.open(file).convert('RGB'), int); "
+    "nearest = ((pixels[:, :, None] - np.array(colors)) ** 2).sum(-1).argmin(-1); "
     "Image.fromarray(np.array(colors, np.uint8)[nearest]).save(Path(file).with_suffix('.png'))`. Then describe the "
     "folder again."
 )
@@ -23,7 +24,7 @@ CONVERT = (
 
 @dataclass(frozen=True)
 class ProposedClass:
-    """One class: name, raw value, display colour, and how much of it was seen."""
+    """One class: name, raw value, display colour, and how often it occurs."""
 
     name: str
     raw: Raw
@@ -33,7 +34,7 @@ class ProposedClass:
 
 @dataclass(frozen=True)
 class ProposedClasses:
-    """Classes in order, raw values to ignore, and what to say about them."""
+    """Classes in order, raw values to ignore, and notes on both."""
 
     classes: list[ProposedClass]
     ignore: list[Raw] = field(default_factory=list)
@@ -45,8 +46,8 @@ def propose_classes(values: MaskValues, legend: Legend | None) -> ProposedClasse
     """Propose classes and ignored values.
 
     Args:
-        values: What the masks hold.
-        legend: Names of values, from a file that lies beside the masks.
+        values: Values of the masks.
+        legend: Names of values, from a file beside the masks.
     """
     notes = _general_notes(values)
     grey = _grey_levels(values)
@@ -61,12 +62,12 @@ def propose_classes(values: MaskValues, legend: Legend | None) -> ProposedClasse
             return _by_legend(values, legend, sorted(set(ignore) - known | set(legend.ignore)), notes)
         missing = sorted(set(values.pixels) - known - set(ignore))
         notes.append(
-            f"{legend.file} does not name {', '.join(_shown(values, code) for code in missing[:6])}, which the masks "
-            "hold, so it was not used."
+            f"{legend.file} was not used, because it does not name "
+            f"{', '.join(_shown(values, code) for code in missing[:6])}, which the masks hold."
         )
     codes = _ordered(values, [code for code in values.pixels if code not in ignore])
     if len(codes) < 2:
-        notes.append("The masks hold fewer than two classes; a description needs two.")
+        notes.append("The masks hold fewer than two classes, but a description needs two.")
     classes = [
         ProposedClass(_name(values, codes, place), _raw(values, code), _color(values, code, place), _seen(values, code))
         for place, code in enumerate(codes)
@@ -82,20 +83,21 @@ def propose_classes(values: MaskValues, legend: Legend | None) -> ProposedClasse
 
 def _general_notes(values: MaskValues) -> list[str]:
     notes = []
-    if values.looked_at < values.total:
+    if values.read < values.total:
         notes.append(
-            f"{values.looked_at} of {values.total} masks were looked at; others may hold more values. The check of "
-            "`kedro run --pipeline=ingestion` reads all of them and names what is missing here; --masks=0 looks at all."
+            f"{values.read} of {values.total} masks were read; the others may hold more values. "
+            "`kedro run --pipeline=ingestion` checks all of them and lists values that are missing here. --masks=0 "
+            "reads all of them now."
         )
     if values.in_part:
-        notes.append("Of masks as large as these only some rows were looked at; ingestion reads them whole.")
+        notes.append("These masks are so large that only some of their rows were read; ingestion reads all rows.")
     if values.unreadable:
-        notes.append(f"{len(values.unreadable)} mask(s) cannot be read; the first: {values.unreadable[0]}")
+        notes.append(f"{len(values.unreadable)} mask(s) cannot be read. The first: {values.unreadable[0]}")
     return notes
 
 
 def _grey_levels(values: MaskValues) -> dict[int, int] | None:
-    """Return the pixels of each grey level, or None if there are colours."""
+    """Return the number of pixels of each grey level, or None if there are colours."""
     if values.encoding == "index":
         return dict(values.pixels) if max(values.pixels) <= 255 else None
     if not all(map(_is_grey, values.pixels)):
@@ -120,13 +122,13 @@ def _two_with_edges(values: MaskValues, notes: list[str]) -> ProposedClasses:
     ]
     share = f"{between / values.pixels.total():.2%}"
     notes.append(
-        f"The masks are black and white with grey edges ({share} of the pixels are neither): two classes are proposed, "
-        "and all greys between are ignored, since a grey pixel belongs to neither side for certain. Rename the classes."
+        f"The masks are black and white with grey edges ({share} of the pixels are grey). Two classes are proposed, "
+        "and all greys between them are ignored, since their class is uncertain. Rename the classes."
     )
     if values.lossy:
         notes.append(
-            "The masks are JPEG files, which blur labels: ingestion refuses them. Export them again without loss, or "
-            "threshold them at 128 and save PNG; then describe the folder again."
+            "The masks are JPEG files. JPEG blurs labels, so ingestion refuses them. Export them again without loss, "
+            "or threshold them at 128 and save as PNG. Then describe the folder again."
         )
     return ProposedClasses(
         classes, [_raw(values, level * step) for level in range(1, 255)], f"Grey edges: {share} of the pixels.", notes
@@ -136,7 +138,7 @@ def _two_with_edges(values: MaskValues, notes: list[str]) -> ProposedClasses:
 def _dominant(values: MaskValues, notes: list[str]) -> ProposedClasses:
     frequent = [code for code, _ in values.pixels.most_common(MOST_LABELS) if values.share(code) >= 0.005]
     codes = _ordered(values, frequent or [code for code, _ in values.pixels.most_common(2)])
-    why = "are stored with loss (JPEG)" if values.lossy else "have soft edges, or are pictures rather than labels"
+    why = "are compressed with loss (JPEG)" if values.lossy else "have soft edges, or are pictures rather than labels"
     notes.append(
         f"The masks hold {len(values.pixels)} distinct values: they {why}. The {len(codes)} most frequent are proposed "
         f"as classes, but ingestion will refuse these masks. {CONVERT}"
@@ -149,21 +151,24 @@ def _dominant(values: MaskValues, notes: list[str]) -> ProposedClasses:
 
 
 def _ignored(values: MaskValues) -> tuple[list[int], str]:
-    """Return values that hardly are classes, with the reason."""
+    """Return values that are probably not classes, with the reason."""
     codes = set(values.pixels)
     if values.encoding == "index":
         others = codes - {255}
         found = [255] if 255 in codes and len(others) >= 2 and max(others) < 254 else []
         if 0 in codes and values.share(0) < 0.01 and len(others) > 2:
             found = [0, *found]
-        return found, "Taken for 'no label': 255 beside small ids, 0 where it is rare. Check it." if found else ""
+        return (
+            found,
+            "Assumed to mean 'no label': 255 beside small ids, and 0 if it is rare. Check this." if found else "",
+        )
     chromatic = {code for code in codes if not _is_grey(code)}
     greys = [code for code in codes - chromatic if values.share(code) < 0.02] if len(chromatic) >= 2 else []
-    # Ids stored as greys are near one another by nature.
+    # Ids stored as greys are naturally close to each other.
     strays = [code for code in codes - set(greys) if chromatic and _is_stray(values, code)]
     found = sorted({*greys, *strays})
-    reasons = "Greys that are rare beside colours, and rare shades of another colour, were taken for 'no label'."
-    return found, f"{reasons} Check it." if found else ""
+    reasons = "Rare greys beside colours and rare shades of another colour are assumed to mean 'no label'."
+    return found, f"{reasons} Check this." if found else ""
 
 
 def _is_grey(code: int) -> bool:
@@ -171,7 +176,7 @@ def _is_grey(code: int) -> bool:
 
 
 def _is_stray(values: MaskValues, code: int) -> bool:
-    """Whether a rare colour is a shade of a frequent one."""
+    """Return whether a colour is a rare shade of a frequent one."""
     if values.share(code) >= 1e-4:
         return False
     return any(
@@ -182,7 +187,7 @@ def _is_stray(values: MaskValues, code: int) -> bool:
 
 
 def _by_legend(values: MaskValues, legend: Legend, ignore: Sequence[int], notes: list[str]) -> ProposedClasses:
-    notes.append(f"Names of classes are from {legend.file}.")
+    notes.append(f"The names of the classes come from {legend.file}.")
     classes = [
         ProposedClass(
             name, _raw(values, code), legend.colors.get(code) or _color(values, code, place), _seen(values, code)
@@ -190,7 +195,11 @@ def _by_legend(values: MaskValues, legend: Legend, ignore: Sequence[int], notes:
         for place, (code, name) in enumerate(legend.names.items())
         if code not in ignore
     ]
-    comment = "" if set(ignore) <= set(legend.ignore) else "What the legend does not name and what is rare. Check it."
+    comment = (
+        ""
+        if set(ignore) <= set(legend.ignore)
+        else "Values that are rare or that the legend does not name. Check this."
+    )
     return ProposedClasses(classes, [_raw(values, code) for code in ignore], comment, notes)
 
 
@@ -218,12 +227,12 @@ def _color(values: MaskValues, code: int, place: int) -> str:
 
 
 def display_color(place: int) -> str:
-    """Return a display colour for a class that has none: hues in golden steps stay apart for any number of classes."""
+    """Return a display colour for a class without one; golden-ratio steps keep hues apart for any number of classes."""
     red, green, blue = colorsys.hsv_to_rgb(place * 0.618034 % 1, 0.75, 0.95 - 0.25 * (place % 3) / 2)
     return f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"
 
 
 def _seen(values: MaskValues, code: int) -> str:
     if not values.pixels[code]:
-        return "not seen in the masks looked at"
-    return f"{values.share(code):.3%} of the pixels, in {values.files[code]} of {values.looked_at} masks"
+        return "not found in the masks that were read"
+    return f"{values.share(code):.3%} of the pixels, in {values.files[code]} of {values.read} masks"

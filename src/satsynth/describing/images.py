@@ -1,4 +1,4 @@
-"""How images are read: bands and scaling, where they are not 8-bit RGB."""
+"""Propose how images are read: bands and scaling, if they are not 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from satsynth.rasters.reading import TIFF
 from satsynth.rasters.tiffs import intensities, read_image_bands, reading
 from satsynth.work.errors import DataError
 
-LOOKED_AT = 16
+IMAGES_READ = 16
 
 
 def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Propose the field `images` from some of the images.
 
     Args:
-        folder: Where they are.
+        folder: Folder of the images.
         images: Their paths below it.
 
     Returns:
-        The field, empty where images are read as they are; and what is not certain.
+        The field, which is empty if images need no conversion, and notes on what is uncertain.
     """
     tiffs, pngs = (_some_of(images, suffixes) for suffixes in (TIFF, (".png",)))
     deep = [image for image in pngs if is_deep_png(folder / image)]
@@ -38,8 +38,8 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
             if "bands" not in fields and _must_name_bands(folder / image):
                 fields["bands"] = [1, 2, 3]
                 notes.append(
-                    f"{image} has {count} bands and does not say which are red, green and blue: the first three "
-                    "are taken. Sentinel-2 files, for one, often begin with blue: [3, 2, 1]."
+                    f"{image} has {count} bands and does not say which are red, green and blue, so the first three are "
+                    "proposed. Sentinel-2 files, for example, often begin with blue: [3, 2, 1]."
                 )
             if kind == "uint8":
                 plain.append(image)
@@ -53,24 +53,24 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
         low, high = min(lows), max(highs)
         fields["scaling"] = {"low": round(low, 4), "high": round(max(high, low + 1e-3), 4)}
         notes.append(
-            f"Images are not 8 bit: in {len(lows)} of them 96 % of the intensities lie between {low:g} and {high:g}, "
+            f"Images are not 8 bit. In {len(lows)} of them 96 % of the intensities lie between {low:g} and {high:g}, "
             "which become 0 and 255. Look at the pictures after tiling."
         )
     if lows and plain:
         notes.append(
-            f"Others are 8 bit, as {plain[0]}: one scaling does not suit both. Bring all images to one depth, or "
-            "describe them as two data sets."
+            f"Other images are 8 bit, such as {plain[0]}, and one scaling does not suit both. Convert all images to "
+            "the same bit depth, or describe them as two data sets."
         )
     return fields, notes
 
 
 def _some_of(images: Sequence[str], suffixes: tuple[str, ...]) -> Sequence[str]:
     kind = [image for image in images if image.lower().endswith(suffixes)]
-    return kind[:: max(1, len(kind) // LOOKED_AT)]
+    return kind[:: max(1, len(kind) // IMAGES_READ)]
 
 
 def _must_name_bands(path: Path) -> bool:
-    """Whether an image can be read once its bands are named, and not before."""
+    """Return whether an image can be read only after its bands are named."""
     return not _readable(path, ImageFormat()) and _readable(path, ImageFormat(bands=(1, 2, 3)))
 
 

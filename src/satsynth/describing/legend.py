@@ -1,4 +1,4 @@
-"""Names of classes from a file that lies beside the masks."""
+"""Names of classes from a file beside the masks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _VALUE_KEYS = ("raw", "id", "value", *_COLOR_KEYS)
 
 @dataclass
 class Legend:
-    """What a file says of raw values: ids, or colours as 0xRRGGBB.
+    """Names and colours of raw values (ids, or colours as 0xRRGGBB) according to a file.
 
     Args:
-        file: The file, below the folder.
+        file: Path of the file below the folder.
         names: Name of each value, in the file's order.
-        colors: Display colour of values as `#RRGGBB`, where the file has one.
+        colors: Display colour of values as `#RRGGBB`, if the file has one.
         ignore: Values that belong to no class.
     """
 
@@ -39,8 +39,8 @@ def find_legends(folder: Path, encoding: str) -> list[Legend]:
     """Read the JSON and CSV files at the top of a folder that name classes.
 
     Args:
-        folder: Where to look.
-        encoding: `index` or `color`: which values are asked for.
+        folder: The folder.
+        encoding: Kind of the values to find, `index` or `color`.
     """
     found = []
     for path in sorted(folder.iterdir()):
@@ -87,7 +87,7 @@ def _take(legend: Legend, entry: Mapping[str, Any], encoding: str) -> None:
 
 
 def _code(value: Any, encoding: str) -> int | None:
-    """Return an id, or a colour as 0xRRGGBB; None for what is neither."""
+    """Return an id, or a colour as 0xRRGGBB, or None if a value is neither."""
     try:
         if encoding == "index":
             return int(value) if not isinstance(value, (list, tuple, bool)) else None

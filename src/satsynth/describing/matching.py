@@ -1,4 +1,4 @@
-"""Which files below a folder are images, which are masks, and which belong together."""
+"""Find images and masks below a folder, and match them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMAGE_WORDS = frozenset([
     "image", "images", "img", "imgs", "rgb", "sat", "photo", "photos", "picture", "pictures", "ortho", "orthos",
     "source", "src", "input", "inputs", "jpegimages", "raster", "rasters", "org", "original",
 ])
-# Words that tell formats and variants apart, not scenes.
+# Words that distinguish formats and variants, not scenes.
 NOISE_WORDS = frozenset([
     "png", "jpg", "jpeg", "tif", "tiff", "dir", "folder", "files", "color", "colour", "instance", "id", "ids",
 ])
@@ -34,13 +34,13 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Matching:
-    """Images and masks that belong together; paths are relative to the folder, '/' between folders.
+    """Images and masks that belong together. Paths are relative to the folder, with '/' between folders.
 
     Args:
         pairs: Image and mask of each scene, sorted.
         without_mask: Images that have no mask.
         without_image: Masks that have no image.
-        notes: What had to be decided without being sure.
+        notes: Decisions that are uncertain.
     """
 
     pairs: list[tuple[str, str]]
@@ -52,26 +52,28 @@ class Matching:
 def match_files(folder: Path) -> Matching:
     """Find images and masks and match them by name.
 
-    Words such as `masks` or `labels` in folder or file names tell masks from images; where there is no such word,
-    files of few distinct values are taken for masks.
+    Words such as `masks` or `labels` in folder or file names distinguish masks from images. Without such a word, files
+    with few distinct values are assumed to be masks.
 
     Args:
-        folder: Where to look, at any depth; hidden files are left alone.
+        folder: Folder to search at any depth. Hidden files are skipped.
     """
     paths = _files(folder)
-    # Folders that all files share tell nothing apart.
+    # Folders that all files share do not distinguish them.
     shared = len(PurePosixPath(os.path.commonpath([path.parent for path in paths])).parts) if paths else 0
     masks = [path for path in paths if _tokens_of(path, shared) & MASK_WORDS or path.suffix.lower() in VECTORS]
     notes = []
     if not masks or len(masks) == len(paths):
         masks = _masks_by_content(folder, paths)
         if masks:
-            notes.append("No name says which files are masks; those of few distinct values were taken for masks.")
+            notes.append(
+                "No name says which files are masks, so those with few distinct values were assumed to be masks."
+            )
     chosen = set(masks)
     images = [path for path in paths if path not in chosen]
     if len(masks) == 1 and masks[0].suffix.lower() in VECTORS:
         return Matching([(str(image), str(masks[0])) for image in images], notes=notes)
-    # The first way of comparing names that matches most.
+    # The first comparison of names that gives the most matches.
     best = max((_joined(images, masks, key) for key in KEYS), key=lambda matching: len(matching.pairs))
     return Matching(best.pairs, best.without_mask, best.without_image, notes + best.notes)
 
@@ -87,7 +89,7 @@ def _files(folder: Path) -> list[PurePosixPath]:
 
 
 def tokens(name: str) -> list[str]:
-    """Return the words of a name in lower case, split at what is no letter or digit and before capitals."""
+    """Split a name at capitals and at characters other than letters and digits, and return its words in lower case."""
     return [word.lower() for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", name) if word]
 
 
@@ -114,7 +116,7 @@ def _by_words(path: PurePosixPath) -> Key:
 
 
 def _by_plain_folders(path: PurePosixPath) -> Key:
-    """Leave folders out whole that are named after a role, with whatever else their name says."""
+    """Leave out folders whose name contains the word for a role, with all other words of their names."""
     folders = [part for part in path.parent.parts if not set(tokens(part)) & _ROLE_WORDS]
     return (*folders, _without_role(path.stem))
 
@@ -147,7 +149,7 @@ def _joined(
 def _one_each(
     paths: Iterable[PurePosixPath], key: Callable[[PurePosixPath], Key], role: str, notes: list[str]
 ) -> dict[Key, PurePosixPath]:
-    """Keep one file a key: of several kinds of file the most frequent one, semantic before instance."""
+    """Keep one file per key: of several kinds of file the most frequent one, and semantic before instance masks."""
     by_key: dict[Key, list[PurePosixPath]] = defaultdict(list)
     for path in paths:
         by_key[key(path)].append(path)
@@ -160,8 +162,8 @@ def _one_each(
     order = sorted(counts, key=lambda kind: (-counts[kind], "instance" in kind, kind))
     double = [files for files in by_key.values() if len(files) > 1]
     notes.append(
-        f"{len(double)} scene(s) have several files that could be the {role}, as {double[0][0]} and {double[0][1]}; "
-        f"those like {min(double[0], key=lambda path: order.index(_kind(path)))} were taken."
+        f"{len(double)} scene(s) have several files that could be the {role}, such as {double[0][0]} and "
+        f"{double[0][1]}. Files like {min(double[0], key=lambda path: order.index(_kind(path)))} were chosen."
     )
     return {name: min(files, key=lambda path: order.index(_kind(path))) for name, files in by_key.items()}
 

@@ -1,4 +1,4 @@
-"""The description of a folder, put together."""
+"""Assemble the proposed description of a folder."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from satsynth.rasters.placement import check_shape
 from satsynth.rasters.reading import RasterInfo, raster_info
 from satsynth.work.errors import DataError
 
-SIZES_LOOKED_AT = 32
+SIZES_READ = 32
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is proposed for a folder.
+    """The proposed description of a folder.
 
     Args:
         scenes: Number of scenes.
         layout: The field `layout`.
-        images: The field `images`; empty where images are 8-bit RGB.
+        images: The field `images`; empty if images are 8-bit RGB.
         masks: The field `masks`.
         classes: Classes and ignored values.
         splits: The field `splits`.
-        why_splits: How splits were decided.
-        notes: What could not be decided for certain.
+        why_splits: How splits were chosen.
+        notes: What could not be decided with certainty.
     """
 
     scenes: int
@@ -47,15 +47,15 @@ class Proposal:
     notes: list[str] = field(default_factory=list)
 
 
-def propose(folder: Path, masks_looked_at: int) -> Proposal:
-    """Look at a folder and propose its description.
+def propose(folder: Path, most_masks: int) -> Proposal:
+    """Propose the description of a folder.
 
     Args:
         folder: Images and masks, at any depth.
-        masks_looked_at: Most masks to read; all of them if 0.
+        most_masks: Number of masks to read at most, or 0 for all of them.
 
     Raises:
-        DataError: No pair of image and mask is found, or they follow no rule.
+        DataError: No pair of image and mask was found, or the pairs follow no common rule.
     """
     matching = match_files(folder)
     if not matching.pairs:
@@ -63,23 +63,23 @@ def propose(folder: Path, masks_looked_at: int) -> Proposal:
             f"No image with a mask was found below {folder}: {len(matching.without_mask)} image(s) "
             f"({', '.join(matching.without_mask[:3])}) and {len(matching.without_image)} mask(s) "
             f"({', '.join(matching.without_image[:3])}) have nothing in common.",
-            "Give image and mask of a scene the same name in folders `images` and `masks`, or the same name with "
-            "`_mask` added.",
+            "Give the image and mask of a scene the same name in the folders `images` and `masks`, or add `_mask` to "
+            "the name of the mask.",
         )
     if len(matching.pairs) == 1:
-        return _blocks(folder, *matching.pairs[0], masks_looked_at)
+        return _blocks(folder, *matching.pairs[0], most_masks)
     template = generalise(
         matching.pairs, matching.without_mask + [mask for _, mask in matching.pairs] + matching.without_image
     )
     if template is None:
         raise DataError(
-            f"{len(matching.pairs)} images have masks, but no single rule leads from image to mask, as from "
+            f"{len(matching.pairs)} images have masks, but no single rule leads from image to mask, for example from "
             f"{matching.pairs[0][0]} to {matching.pairs[0][1]} and from {matching.pairs[-1][0]} to "
             f"{matching.pairs[-1][1]}.",
-            "Describe parts of the folder one by one, or rename the masks.",
+            "Describe parts of the folder separately, or rename the masks.",
         )
     splits = propose_splits(folder, template)
-    masks, classes, notes = _labels(folder, splits.template, masks_looked_at)
+    masks, classes, notes = _labels(folder, splits.template, most_masks)
     layout = {
         "kind": "files",
         "pattern": splits.template.pattern,
@@ -96,23 +96,19 @@ def _leftovers(matching: Matching, template: Template) -> list[str]:
     notes = []
     if matching.without_mask:
         left = set(template.left_out) & set(matching.without_mask)
-        how = (
-            "--params=ingestion.on_bad_scene=skip goes on without them"
-            if template.too_many
-            else "the pattern leaves them out"
-        )
+        how = "--params=ingestion.on_bad_scene=skip skips them" if template.too_many else "the pattern leaves them out"
         notes.append(
-            f"{len(matching.without_mask)} image(s) have no mask, as {matching.without_mask[0]}"
-            f"{f'; {how}' if left else ''}. Once their masks are there, describe the folder again."
+            f"{len(matching.without_mask)} image(s) have no mask, such as {matching.without_mask[0]}"
+            f"{f'; {how}' if left else ''}. When you have added their masks, describe the folder again."
         )
     if matching.without_image:
         notes.append(
-            f"{len(matching.without_image)} mask(s) have no image, as {matching.without_image[0]}. Ingestion may name "
-            "them; remove them, or go on with --params=ingestion.on_bad_scene=skip."
+            f"{len(matching.without_image)} mask(s) have no image, such as {matching.without_image[0]}. Ingestion may "
+            "refuse them: remove them, or skip them with --params=ingestion.on_bad_scene=skip."
         )
     if template.unlike:
         notes.append(
-            f"{len(template.unlike)} pair(s) lie at another depth, as {template.unlike[0][0]}: they are left out."
+            f"{len(template.unlike)} pair(s) lie at another depth, such as {template.unlike[0][0]}, and are left out."
         )
     return notes
 
@@ -135,14 +131,14 @@ def _best(legends: list[Legend], values: set[int]) -> Legend | None:
 def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
     """Compare the sizes of some images and masks."""
     notes: list[str] = []
-    looked_at, smallest, unlike, unfit = 0, 1 << 30, [], []
-    for image, mask in pairs[:: max(1, len(pairs) // SIZES_LOOKED_AT)]:
+    compared, smallest, unlike, unfit = 0, 1 << 30, [], []
+    for image, mask in pairs[:: max(1, len(pairs) // SIZES_READ)]:
         try:
             first, second = raster_info(folder / image), raster_info(folder / mask)
         except DataError as error:
             notes.append(error.problem)
             continue
-        looked_at += 1
+        compared += 1
         smallest = min(smallest, first.height, first.width)
         if (first.height, first.width) == (second.height, second.width):
             continue
@@ -153,27 +149,27 @@ def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, st
             unfit.append(unlike[-1])
     if smallest < 128:
         notes.append(
-            f"Some images are only {smallest} pixels wide or high, less than a tile of 128: set tiling.tile_size lower "
-            "(a multiple of 8)."
+            f"Some images are only {smallest} pixels wide or high, less than a tile of 128 pixels. Reduce "
+            "`tiling.tile_size` (a multiple of 8)."
         )
     if not unlike:
         return {}, notes
-    if unfit or 2 * len(unlike) <= looked_at:
+    if unfit or 2 * len(unlike) <= compared:
         notes.append(
-            f"{len(unlike)} of {looked_at} masks that were looked at have another size than their image, as "
-            f"{(unfit or unlike)[0]}: ingestion will name them all. If they do cover the same area, only finer or "
-            "coarser, say `align: nearest` under `masks`."
+            f"{len(unlike)} of {compared} masks that were read have another size than their image, such as "
+            f"{(unfit or unlike)[0]}. Ingestion will list all of them. If they cover the same area at another "
+            "resolution, set `align: nearest` under `masks`."
         )
         return {}, notes
     notes.append(
-        f"Masks have another size than their image, as {unlike[0]}: they are taken to cover the same area "
+        f"Masks have another size than their image, such as {unlike[0]}, and are assumed to cover the same area "
         "(`align: nearest`)."
     )
     return {"align": "nearest"}, notes
 
 
 def _blocks(folder: Path, image: str, mask: str, limit: int) -> Proposal:
-    """Describe one large image: blocks of it are the scenes."""
+    """Describe one large image, whose blocks are the scenes."""
     info = raster_info(folder / image)
     block = _block_side(info)
     columns, rows = info.width // block, info.height // block
@@ -182,9 +178,10 @@ def _blocks(folder: Path, image: str, mask: str, limit: int) -> Proposal:
     val, test = draw(Counter({f"c{column:02d}": rows for column in range(columns)}), 0.2)
     layout = {"kind": "blocks", "image": image, "mask": mask, "block": block, "rows": [0, rows - 1]}
     notes.append(
-        f"There is one image of {info.width} x {info.height} pixels: its blocks of {block} x {block} are the scenes, "
-        f"columns of blocks the groups; {info.width - columns * block} columns and {info.height - rows * block} rows "
-        "of pixels at the edges are left out. Blocks of different splits touch: `layout.margin` keeps them apart."
+        f"There is one image of {info.width} x {info.height} pixels. Its blocks of {block} x {block} pixels are the "
+        f"scenes, and columns of blocks are the groups. {info.width - columns * block} columns and "
+        f"{info.height - rows * block} rows of pixels at the edges are left out. Blocks of different splits touch; "
+        "`layout.margin` keeps them apart."
     )
     why = "Columns of blocks from left to right: training, validation, test."
     images, more = propose_images(folder, [image])
@@ -193,12 +190,13 @@ def _blocks(folder: Path, image: str, mask: str, limit: int) -> Proposal:
 
 
 def _block_side(info: RasterInfo) -> int:
-    """Return the side of blocks: at least 5 columns of them where the image is large enough."""
+    """Return the side of blocks, such that there are at least 5 columns if the image is large enough."""
     side = min(info.height, info.width // 5)
     if side < 128:
         side = min(info.height, info.width // 3)
     if side < 16:
         raise DataError(
-            f"There is one image of {info.width} x {info.height} pixels, too small to be divided.", "Add scenes."
+            f"There is one image of {info.width} x {info.height} pixels, which is too small to be divided.",
+            "Add scenes.",
         )
     return side // 8 * 8

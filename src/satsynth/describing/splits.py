@@ -1,4 +1,4 @@
-"""Which scenes train, validate and test: by folders or lists that say so, else by groups of neighbours."""
+"""Propose splits: by folders or lists that name them, or else by groups of neighbouring scenes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from satsynth.work.errors import DataError
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 MOST_NAMES = 100
 _PLACES = (
-    # `P0007_0_512`, `scene 3_r1_c2`: parts of one scene, cut on a grid.
+    # `P0007_0_512`, `scene 3_r1_c2`: parts of one scene that was cut on a grid.
     r"(?P<place>[^/]+?)(?:[_ .-]+(?:row|col|r|c|x|y)?\d+){2}",
-    # `austin12`, `area_7`, `tokyo-3`: what comes before the number is a place, its tiles are neighbours.
+    # `austin12`, `area_7`, `tokyo-3`: the text before the number is a place, and its tiles are neighbours.
     r"(?P<place>[^/]*?[^/\d_ .-])[_ .-]*\d+",
 )
 
 
 @dataclass(frozen=True)
 class ProposedSplits:
-    """Groups of scenes and where they go.
+    """Groups of scenes and their splits.
 
     Args:
-        template: The template, with a group `place` where names begin with one.
+        template: The template, with a group `place` if names begin with a place.
         scene: Template of the scene's identifier.
         group: Template of the group's name.
         val: Shell patterns of groups for validation.
         test: Shell patterns of groups for the test.
-        why: How it was decided, in a sentence.
-        notes: What is not sure about it.
+        why: How splits were chosen, in one sentence.
+        notes: What is uncertain about them.
         lists: Files that name the scenes of a split.
     """
 
@@ -96,7 +96,7 @@ def _counts(draft: ProposedSplits) -> Counter[str]:
 
 
 def _by_lists(folder: Path, template: Template, scene: str, lists: Mapping[str, Path]) -> ProposedSplits | None:
-    """Hand on the lists that name scenes; None if none for val or test does."""
+    """Use the lists that name scenes; return None if no list for val or test does."""
     names: dict[str, str] = {}
     for image, parts in _matches(template):
         path = PurePosixPath(image)
@@ -110,24 +110,24 @@ def _by_lists(folder: Path, template: Template, scene: str, lists: Mapping[str, 
         known = {names[line] for line in lines & names.keys()}
         file = source.relative_to(folder).as_posix()
         if not known:
-            notes.append(f"{file} is not used: it names no image that has a mask.")
+            notes.append(f"{file} is not used, because it names no image that has a mask.")
             continue
         if lines - names.keys():
             notes.append(
-                f"{file} names {len(lines - names.keys())} scene(s) that are not there, as "
-                f"{min(lines - names.keys())}: --params=ingestion.on_bad_scene=skip goes on without them."
+                f"{file} names {len(lines - names.keys())} scene(s) that do not exist, such as "
+                f"{min(lines - names.keys())}. --params=ingestion.on_bad_scene=skip skips them."
             )
         listed[split] = (file, known)
     if not listed.keys() & {"val", "test"}:
         return None
     if "test" not in listed:
         listed["test"] = listed.pop("val")
-        notes.append("There is no list for the test: the scenes listed for validation are the test.")
+        notes.append("There is no list for the test, so the scenes listed for validation are used for the test.")
     val: list[str] = []
     if "val" not in listed:
         rest = listed["train"][1] if "train" in listed else set(names.values())
         val, _ = draw(Counter(rest - listed["test"][1]), 0)
-        notes.append("There is no list for validation: a tenth of the training scenes validate.")
+        notes.append("There is no list for validation, so a tenth of the training scenes are used for it.")
     files = {split: file for split, (file, _) in sorted(listed.items())}
     why = f"By the lists {', '.join(files.values())}."
     return ProposedSplits(template, scene, scene, val, [], why, notes, files)
@@ -140,41 +140,44 @@ def _by_folders(draft: ProposedSplits, folders: Sequence[str]) -> ProposedSplits
     end = "/*" if folders else ""
     held = {split: [f"{value}{end}" for value in named[split]] for split in ("val", "test")}
     if held["val"] and held["test"] and named["train"]:
-        return replace(draft, group=group, val=held["val"], test=held["test"], why="By the folders that say so.")
+        return replace(draft, group=group, val=held["val"], test=held["test"], why="By folders.")
     if not named["train"]:
         raise DataError(
-            f"The folders {', '.join(values)} say which scenes are held out, but none of those with masks trains.",
+            f"The folders {', '.join(values)} name splits, but no training image has a mask.",
             "Check that the training images have masks.",
         )
     return _with_part_of(_grouped(draft, folders, "{split}/"), named)
 
 
 def _with_part_of(drawn: ProposedSplits, named: Mapping[str, list[str]]) -> ProposedSplits:
-    """Take the missing split from the training scenes, or from those held out where only one trains."""
+    """Take the missing split from the training scenes, or from the held-out ones if only one group trains."""
     held = named["val"] + named["test"]
     groups = _counts(drawn)
     train = Counter({name: count for name, count in groups.items() if name.split("/")[0] in named["train"]})
-    notes = ["No folder with masks is left for validation, so part of the training scenes validate.", *drawn.notes]
+    notes = [
+        "No folder with masks is left for validation, so some of the training scenes are used for it.",
+        *drawn.notes,
+    ]
     if len(train) > 1:
         drawn_val, _ = draw(train, 0)
-        # Short rules must not reach into the test.
+        # Short patterns must not match test scenes.
         val = [
             name
             for rule in drawn_val
             for name in ([f"{folder}/{rule}" for folder in named["train"]] if rule.startswith("*") else [rule])
         ]
-        why = f"{' and '.join(held)} is the test; a tenth of {' and '.join(named['train'])} validates, {drawn.why}."
+        why = f"Test: {' and '.join(held)}. Validation: a tenth of {' and '.join(named['train'])}, {drawn.why}."
         return replace(drawn, val=val, test=[f"{value}/*" for value in held], why=why, notes=notes)
     rest = sorted((name for name in groups if name not in train), key=_natural)
     if len(rest) < 2:
         raise _too_few(len(groups))
     half = len(rest) // 2
-    why = f"{' and '.join(held)} is divided into validation and test, {drawn.why}."
+    why = f"Validation and test: {' and '.join(held)}, divided {drawn.why}."
     return replace(drawn, val=_plain(rest[:half]), test=_plain(rest[half:]), why=why, notes=drawn.notes)
 
 
 def _grouped(draft: ProposedSplits, folders: Sequence[str], before: str = "") -> ProposedSplits:
-    """Choose what a group is: a folder, the place that names begin with, or a single scene."""
+    """Choose what a group is: a folder, the place at the beginning of names, or a single scene."""
     template = draft.template
     counts = Counter("/".join(folders).format(**parts) for _, parts in _matches(template)) if folders else Counter()
     if len(counts) >= 3 and (max(counts.values()) > 1 or not template.has_name):
@@ -188,18 +191,19 @@ def _grouped(draft: ProposedSplits, folders: Sequence[str], before: str = "") ->
             named = replace(template, pattern=pattern)
             return replace(draft, template=named, group=group, why="by the place in the name")
     note = (
-        "Nothing says which scenes are neighbours, so each stands alone, in order of names. If neighbours overlap or "
-        "look alike, let `layout.group` name what they have in common: a test beside training scenes flatters."
+        "Nothing says which scenes are neighbours, so each scene is a group of its own, in the order of names. If "
+        "neighbours overlap or look alike, let `layout.group` name what they have in common: test scenes beside "
+        "training scenes inflate the scores."
     )
     return replace(draft, group=draft.scene, why="scene by scene", notes=[note])
 
 
 def draw(groups: Counter[str], test_share: float) -> tuple[list[str], list[str]]:
-    """Choose groups for validation and test at the end of the order of names, so that neighbours stay together.
+    """Choose the last groups in the order of names for validation and test, so that neighbours stay together.
 
     Args:
         groups: Number of scenes of each group.
-        test_share: Share of scenes for the test; none at all if 0.
+        test_share: Share of scenes for the test; 0 for no test scenes.
 
     Returns:
         Shell patterns for validation and test.
@@ -224,7 +228,7 @@ def _taken(order: Sequence[str], groups: Counter[str], wanted: float, reserve: i
     taken: list[str] = []
     scenes = 0
     for name in reversed(order[reserve:]):
-        # Half a group too many is as near as half a group too few.
+        # Stop if adding the group would be further from the wanted number than leaving it out.
         if taken and scenes + groups[name] / 2 > wanted:
             break
         taken.append(name)
@@ -233,16 +237,16 @@ def _taken(order: Sequence[str], groups: Counter[str], wanted: float, reserve: i
 
 
 def _runs(names: Sequence[str], order: Sequence[str]) -> list[str]:
-    """Return shell patterns, such as `12??`, that match these names and no others of an order.
+    """Return shell patterns, such as `12??`, that match these names and no other name in an order.
 
-    Neighbours in the order stay together: where scenes are numbered, they often are neighbours on the ground.
+    Neighbours in the order stay together, since consecutive numbers are often neighbours on the ground.
     """
     everywhere, here = (
         Counter((len(name), name[:k]) for name in some for k in range(len(name) + 1)) for some in (order, names)
     )
     patterns: dict[str, None] = {}
     for name in names:
-        # A folder stays in the pattern: names of other folders are not in this order.
+        # The folder stays in the pattern, because names of other folders are not in this order.
         first = name.rfind("/") + 1
         kept = next(
             k for k in range(first, len(name) + 1) if everywhere[len(name), name[:k]] == here[len(name), name[:k]]
@@ -252,7 +256,7 @@ def _runs(names: Sequence[str], order: Sequence[str]) -> list[str]:
 
 
 def _by_last_character(order: Sequence[str], groups: Counter[str], test_share: float) -> tuple[list[str], list[str]]:
-    """Choose by the last character of names where lists would be too long."""
+    """Choose by the last character of names if lists of names would be too long."""
     ends = Counter[str]()
     for name in order:
         ends[name[-1]] += groups[name]
@@ -261,16 +265,17 @@ def _by_last_character(order: Sequence[str], groups: Counter[str], test_share: f
     val = _taken(characters[: len(characters) - len(test)], ends, VAL_SHARE * ends.total(), reserve=1)
     if not val or (test_share and not test):
         raise DataError(
-            f"{len(order)} scenes end in the same characters ({', '.join(characters)}): no short rule divides them.",
-            "Name groups of neighbouring scenes by folders, or list the splits in train.txt, val.txt and test.txt.",
+            f"The names of {len(order)} scenes end in the same characters ({', '.join(characters)}), so no short rule "
+            "divides them.",
+            "Put neighbouring scenes into a folder per group, or list the splits in train.txt, val.txt and test.txt.",
         )
     return [f"*{_escaped(end)}" for end in val], [f"*{_escaped(end)}" for end in test]
 
 
 def _too_few(groups: int) -> DataError:
     return DataError(
-        f"There are {groups} scene(s) or groups of scenes; training, validation and test need one each.",
-        "Add scenes, or describe one large image by a layout of `kind: blocks`, as in "
+        f"There are {groups} scene(s) or groups of scenes, but training, validation and test need one each.",
+        "Add scenes, or describe one large image with a layout of `kind: blocks`, as in "
         "conf/base/parameters_dataset_bluemarble.yml.",
     )
 
@@ -284,5 +289,5 @@ def _plain(names: Iterable[str]) -> list[str]:
 
 
 def _escaped(name: str) -> str:
-    """Escape what is special in shell patterns."""
+    """Escape the special characters of shell patterns."""
     return re.sub(r"([*?\[])", r"[\1]", name)

@@ -1,4 +1,4 @@
-"""From matched paths to the pattern of images and the template of masks that a description asks for."""
+"""Derive the pattern of images and the template of masks from matched paths."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LEFT_OUT = 50
 
 @dataclass(frozen=True)
 class Affixes:
-    """How a part of an image's path becomes a part of its mask's: the core stays, what surrounds it changes."""
+    """How a part of an image's path becomes a part of its mask's path: the core stays, and the affixes change."""
 
     image_before: str = ""
     image_after: str = ""
@@ -35,18 +35,18 @@ class Affixes:
 
 @dataclass(frozen=True)
 class Template:
-    """How images are found and what becomes of their path.
+    """How images are found, and how the path of the mask follows from theirs.
 
     Args:
-        pattern: Regular expression on an image's path.
+        pattern: Regular expression for an image's path.
         mask: Template of the mask's path.
         folders: Names of the pattern's groups that stand for folders, in order, without `split`.
-        has_split: Whether one folder says the split, by the group `split`.
-        has_name: Whether the pattern names the file, by the group `name`.
+        has_split: Whether the group `split` captures a folder that names the split.
+        has_name: Whether the group `name` captures the file's name.
         used: The pairs that fit.
-        left_out: Images that the pattern leaves out by name.
-        too_many: Images that it ought to leave out, but they are too many to be named.
-        unlike: Pairs in folders of another depth, which need another description.
+        left_out: Images that the pattern excludes by name.
+        too_many: Images that the pattern should exclude, but that are too many to be named.
+        unlike: Pairs at another folder depth, which need another description.
     """
 
     pattern: str
@@ -61,7 +61,7 @@ class Template:
 
 
 def find_affixes(images: Sequence[str], masks: Sequence[str]) -> Affixes | None:
-    """Return the affixes by which every image part becomes its mask part, or None.
+    """Return the affixes that turn every image part into its mask part, or None.
 
     Args:
         images: A part of each image's path.
@@ -71,7 +71,7 @@ def find_affixes(images: Sequence[str], masks: Sequence[str]) -> Affixes | None:
     for image, mask in pairs[:20]:
         same = SequenceMatcher(None, image, mask, autojunk=False).find_longest_match()
         core = image[same.a : same.a + same.size]
-        # Separators belong to what surrounds the name.
+        # Separators belong to the affixes.
         inner = core.strip("_-. ") if image != mask else core
         if not inner:
             continue
@@ -91,7 +91,7 @@ def generalise(pairs: Sequence[tuple[str, str]], others: Sequence[str]) -> Templ
         others: All other files, which the pattern must not match.
 
     Returns:
-        None where no single template fits.
+        The template, or None if no single one fits all pairs.
     """
     depths = Counter((image.count("/"), mask.count("/")) for image, mask in pairs)
     depth = max(depths, key=lambda found: (depths[found], found))
@@ -133,7 +133,7 @@ def generalise(pairs: Sequence[tuple[str, str]], others: Sequence[str]) -> Templ
 
 
 def escape(text: str) -> str:
-    """Escape what is special in a regular expression, and nothing else: the result is to be read."""
+    """Escape only the special characters of regular expressions, so that the result stays readable."""
     return re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", text)
 
 
@@ -142,7 +142,7 @@ def _braced(text: str) -> str:
 
 
 def _columns(paths: Sequence[str]) -> list[list[str]]:
-    """Return folders and stem of all paths, a list a position."""
+    """Return folders and stem of all paths, one list per position."""
     split = [(*PurePosixPath(path).parent.parts, PurePosixPath(path).stem) for path in paths]
     return [list(column) for column in zip(*split, strict=True)]
 
@@ -164,7 +164,7 @@ def _group_names(columns: Sequence[Sequence[str]]) -> dict[int, str]:
 
 
 def split_of(folder: str) -> str | None:
-    """Return `train`, `val` or `test` if a folder's name says so, also as part of `train_images`."""
+    """Return `train`, `val` or `test` if a folder's name contains such a word, as in `train_images`."""
     found = {SPLIT_WORDS[word] for word in re.split(r"[^a-z]+", folder.lower()) if word in SPLIT_WORDS}
     return found.pop() if len(found) == 1 else None
 
@@ -176,7 +176,7 @@ def _source_of(
     names: dict[int, str],
     affixes: dict[int, Affixes],
 ) -> int | None:
-    """Return the image part that a mask part comes from, the nearest to its place first, and note the affixes."""
+    """Return the image part that a mask part is derived from, trying the nearest position first; add its affixes."""
     for position in sorted(names, key=lambda place: abs(place - len(images) - from_end)):
         found = find_affixes(images[position], values)
         if found is not None and affixes.setdefault(position, found) == found:
@@ -216,7 +216,7 @@ def _pattern(
     pattern = "/".join(parts) + suffix
     around = affixes.get(len(images) - 1, Affixes())
     if any(re.fullmatch(pattern, path) for path in others):
-        # Masks beside their images, told apart by an affix alone.
+        # Masks lie beside their images and differ only by an affix.
         last = parts[-1]
         if around.mask_after and not around.image_after:
             last = f"{last}(?<!{escape(around.mask_after)})"
@@ -227,7 +227,7 @@ def _pattern(
 
 
 def _restricted(pattern: str, names: Iterable[str], images: Sequence[str], unwanted: Sequence[str]) -> str:
-    """Name the folders that have masks where images of whole other folders have none."""
+    """Restrict the pattern to folders with masks if all images of other folders have none."""
     for name in names:
         if name == "name":
             continue

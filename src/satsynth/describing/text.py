@@ -18,12 +18,12 @@ def description_text(name: str, raw: str, proposal: Proposal) -> str:
 
     Args:
         name: Name of the data set.
-        raw: Raw folder, as the description says it.
-        proposal: What is proposed.
+        raw: Raw folder, as written in the description.
+        proposal: The proposal.
     """
     notes = [line for note in proposal.notes for line in _comment(f"- {note}", "# ", "#   ")]
     head = [
-        f"# Proposed by looking at {proposal.scenes} scenes. Read it once; what could not be decided for certain:",
+        f"# Proposed from {proposal.scenes} scenes. Please check it. Not certain:",
         *(notes or ["# nothing."]),
     ]
     body = [
@@ -31,7 +31,7 @@ def description_text(name: str, raw: str, proposal: Proposal) -> str:
         f"  {name}:",
         f"    name: {name}",
         f"    title: {_value(name)}",
-        "    # Say whose data these are and what may be done with them.",
+        "    # Who owns these data, and what may be done with them.",
         "    licence: unknown",
         f"    obtain: {_value(f'They were at {raw} when they were described.')}",
         f"    raw: {_value(raw)}",
@@ -42,9 +42,9 @@ def description_text(name: str, raw: str, proposal: Proposal) -> str:
         "    classes:",
         *_classes(proposal),
         *_ignore(proposal),
-        "    # Below 1 reduces images and masks: less detail, more ground on each tile.",
+        "    # Values below 1 scale images and masks down: less detail, but more ground per tile.",
         "    scale: 1.0",
-        *_comment(f"{proposal.why_splits} Groups that are named nowhere train.", "    # ", "    # "),
+        *_comment(f"{proposal.why_splits} All other groups are for training.", "    # ", "    # "),
         "    splits:",
         *(
             f"      {key}: {_flow(value) if isinstance(value, dict) else _list(value, '        ')}"
@@ -78,7 +78,7 @@ def _flow(fields: dict[str, Any]) -> str:
 
 
 def _list(values: Sequence[Any], indent: str) -> str:
-    """Return a list in brackets, wrapped where it is long."""
+    """Return a list in brackets, wrapped if it is long."""
     text = ", ".join(_value(value) for value in values)
     if len(text) <= WIDTH - 20:
         return f"[{text}]"
@@ -89,7 +89,7 @@ def _list(values: Sequence[Any], indent: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """Return a value as YAML on one line, in double quotes if it is text that needs quotes."""
+    """Return a value as YAML on one line, with quotes if it is text that needs them."""
     if isinstance(value, list):
         return _list(value, "")
     if isinstance(value, dict):
@@ -99,5 +99,5 @@ def _value(value: Any) -> str:
     plain = value.replace("_", "").replace("/", "").isalnum() and not value[0].isdigit()
     if plain and isinstance(yaml.safe_load(value), str):
         return value
-    # JSON-like quotes suit patterns with backslashes, too.
+    # In single quotes, backslashes of patterns need no escaping.
     return yaml.safe_dump(value, default_style="'", width=1 << 20, allow_unicode=True).strip()

@@ -1,4 +1,4 @@
-"""Which values masks hold, and how often."""
+"""Count the values of masks."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 
 LOSSY = (".jpg", ".jpeg")
-# More distinct values than this are no labels.
+# Files with more distinct values hold no labels.
 MOST_LABELS = 64
-# Of a larger TIFF only so many pixels are looked at, in bands of rows.
+# At most this many pixels of a large TIFF are read, in bands of rows.
 MOST_PIXELS = 1 << 26
 BANDS = 16
 
 
 @dataclass
 class MaskValues:
-    """What the masks that were looked at hold.
+    """Values of the masks that were read.
 
     Args:
         encoding: `index` or `color`.
-        looked_at: Masks that were read.
-        total: Masks that there are.
-        pixels: Pixels of each id, or of each colour as 0xRRGGBB.
-        files: Masks in which each value occurs.
-        unreadable: What is wrong with files that could not be read.
-        lossy: Whether the files are of a lossy format.
-        in_part: Whether some are so large that only rows of them were looked at.
+        read: Number of masks that were read.
+        total: Number of masks in the folder.
+        pixels: Number of pixels of each id, or of each colour as 0xRRGGBB.
+        files: Number of masks in which each value occurs.
+        unreadable: Problems of files that could not be read.
+        lossy: Whether the files have a lossy format.
+        in_part: Whether only some rows of very large masks were read.
     """
 
     encoding: str
-    looked_at: int
+    read: int
     total: int
     pixels: Counter[int] = field(default_factory=Counter)
     files: Counter[int] = field(default_factory=Counter)
@@ -50,7 +50,7 @@ class MaskValues:
     in_part: bool = False
 
     def share(self, value: int) -> float:
-        """Share of all pixels that hold a value."""
+        """Return the share of all pixels that hold a value."""
         return self.pixels[value] / max(1, self.pixels.total())
 
 
@@ -58,9 +58,9 @@ def count_values(folder: Path, masks: Sequence[str], limit: int) -> MaskValues:
     """Count the values of masks.
 
     Args:
-        folder: Where they are.
+        folder: Folder of the masks.
         masks: Their paths below it, sorted.
-        limit: Read at most so many, evenly spaced; all of them if 0.
+        limit: Number of evenly spaced masks to read at most, or 0 for all of them.
 
     Raises:
         DataError: None of them can be read.
@@ -75,11 +75,11 @@ def count_values(folder: Path, masks: Sequence[str], limit: int) -> MaskValues:
         except DataError as error:
             problems.append(error.problem)
     if not encodings:
-        raise DataError(f"None of {len(chosen)} masks can be read; the first: {problems[0]}", "Check these files.")
-    # Palettes and grey files can be read as colours; colours cannot be read as ids.
+        raise DataError(f"None of {len(chosen)} masks can be read. The first: {problems[0]}", "Check these files.")
+    # Palette and grey files can be read as colours, but colours cannot be read as ids.
     encoding = "color" if encodings["color"] else "index"
     found = MaskValues(encoding, 0, len(masks), lossy=any(Path(mask).suffix.lower() in LOSSY for mask in chosen))
-    with Progress(len(chosen), "Looking at masks", "files") as progress:
+    with Progress(len(chosen), "Reading masks", "files") as progress:
         for mask in chosen:
             try:
                 pixels = _counted(folder / mask, encoding)
@@ -88,18 +88,18 @@ def count_values(folder: Path, masks: Sequence[str], limit: int) -> MaskValues:
             else:
                 found.pixels.update(pixels)
                 found.files.update(pixels.keys())
-                found.looked_at += 1
+                found.read += 1
                 found.in_part |= _is_giant(folder / mask)
             progress.update()
-    if not found.looked_at:
-        raise DataError(f"No mask can be read; the first: {found.unreadable[0]}", "Check these files.")
+    if not found.read:
+        raise DataError(f"No mask can be read. The first: {found.unreadable[0]}", "Check these files.")
     return found
 
 
 def encoding_of(path: Path) -> str:
-    """Return whether a mask holds `index` or `color`, from its header alone.
+    """Return the encoding of a mask, `index` or `color`, according to its header.
 
-    A palette file counts as colours: its indices need not mean the same in the next file.
+    A palette file counts as `color`, because its indices may mean something else in the next file.
 
     Raises:
         DataError: The file cannot be read.
@@ -112,7 +112,7 @@ def encoding_of(path: Path) -> str:
 
 
 def has_few_values(path: Path) -> bool:
-    """Return whether a file could be a mask, by the number of its distinct values."""
+    """Return whether a file has few enough distinct values to be a mask."""
     try:
         return len(_counted(path, encoding_of(path))) <= MOST_LABELS
     except DataError:
@@ -125,7 +125,7 @@ def _is_giant(path: Path) -> bool:
 
 
 def _counted(path: Path, encoding: str) -> Counter[int]:
-    """Count the values of one mask; of a giant one, in rows that are spread over it."""
+    """Count the values of one mask; of a giant one only in some evenly spaced bands of rows."""
     size = raster_info(path)
     windows: list[Window | None] = [None]
     if _is_giant(path):
@@ -140,7 +140,7 @@ def _counted(path: Path, encoding: str) -> Counter[int]:
 
 
 def _codes(path: Path, encoding: str, window: Window | None = None) -> np.ndarray:
-    """Read ids, or colours as 0xRRGGBB; also of masks stored with loss, which ingestion refuses."""
+    """Read ids, or colours as 0xRRGGBB, also from masks with lossy compression, which ingestion refuses."""
     if path.suffix.lower() in LOSSY:
         with open_picture(path) as image:
             try:

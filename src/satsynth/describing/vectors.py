@@ -1,4 +1,4 @@
-"""Classes from the attributes of polygons."""
+"""Propose classes from the attributes of polygons."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def propose_vector_labels(
     """Propose the field `masks` and classes from polygons.
 
     Args:
-        folder: Where the files are.
+        folder: Folder of the files.
         files: Their paths below it.
-        limit: Read at most so many, evenly spaced; all of them if 0.
+        limit: Number of evenly spaced files to read at most, or 0 for all of them.
 
     Returns:
-        The field `masks`, classes, and what is not certain about the former.
+        The field `masks`, the classes, and notes on what is uncertain.
 
     Raises:
         DataError: A file cannot be read, or no attribute could be the class.
@@ -45,23 +45,24 @@ def propose_vector_labels(
     attribute = _most_likely(counts)
     if attribute is None:
         raise DataError(
-            f"No attribute of the polygons could be the class: {', '.join(counts) or 'there is none'}.",
-            f"Give them one with at most {MOST_LABELS} different values.",
+            f"No attribute of the polygons could be the class; their attributes are {', '.join(counts) or 'none'}.",
+            f"Add an attribute with at most {MOST_LABELS} different values.",
         )
     seen = counts[attribute]
-    classes = [ProposedClass(OUTSIDE, "-", "#000000", "what no polygon covers")] if OUTSIDE not in seen else []
+    classes = [ProposedClass(OUTSIDE, "-", "#000000", "not covered by a polygon")] if OUTSIDE not in seen else []
     classes += [
         ProposedClass(value, value, display_color(place), f"{seen[value]} polygons")
         for place, value in enumerate(sorted(seen))
     ]
     others = [name for name in counts if name != attribute and 1 < len(counts[name]) <= MOST_LABELS]
     notes = [
-        f"The attribute `{attribute}` was taken for the class" + (f"; others: {', '.join(others)}." if others else "."),
-        f"Pixels that no polygon covers are the class {OUTSIDE}. Without `outside` they are ignored: better where "
-        "polygons do not label everything.",
+        f"The attribute `{attribute}` is assumed to be the class"
+        + (f"; other candidates: {', '.join(others)}." if others else "."),
+        f"Pixels that no polygon covers get the class {OUTSIDE}. Without `outside` they are ignored, which is better "
+        "if the polygons do not label everything.",
     ]
     if len(chosen) < len(files):
-        notes.append(f"{len(chosen)} of {len(files)} files were looked at; --masks=0 looks at all.")
+        notes.append(f"{len(chosen)} of {len(files)} files were read; --masks=0 reads all of them.")
     masks = {"encoding": "attribute", "reader": "vector", "attribute": attribute, "outside": OUTSIDE}
     return masks, ProposedClasses(classes), notes
 
@@ -83,7 +84,7 @@ def _attributes(path: Path) -> dict[str, list[str]]:
 
 
 def _most_likely(counts: dict[str, Counter[str]]) -> str | None:
-    """Return the attribute that most likely is the class: by its name, else the one of fewest values, but several."""
+    """Return the attribute that is most likely the class: by its name, or else the one with the fewest (2+) values."""
     usable = [name for name in counts if len(counts[name]) <= MOST_LABELS]
     named = [name for word in _LIKELY for name in usable if word in name.lower()]
     several = sorted((name for name in usable if len(counts[name]) > 1), key=lambda name: len(counts[name]))
