@@ -57,7 +57,7 @@ def test_archives_lie_unpacked_in_the_raw_folder_and_are_fetched_once(
 def test_a_run_that_failed_keeps_what_came(tmp_path: Path) -> None:
     with serving(CONTENT, break_after=50_000, statuses=[200, 500, 500, 500]) as server:
         archive = server.archive()
-        with pytest.raises(ResourceError, match=r"\d\d,\d\d\d of \d+,\d+ bytes came"):
+        with pytest.raises(ResourceError, match=r"\d\d,\d\d\d of \d+,\d+ bytes arrived"):
             fetch_archive(archive, "made", tmp_path / "raw", tmp_path / "work", PATIENT, fresh=False)
         fetch_archive(archive, "made", tmp_path / "raw", tmp_path / "work", PATIENT, fresh=False)
         assert server.asked[-1] is not None
@@ -76,7 +76,7 @@ def test_where_a_person_must_act_the_steps_are_said(tmp_path: Path, caplog: pyte
 
 @pytest.mark.parametrize("changes", [{}, {"raw": "package:numpy", "download": {"terms": "-", "steps": ["-"]}}])
 def test_a_data_set_without_sources_says_how_to_obtain_it(tmp_path: Path, changes: dict[str, object]) -> None:
-    with pytest.raises(DataError, match="names nothing to download") as caught:
+    with pytest.raises(DataError, match="has no `download`") as caught:
         fetch_raw(describe(**changes), PATIENT, Workspace(project=str(tmp_path)))
     assert caught.value.remedy == "Ask the tests for it."
 
@@ -99,5 +99,5 @@ def test_sources_that_make_no_sense_are_refused(changes: dict[str, object], said
     described([GOOD])
     with pytest.raises(ValidationError, match=said):
         described([{**GOOD, **changes}])
-    with pytest.raises(ValidationError, match="needs `archives` to fetch or `steps`"):
+    with pytest.raises(ValidationError, match="needs `archives` to fetch, or `steps`"):
         described([])

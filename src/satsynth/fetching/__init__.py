@@ -1,1 +1,1 @@
-"""Fetching raw data: transfers that go on where they broke off, and archives that are unpacked with care."""
+"""Fetch raw data: resumable downloads, and archives that are unpacked safely."""

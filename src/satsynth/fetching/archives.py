@@ -1,4 +1,4 @@
-"""Unpacking of archives from elsewhere: nothing leaves the target, and nothing grows without bounds."""
+"""Unpack untrusted archives: no file leaves the target folder, and number and size of files are limited."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ MB = 1_000_000
 
 
 def unpack(archive: Path, target: Path, strip: str, settings: DownloadSettings) -> dict[str, int]:
-    """Unpack a ZIP file; files that are there already in their full size are kept.
+    """Unpack a ZIP file, except for files that already exist with the right size.
 
-    The whole list is checked before the first byte is written.
+    All entries are checked before the first byte is written.
 
     Args:
         archive: The ZIP file.
-        target: The folder into which it goes.
+        target: Folder to unpack into.
         strip: Leading folder of the archive that is left out; empty for none.
-        settings: How many files and bytes it may hold.
+        settings: Limits on the number of files and bytes.
 
     Returns:
-        Size of each unpacked file, by its path below the target.
+        Size of each unpacked file by its path below the target.
 
     Raises:
-        DataError: It is no whole ZIP file, or holds what is not unpacked: links, encrypted files, paths that lead
-            out of the target, double names, more than the limits allow.
-        ResourceError: The disk is too small.
+        DataError: The file is not a complete ZIP file, or holds links, encrypted files, paths outside the target,
+            duplicate names, or more than the limits allow.
+        ResourceError: The disk has too little space.
     """
     try:
         with zipfile.ZipFile(archive) as file:
             entries = _checked(file, archive, strip, settings)
             _require_space(entries, target)
             return _written(file, entries, target)
-    # What zipfile raises for damage in its tables, in the data and at the end, and for a compression that it lacks.
+    # zipfile raises these for damaged tables, damaged data, a truncated file and an unsupported compression.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(
             f"{archive.name} cannot be unpacked: {error}.", "Remove it and fetch it again, or unpack it yourself."
@@ -52,12 +52,12 @@ def _checked(
 ) -> dict[str, zipfile.ZipInfo]:
     infos = [info for info in file.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
     if len(infos) > settings.max_files:
-        raise _refusal(archive, f"it holds {len(infos):,} files; `download.max_files` is {settings.max_files:,}")
+        raise _refusal(archive, f"it holds {len(infos):,} files, but `download.max_files` is {settings.max_files:,}")
     total, size = sum(info.file_size for info in infos), archive.stat().st_size
     if total > settings.max_ratio * size:
         raise _refusal(
             archive,
-            f"it would grow from {size:,} to {total:,} bytes; `download.max_ratio` is {settings.max_ratio:g}",
+            f"it would grow from {size:,} to {total:,} bytes, but `download.max_ratio` is {settings.max_ratio:g}",
         )
     entries: dict[str, zipfile.ZipInfo] = {}
     seen = set()
@@ -66,9 +66,9 @@ def _checked(
         if strip and not path.is_relative_to(strip):
             continue
         name = str(path.relative_to(strip) if strip else path)
-        # Where capitals make no difference, one of two such files would be lost.
+        # On a file system that ignores case, one of two such files would be lost.
         if name.lower() in seen:
-            raise _refusal(archive, f"it holds several files of one name, as {name}")
+            raise _refusal(archive, f"it holds several files with the same name, such as {name}")
         seen.add(name.lower())
         entries[name] = info
     if not entries:
@@ -77,7 +77,7 @@ def _checked(
 
 
 def _safe(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
-    """Return an entry's path if it stays inside and is a plain file."""
+    """Return an entry's path after checking that it is a plain file inside the target folder."""
     name = info.filename
     path = PurePosixPath(name)
     kind = stat.S_IFMT(info.external_attr >> 16)
@@ -93,16 +93,16 @@ def _safe(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
 
 def _require_space(entries: dict[str, zipfile.ZipInfo], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    wanted = sum(info.file_size for name, info in entries.items() if not _is_there(target / name, info))
+    wanted = sum(info.file_size for name, info in entries.items() if not _exists(target / name, info))
     free = shutil.disk_usage(target).free
     if free < wanted:
         raise ResourceError(
             f"Unpacking needs {wanted / 1e9:.1f} GB, but the disk of {target} has {free / 1e9:.1f} GB left.",
-            "Free some space, then type the same command again.",
+            "Free some space, then run the same command again.",
         )
 
 
-def _is_there(path: Path, info: zipfile.ZipInfo) -> bool:
+def _exists(path: Path, info: zipfile.ZipInfo) -> bool:
     return path.is_file() and path.stat().st_size == info.file_size
 
 
@@ -113,10 +113,10 @@ def _written(file: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], target:
     with Progress(total // MB, "Unpacking", "MB") as progress, disk_errors(target):
         for name, info in entries.items():
             path = root / name
-            # A link that lay in the target before must not lead the file elsewhere.
+            # A link that already exists in the target must not lead the file elsewhere.
             if not path.parent.resolve().is_relative_to(root) or path.is_symlink():
-                raise DataError(f"{path} leads out of {root} by a link.", "Remove the link.")
-            if not _is_there(path, info):
+                raise DataError(f"{path} leads out of {root} through a link.", "Remove the link.")
+            if not _exists(path, info):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _extract(file, info, path)
             progress.update((done + info.file_size) // MB - done // MB)

@@ -1,4 +1,4 @@
-"""All archives of a data set, fetched and unpacked below its raw folder."""
+"""Fetch archives of a data set and unpack them below its raw folder."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ LISTING = "files.json"
 def fetch_archive(
     archive: Archive, dataset: str, raw: Path, work: Path, settings: DownloadSettings, fresh: bool
 ) -> dict[str, Any]:
-    """Fetch and unpack one archive; nothing is done again while all of its files are there in their full size.
+    """Fetch and unpack one archive, unless all of its files already exist with the right size.
 
     Args:
-        archive: What to fetch.
+        archive: The archive.
         dataset: Name of the data set.
         raw: The raw folder.
         work: Folder of all work.
-        settings: How patient to be, and what is allowed.
-        fresh: Fetch it again, whatever was done before.
+        settings: Retries and limits.
+        fresh: Whether to fetch the archive again even if it was fetched before.
 
     Returns:
-        What was fetched: file, url, md5, number of files and bytes.
+        Record of the archive: file, url, md5, number of files and bytes.
 
     Raises:
-        ResourceError: It cannot be fetched, or the disk is too small.
-        DataError: It cannot be unpacked safely.
+        ResourceError: The archive cannot be fetched, or the disk has too little space.
+        DataError: The archive cannot be unpacked safely.
     """
     target = raw / archive.into
     used = {"name": f"{dataset} {archive.file}", **archive.model_dump(mode="json")}
     with work_folder(work, Step("download", RESULT_VERSION, {}, used), fresh) as folder:
-        if not (folder.finished and _all_there(folder, target)):
+        if not (folder.finished and _all_exist(folder, target)):
             local = folder.path / archive.file
             log.info("Fetching %s (%.1f GB)", archive.url, archive.size / 1e9)
             fetch(archive, local, settings)
@@ -51,10 +51,10 @@ def fetch_archive(
             if not settings.keep_archives:
                 folder.forget_helpers()
         files = read_json(folder.result / LISTING)
-    facts = {"file": archive.file, "url": archive.url, "md5": archive.md5}
-    return {**facts, "files": len(files), "bytes": sum(files.values())}
+    source = {"file": archive.file, "url": archive.url, "md5": archive.md5}
+    return {**source, "files": len(files), "bytes": sum(files.values())}
 
 
-def _all_there(folder: WorkFolder, target: Path) -> bool:
+def _all_exist(folder: WorkFolder, target: Path) -> bool:
     files: dict[str, int] = read_json(folder.result / LISTING)
     return all((target / name).is_file() and (target / name).stat().st_size == size for name, size in files.items())

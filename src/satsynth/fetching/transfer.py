@@ -1,7 +1,7 @@
-"""One file over HTTP, in as many attempts as it takes.
+"""Fetch one file over HTTP in as many attempts as necessary.
 
-pooch and torchvision begin anew after a break, and the caches of Hugging Face resume only from their own hub; requests
-with a Range header is all that is needed.
+pooch and torchvision start again after an interruption, and the caches of Hugging Face resume only from their own hub.
+requests with a Range header is sufficient.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from satsynth.work.files import disk_errors
 from satsynth.work.progress import Progress
 
 log = logging.getLogger(__name__)
-# What a break may cost: a chunk that is not whole is lost.
+# At most one chunk is lost by an interruption.
 CHUNK = 1 << 14
 MB = 1_000_000
 
 
 class _InterruptedError(Exception):
-    """An attempt that ended early, for a reason that another attempt may not meet."""
+    """An attempt ended early for a reason that may not affect the next one."""
 
 
 def fetch(
     archive: Archive, target: Path, settings: DownloadSettings, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Fetch a file, going on where an earlier attempt or run broke off; it is complete and checked when this returns.
+    """Fetch a file, resuming an earlier attempt or run. The file is complete and verified when this returns.
 
     Args:
-        archive: Where it is, how large it is, and its MD5.
-        target: Where it goes; `<target>.part` holds what has come so far.
-        settings: How patient to be.
-        sleep: Waits some seconds.
+        archive: Address, size and MD5 of the file.
+        target: Path to write it to. `<target>.part` holds the part fetched so far.
+        settings: Retries.
+        sleep: Function that waits for some seconds.
 
     Raises:
-        ResourceError: It cannot be reached, is not what it should be, or the disk is too small.
+        ResourceError: The file cannot be fetched or has the wrong content, or the disk has too little space.
     """
     if target.exists():
         return
@@ -58,16 +58,16 @@ def fetch(
         part.unlink()
         if last_try:
             raise ResourceError(
-                f"{archive.url} does not have the content that it should have: its MD5 is {found}, "
-                f"{archive.md5} is expected. It was fetched twice.",
-                "The file at the source may have changed, or something between here and there alters it. Fetch it by "
-                "hand, check it, and unpack it into the raw folder; or correct `download.archives` of the description.",
+                f"{archive.url} has the wrong content, also on a second attempt: its MD5 is {found}, but "
+                f"{archive.md5} is expected.",
+                "The file at the source may have changed, or something on the way alters it. Fetch it by hand, check "
+                "it and unpack it into the raw folder, or correct `download.archives` in the description.",
             )
-        log.warning("%s came damaged (MD5 %s): it is fetched once more.", archive.url, found)
+        log.warning("%s is damaged (MD5 %s) and is fetched once more.", archive.url, found)
 
 
 def _complete(archive: Archive, part: Path, settings: DownloadSettings, sleep: Callable[[float], None]) -> None:
-    """Append to a partial file until it has its size."""
+    """Append to a partial file until it has its full size."""
     idle = 0
     title = f"Fetching {archive.file}"
     with Progress(archive.size // MB, title, "MB", done=min(_size(part), archive.size) // MB) as progress:
@@ -79,9 +79,9 @@ def _complete(archive: Archive, part: Path, settings: DownloadSettings, sleep: C
                 idle = 0 if _size(part) > before else idle + 1
                 if idle >= settings.attempts:
                     raise ResourceError(
-                        f"{archive.url} cannot be fetched: {error}. {_size(part):,} of {archive.size:,} bytes came.",
-                        "Check the network, then type the same command again: it goes on where it stopped. Without a "
-                        "network, unpack the file, fetched elsewhere, into the raw folder yourself.",
+                        f"{archive.url} cannot be fetched: {error}. {_size(part):,} of {archive.size:,} bytes arrived.",
+                        "Check the network, then run the same command again: it resumes where it stopped. Without a "
+                        "network, fetch the file elsewhere and unpack it into the raw folder yourself.",
                     ) from None
                 sleep(min(2.0**idle, settings.longest_wait))
 
@@ -94,7 +94,7 @@ def _attempt(archive: Archive, part: Path, settings: DownloadSettings, progress:
     try:
         with requests.get(archive.url, headers=headers, stream=True, timeout=settings.timeout) as response:
             if _refused(response, archive):
-                raise _InterruptedError(f"the server answers {response.status_code} {response.reason}")
+                raise _InterruptedError(f"the server answered {response.status_code} {response.reason}")
             _require_size(response, archive)
             if start and not _continues(response, start):
                 progress.update(-(start // MB))
@@ -112,10 +112,10 @@ def _attempt(archive: Archive, part: Path, settings: DownloadSettings, progress:
 
 
 def _refused(response: Any, archive: Archive) -> bool:
-    """Return whether the answer is an error that may pass.
+    """Return whether the response is a temporary error.
 
     Raises:
-        ResourceError: It will not pass.
+        ResourceError: It is a permanent error.
     """
     status = response.status_code
     if status in (200, 206):
@@ -123,29 +123,29 @@ def _refused(response: Any, archive: Archive) -> bool:
     if status in (408, 416, 425, 429) or status >= 500:
         return True
     raise ResourceError(
-        f"{archive.url} cannot be fetched: the server answers {status} {response.reason}.",
-        "The address may have changed: look at the data set's home page and correct `download.archives`.",
+        f"{archive.url} cannot be fetched: the server answered {status} {response.reason}.",
+        "The address may have changed. Check the data set's home page and correct `download.archives`.",
     )
 
 
 def _require_size(response: Any, archive: Archive) -> None:
-    """Refuse another file than the one that is expected, as soon as the server says how large it is.
+    """Refuse a file of unexpected size as soon as the server announces its size.
 
     Raises:
-        ResourceError: It has another size.
+        ResourceError: The size is not the expected one.
     """
     partial = response.headers.get("Content-Range", "").rsplit("/", 1)[-1]
     given = partial if response.status_code == 206 else response.headers.get("Content-Length", "")
     if given.isdigit() and int(given) != archive.size:
         raise ResourceError(
-            f"{archive.url} has {int(given):,} bytes; {archive.size:,} are expected.",
-            "The file at the source has changed, or a page of a network login came in its place. Look at the address; "
-            "if the data set has a new version, correct `download.archives` of the description.",
+            f"{archive.url} has {int(given):,} bytes, but {archive.size:,} are expected.",
+            "The file at the source has changed, or a login page of the network was sent instead. Check the address; "
+            "if the data set has a new version, correct `download.archives` in the description.",
         )
 
 
 def _continues(response: Any, start: int) -> bool:
-    """Return whether the answer begins where the partial file ends."""
+    """Return whether the response begins where the partial file ends."""
     given = response.headers.get("Content-Range", "")
     return response.status_code == 206 and given.startswith(f"bytes {start}-")
 
@@ -153,11 +153,11 @@ def _continues(response: Any, start: int) -> bool:
 def _reason(error: Exception) -> str:
     text = str(error)
     if any(sign in text for sign in ("NameResolution", "getaddrinfo", "Name or service not known")):
-        return "its host name cannot be resolved; this machine seems to be offline"
+        return "its host name cannot be resolved, so this machine seems to be offline"
     if "IncompleteRead" in text or "aborted" in text:
-        return "the connection breaks off again and again"
+        return "the connection is interrupted repeatedly"
     if "timed out" in text:
-        return "no byte came within the time limit"
+        return "no data arrived within the time limit"
     return text.rsplit("Caused by ", 1)[-1].strip("()")
 
 
@@ -174,6 +174,6 @@ def _require_space(wanted: int, path: Path) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < wanted:
         raise ResourceError(
-            f"{wanted / 1e9:.1f} GB are to be fetched, but the disk of {path.parent} has {free / 1e9:.1f} GB left.",
-            "Free some space, then type the same command again: what has come is kept.",
+            f"The download needs {wanted / 1e9:.1f} GB, but the disk of {path.parent} has {free / 1e9:.1f} GB left.",
+            "Free some space, then run the same command again: it resumes where it stopped.",
         )

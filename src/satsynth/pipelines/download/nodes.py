@@ -1,4 +1,4 @@
-"""Fetching of raw data from their publishers."""
+"""Node of `download`: fetch raw data from their publisher."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ log = logging.getLogger(__name__)
 
 
 def fetch_raw(description: DatasetDescription, download: DownloadSettings, workspace: Workspace) -> dict[str, Any]:
-    """Fetch the raw data of a data set, or say what a person must do where no program may.
+    """Fetch the raw data of a data set, or show instructions for a person if no program may fetch them.
 
     Args:
         description: The data set.
-        download: How patient to be, and what is allowed.
-        workspace: Where raw data and work are.
+        download: Retries and limits.
+        workspace: Folders of raw data and work.
 
     Returns:
-        The entry `download_record`: terms, steps for a person, and what was fetched.
+        The entry `download_record`: terms, instructions for a person, and the archives that were fetched.
 
     Raises:
         DataError: The data set cannot be fetched by a program, or an archive cannot be unpacked safely.
-        ResourceError: An archive cannot be fetched, or the disk is too small.
+        ResourceError: An archive cannot be fetched, or the disk has too little space.
     """
     source, where = description.download, workspace.raw or description.raw
     if source is None or where.startswith("package:"):
-        raise DataError(f"The data set '{description.name}' names nothing to download.", description.obtain)
+        raise DataError(f"The description of the data set '{description.name}' has no `download`.", description.obtain)
     raw = (workspace.folder / Path(where).expanduser()).resolve()
     log.info("%s\nLicence: %s\nTerms: %s", description.title, description.licence, source.terms.strip())
     if source.steps:
         steps = "\n".join(f"  {number}. {step.strip()}" for number, step in enumerate(source.steps, 1))
-        log.info("What you must do yourself, for %s:\n%s", raw, steps)
+        log.info("Steps to do yourself, so that the data are in %s:\n%s", raw, steps)
     name = description.name
     fetched = [
         fetch_archive(archive, name, raw, workspace.work, download, workspace.fresh) for archive in source.archives

@@ -1,4 +1,4 @@
-"""Wiring of `download`."""
+"""Wiring of the pipeline `download`."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,6 +6,6 @@ from satsynth.pipelines.download.nodes import fetch_raw
 
 
 def create_pipeline() -> Pipeline:
-    """A data set's publisher to its raw folder."""
+    """Return the pipeline from a data set's publisher to its raw folder."""
     inputs = ["params:description", "params:download", "params:workspace"]
     return Pipeline([node(fetch_raw, inputs, "download_record", name="fetch_raw", tags=["download", "cpu"])])
