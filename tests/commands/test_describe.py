@@ -31,7 +31,7 @@ def test_a_description_is_written_once_and_only_over_by_force(folder: Path, tmp_
     assert yaml.safe_load(target.read_text())["datasets"]["mine"]["raw"] == "data/raw"
     target.write_text("edited")
     again = run("data/raw", "--name=mine")
-    assert again.exit_code == 1 and "is there already" in again.output and "--force" in again.output
+    assert again.exit_code == 1 and "already exists" in again.output and "--force" in again.output
     assert target.read_text() == "edited"
     assert run("data/raw", "--name=mine", "--force").exit_code == 0
     assert target.read_text() != "edited"
@@ -40,14 +40,14 @@ def test_a_description_is_written_once_and_only_over_by_force(folder: Path, tmp_
 def test_what_is_not_certain_is_said_on_the_terminal_and_in_the_file(folder: Path, tmp_path: Path) -> None:
     output = run(str(folder), "--name=mine", "--masks=2").output
     text = (tmp_path / "conf/base/parameters_dataset_mine.yml").read_text()
-    for said in ("placeholders", "2 of 6 masks were looked at"):
+    for said in ("placeholders", "2 of 6 masks were read"):
         assert said in " ".join(output.split()) and said in " ".join(text.replace("#", "").split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["data/raw", "--name=my-data"], "is no name"),
+        (["data/raw", "--name=my-data"], "is not a valid name"),
         (["conf", "--name=mine"], "No image with a mask"),
         (["data/none", "--name=mine"], "does not exist"),
         (["data/raw"], "Missing option '--name'"),

@@ -127,8 +127,8 @@ def test_a_file_of_several_names_counts_once(tmp_path: Path) -> None:
     both, first = usage([tmp_path / "a", tmp_path / "b"]), usage([tmp_path / "a"])
     link = (tmp_path / "b/elsewhere").lstat()
     assert both.apparent == both.real + block
-    assert both.real == both.alone == (tmp_path / "a/two").stat().st_blocks * 512 + block + link.st_blocks * 512
-    assert first.real - first.alone == block
+    assert both.real == both.exclusive == (tmp_path / "a/two").stat().st_blocks * 512 + block + link.st_blocks * 512
+    assert first.real - first.exclusive == block
     assert usage([tmp_path / "gone"]).real == 0
     assert size(0) == "0 B" and size(1536) == "1.5 KiB" and size(3 * 2**40) == "3.0 TiB"
 
@@ -145,7 +145,7 @@ def test_storage_shows_what_is_kept_and_what_links_save(tree: Tree) -> None:
     assert lines["work on diffusion"][-7] == "2"
     assert lines["checkpoints and helpers"][-7] == "1"
     whole = usage([tree.data])
-    assert f"{size(whole.real)} on disk: hard links save {size(whole.apparent - whole.real)}" in result.output
+    assert f"{size(whole.real)} on disk; hard links save {size(whole.apparent - whole.real)}" in result.output
     assert whole.apparent - whole.real >= 3 * 20_000
 
 
@@ -160,7 +160,7 @@ def test_while_a_run_is_at_work_storage_takes_none_of_its_files_for_leftovers(tr
         lock.release()
         quiet = tree.run("storage")
     assert busy.exit_code == quiet.exit_code == 0
-    assert "At work now" in busy.output and "leftovers" not in busy.output and "would free" not in busy.output
+    assert "Running now" in busy.output and "leftovers" not in busy.output and "would free" not in busy.output
     assert "leftovers of killed processes" in quiet.output and "would free" in quiet.output
 
 
@@ -260,7 +260,7 @@ def test_the_space_that_is_promised_is_freed(tree: Tree) -> None:
     tree.generation(0)
     tree.generation(1)
     before = usage([tree.data]).real
-    promised = usage([removal.path for removal in unneeded(tree.data, 1)]).alone
+    promised = usage([removal.path for removal in unneeded(tree.data, 1)]).exclusive
     assert promised > 0
     tree.run("prune", "--keep", "1", "--yes")
     after = usage([tree.data]).real
@@ -280,7 +280,7 @@ def test_nothing_is_removed_while_a_run_or_a_step_is_under_way(tree: Tree) -> No
         refused = tree.run("prune", "--keep", "1", "--yes")
         assert refused.exit_code == 1 and f"process {other.pid} on" in refused.output
         assert "What to do" in refused.output
-        assert f"At work now: process {other.pid} on" in tree.run("storage").output
+        assert f"Running now: process {other.pid} on" in tree.run("storage").output
         other.kill()
     assert there(old) == set(old)
     with work_folder(tree.root, Step("tiling", 9, {}, {})):

@@ -1,1 +1,1 @@
-"""Kedro datasets of our own: versioned finished folders and pictures, with previews for Kedro-Viz."""
+"""Custom Kedro datasets: versioned finished folders, pictures, tables and pages, with previews for Kedro-Viz."""

@@ -1,4 +1,4 @@
-"""Versioned finished folders: a version without a manifest is not there, also not as the newest."""
+"""Versioned finished folders. A version without a manifest does not exist, not even as the newest one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def _is_finished(path: str) -> bool:
 
 
 class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
-    """A versioned folder; loading gives a small handle, saving links a finished folder into a new version.
+    """A versioned folder. Loading returns a small handle, and saving links a finished folder into a new version.
 
     Args:
-        filepath: The folder of all versions.
-        version: Which version to load and save.
-        metadata: For plug-ins, as Kedro-Viz.
+        filepath: Folder of all versions.
+        version: Version to load and to save.
+        metadata: Metadata for plugins such as Kedro-Viz.
     """
 
     handle: type[Finished] = Finished
@@ -43,7 +43,7 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
         """Return the handle of the chosen version.
 
         Raises:
-            SatSynthError: There is none.
+            SatSynthError: There is no finished version.
         """
         try:
             path = Path(self._get_load_path())
@@ -54,7 +54,7 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
         return self.handle(path)
 
     def save(self, data: Finished) -> None:
-        """Give the finished folder of a handle a place among the versions, without copying where links work."""
+        """Add the finished folder of a handle as a new version, without copying if links work."""
         place_folder(data.path, Path(self._get_save_path()))
 
     def _exists(self) -> bool:
@@ -65,12 +65,12 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
 
 
 class PairStoreDataset(FinishedFolderDataset):
-    """A pair store; previews as a contact sheet."""
+    """A pair store, with a contact sheet as preview."""
 
     handle = PairStore
 
     def preview(self, pairs: int = 12) -> ImagePreview:
-        """Return some pairs as a picture, for Kedro-Viz."""
+        """Return a contact sheet of some pairs for Kedro-Viz."""
         from satsynth.analysis.report.gallery import contact_sheet
 
         store = self.load()
@@ -82,22 +82,22 @@ class PairStoreDataset(FinishedFolderDataset):
 
 
 class GeneratorDataset(FinishedFolderDataset):
-    """A generator; previews as its configuration."""
+    """A generator, with its configuration as preview."""
 
     handle = SavedGenerator
 
     def preview(self) -> JSONPreview:
-        """Return the configuration, for Kedro-Viz."""
+        """Return the configuration for Kedro-Viz."""
         return _manifest_preview(self.load())
 
 
 class JudgeDataset(FinishedFolderDataset):
-    """A segmentation network; previews as its scores."""
+    """A segmentation network, with its scores as preview."""
 
     handle = SavedNetwork
 
     def preview(self) -> JSONPreview:
-        """Return configuration and scores, for Kedro-Viz."""
+        """Return configuration and scores for Kedro-Viz."""
         return _manifest_preview(self.load())
 
 

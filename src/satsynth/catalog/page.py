@@ -1,4 +1,4 @@
-"""Pages as HTML files."""
+"""HTML pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from satsynth.work.files import atomic
 
 
 class PageDataset(TextDataset):
-    """A text file that is whole or not there, in UTF-8 whatever the machine's own encoding is."""
+    """A text file in UTF-8, regardless of the machine's own encoding, that is written atomically."""
 
     def load(self) -> str:
         """Return the text."""

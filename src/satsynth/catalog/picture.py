@@ -1,4 +1,4 @@
-"""Pictures as PNG files."""
+"""Pictures in PNG files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
 
     Args:
         filepath: The file.
-        version: Which version to load and save.
-        metadata: For plug-ins, as Kedro-Viz.
+        version: Version to load and to save.
+        metadata: Metadata for plugins such as Kedro-Viz.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
         return {"filepath": self._filepath, "version": self._version}
 
     def preview(self, width: int = 1400) -> ImagePreview:
-        """Return the picture, reduced to ``width`` pixels if wider, for Kedro-Viz."""
+        """Return the picture for Kedro-Viz, scaled down to ``width`` pixels if it is wider."""
         picture = self.load()
         if picture.shape[1] > width:
             height = round(picture.shape[0] * width / picture.shape[1])
@@ -55,5 +55,5 @@ class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
 
 
 def picture_preview(picture: np.ndarray) -> ImagePreview:
-    """Return a picture ``(H, W, 3)`` uint8 RGB as Kedro-Viz wants it, base64 of a PNG."""
+    """Return a picture ``(H, W, 3)`` uint8 RGB in the form that Kedro-Viz expects, a base64-encoded PNG."""
     return ImagePreview(base64.b64encode(encode_image(picture)).decode())

@@ -1,4 +1,4 @@
-"""The project's own commands: `kedro satsynth <command>`, each in a module of its own that imports little."""
+"""The project's own commands, `kedro satsynth <command>`. Each is in a module with few imports."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from satsynth.work.errors import SatSynthError
 
 
 class ReadableGroup(click.Group):
-    """Commands whose errors are messages, not tracebacks."""
+    """Group of commands that show errors as messages instead of tracebacks."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
 
         Raises:
-            ClickException: What a user can do something about.
+            ClickException: An error that the user can resolve.
         """
         try:
             return super().invoke(ctx)
@@ -28,7 +28,7 @@ class ReadableGroup(click.Group):
 
 @click.group(name="satsynth", cls=ReadableGroup)
 def project_commands() -> None:
-    """Commands beside the pipelines."""
+    """Commands of satsynth other than its pipelines."""
 
 
 project_commands.add_command(describe)

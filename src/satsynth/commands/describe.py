@@ -1,4 +1,4 @@
-"""`kedro satsynth describe`: from a folder of images and masks to the description that the pipelines need."""
+"""`kedro satsynth describe`: propose the description of a folder of images and masks for the pipelines."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from satsynth.work.errors import DataError
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", required=True, help="Name of the data set: letters, digits and underscores.")
-@click.option("--masks", "looked_at", default=200, show_default=True, help="Most masks to look at; 0 for all.")
-@click.option("--force", is_flag=True, help="Write over a description that is there.")
+@click.option(
+    "--masks", "most_masks", default=200, show_default=True, help="Number of masks to read at most; 0 for all."
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing description.")
 @click.pass_obj
-def describe(metadata: Any, folder: Path, name: str, looked_at: int, force: bool) -> None:
-    """Propose the description of your own images and masks in FOLDER.
+def describe(metadata: Any, folder: Path, name: str, most_masks: int, force: bool) -> None:
+    """Propose a description of your own images and masks in FOLDER.
 
-    Writes conf/base/parameters_dataset_<name>.yml, to be read, edited and run.
+    Writes conf/base/parameters_dataset_<name>.yml for you to check and edit.
     """
     from satsynth.describing.proposal import propose
     from satsynth.describing.text import description_text
@@ -29,14 +31,14 @@ def describe(metadata: Any, folder: Path, name: str, looked_at: int, force: bool
 
     if not re.fullmatch(r"[A-Za-z]\w*", name):
         raise DataError(
-            f"--name={name} is no name for a data set.",
-            "Take letters, digits and underscores, a letter first: it becomes part of file names.",
+            f"--name={name} is not a valid name for a data set.",
+            "Use letters, digits and underscores, starting with a letter, since file names contain it.",
         )
     project = Path(metadata.project_path)
     target = project / "conf" / "base" / f"parameters_dataset_{name}.yml"
     if target.exists() and not force:
-        raise DataError(f"{target} is there already.", "Take another --name, or write over it with --force.")
-    proposal = propose(folder.resolve(), looked_at)
+        raise DataError(f"{target} already exists.", "Choose another --name, or overwrite it with --force.")
+    proposal = propose(folder.resolve(), most_masks)
     text = description_text(name, raw_of(folder, project), proposal)
     checked(name, text)
     with atomic(target) as temporary:
@@ -46,4 +48,4 @@ def describe(metadata: Any, folder: Path, name: str, looked_at: int, force: bool
         click.echo("\nNot certain:")
     for note in proposal.notes:
         click.echo(click.wrap_text(note, 100, "  - ", "    "))
-    click.echo(f"\nWritten: {target}\nRead it, then: kedro run --pipeline=augment --params=dataset={name}")
+    click.echo(f"\nWritten: {target}\nCheck it, then run: kedro run --pipeline=augment --params=dataset={name}")

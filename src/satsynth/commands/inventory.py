@@ -1,9 +1,9 @@
-"""What a project keeps below `data/`: versions, work folders, decoded pictures, leftovers of killed processes."""
+"""List what a project stores below `data/`: versions, work folders, decoded pictures and leftovers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from satsynth.work.files import MANIFEST, read_json
 
-# Kedro's own names of versions, so that nothing else is taken for one.
+# Kedro's own format of version names, so that no other folder is mistaken for a version.
 _VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
 _FINGERPRINT = re.compile(r"[0-9a-f]{24}")
 _DECODED = re.compile(r"([0-9a-f]{24})-(\w+)-(\d+)")
@@ -23,11 +23,11 @@ class Version:
     """One version of a catalog entry.
 
     Args:
-        entry: The folder of all versions.
-        path: The folder of this one.
+        entry: Folder of all versions of the entry.
+        path: Folder of this version.
         finished: Whether it can be loaded.
-        digest: SHA-256 of its content; empty for tables, which have none.
-        parents: Digests of what it was made from, by name.
+        digest: SHA-256 of its content; empty for tables, which have no digest.
+        parents: Digests of its inputs by name.
     """
 
     entry: Path
@@ -46,11 +46,11 @@ class Work:
         path: The folder.
         version: Result version of the step.
         finished: Whether its result is complete.
-        digest: SHA-256 of its result; empty before it is complete.
-        kind: What its result is; empty before it is complete.
-        parents: Digests of what it is made from, by name.
-        dataset: Name of the data set, as far as the step itself names one.
-        time: When it was last worked on, in Unix time.
+        digest: SHA-256 of its result; empty until it is complete.
+        kind: Kind of its result; empty until it is complete.
+        parents: Digests of its inputs by name.
+        dataset: Name of the data set; empty if the step does not record one.
+        time: Unix time of the last change.
     """
 
     step: str
@@ -65,7 +65,7 @@ class Work:
 
     @property
     def helpers(self) -> list[Path]:
-        """What is beside the result: checkpoints and notes."""
+        """Files beside the result: checkpoints and notes."""
         with suppress(FileNotFoundError):
             return [entry for entry in self.path.iterdir() if entry.name != "result"]
         return []
@@ -73,11 +73,11 @@ class Work:
 
 @dataclass(frozen=True)
 class DecodedFolder:
-    """Decoded pictures of one split of one store.
+    """Decoded pictures of one split of a pair store.
 
     Args:
         path: The folder.
-        digest: The first 24 digits of the store's digest.
+        digest: First 24 digits of the store's digest.
         format: Version of the format.
     """
 
@@ -87,7 +87,7 @@ class DecodedFolder:
 
 
 def versions(data: Path) -> list[Version]:
-    """Return all versions of all entries of all environments and data sets, by entry, the newest first."""
+    """Return all versions of all entries in all environments and data sets, sorted by entry, the newest first."""
     found = []
     for path in data.glob("0[2-8]_*/*/*/*/*"):
         if not _VERSION.fullmatch(path.name) or not path.is_dir():
@@ -101,7 +101,7 @@ def versions(data: Path) -> list[Version]:
 
 
 def works(root: Path) -> list[Work]:
-    """Return all work folders, by step, the newest first."""
+    """Return all work folders, sorted by step, the newest first."""
     found = []
     for path in root.glob("*/*"):
         if not _FINGERPRINT.fullmatch(path.name) or not path.is_dir():
@@ -113,7 +113,7 @@ def works(root: Path) -> list[Work]:
         dataset = (described if isinstance(described, dict) else settings).get("name", "")
         times = []
         for entry in (path, path / "result", path / "result" / MANIFEST, path / "checkpoint.pt"):
-            # A run at work may take it away at any moment.
+            # An active run may remove it at any moment.
             with suppress(FileNotFoundError):
                 times.append(entry.stat().st_mtime)
         found.append(
@@ -139,13 +139,13 @@ def decoded_pictures(root: Path) -> list[DecodedFolder]:
 
 
 def leftovers(data: Path) -> list[Path]:
-    """Return what killed processes left half-written or half-removed; meaningful only while none is at work."""
+    """Return what killed processes left partly written or partly removed. Valid only while no process is active."""
     patterns = (".work/*/.*.tmp", "0[2-8]_*/*/*/.*.tmp", "0[2-8]_*/*/*/*/.*.tmp", "0[2-8]_*/*/*/*/*/.*.tmp")
     return sorted(path for pattern in patterns for path in data.glob(pattern) if _TRASH.fullmatch(path.name))
 
 
-def closure(wanted: Iterator[Version] | list[Version], known: list[Version]) -> set[str]:
-    """Return the digests of versions and of all that they descend from, as far as it is known."""
+def with_ancestors(wanted: Iterable[Version], known: Sequence[Version]) -> set[str]:
+    """Return the digests of versions and of all their known ancestors."""
     parents = {version.digest: set(version.parents.values()) for version in known if version.digest}
     found: set[str] = set()
     todo = [version.digest for version in wanted if version.digest]

@@ -1,4 +1,4 @@
-"""What may be removed without loss to the newest versions, and its removal in steps that a kill cannot spoil."""
+"""Find and remove what the newest versions do not need. A removal can be killed at any time without harm."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from satsynth.commands.inventory import Version, Work, closure, decoded_pictures, leftovers, versions, works
+from satsynth.commands.inventory import Version, Work, decoded_pictures, leftovers, versions, with_ancestors, works
 
-# Results that are large; all others are small, and spare the newest versions work.
+# Kinds of large results. Other results are small and are kept, because they save later runs work.
 _STORED = ("pairs", "generator", "export")
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Something to remove.
+    """A folder or file to remove.
 
     Args:
         path: The folder or file.
@@ -29,21 +29,21 @@ class Removal:
 
 
 def unneeded(data: Path, keep: int, unfinished: bool = False) -> list[Removal]:
-    """Return what neither the newest versions need nor unfinished work that still can be used.
+    """Return what is needed neither by the newest versions nor by unfinished work that a run can resume.
 
-    Kept are: of each entry the newest versions and all that they descend from; work folders whose result is one of
-    these, or that rest on these alone (of finished generators and stores the newest); decoded pictures of the newest
+    These are kept: the newest versions of each entry and their ancestors; work folders whose result is one of these
+    versions or depends only on them (for generators and stores, only the newest ones); decoded pictures of the newest
     stores.
 
     Args:
         data: The folder `data/`.
         keep: Versions to keep of each entry, at least 1.
-        unfinished: Whether unfinished work that still can be used counts as unneeded too.
+        unfinished: Whether resumable unfinished work counts as unneeded, too.
     """
     known = versions(data)
     kept = _newest(known, keep)
-    needed = closure(kept, known)
-    # Versions of equal content stand for one another: the newest of them is enough.
+    needed = with_ancestors(kept, known)
+    # Of versions with equal content, the newest one is enough.
     newest = {(version.entry, version.digest): version for version in reversed(known)}
     removed = [
         Removal(
@@ -53,12 +53,12 @@ def unneeded(data: Path, keep: int, unfinished: bool = False) -> list[Removal]:
         if version not in kept and not (version.digest in needed and version is newest[version.entry, version.digest])
     ]
     removed += _works(works(data / ".work"), {version.entry.name for version in known}, needed, keep, unfinished)
-    removed += _decoded(data, closure(_newest(known, 1), known))
+    removed += _decoded(data, with_ancestors(_newest(known, 1), known))
     return removed + [Removal(path, "leftover") for path in leftovers(data)]
 
 
 def _newest(known: list[Version], number: int) -> list[Version]:
-    """Return the newest finished versions of each entry; ``known`` has the newest first."""
+    """Return the newest finished versions of each entry. ``known`` lists the newest first."""
     seen: Counter[Path] = Counter()
     found = []
     for version in known:
@@ -69,7 +69,7 @@ def _newest(known: list[Version], number: int) -> list[Version]:
 
 
 def _works(known: list[Work], entries: set[str], needed: set[str], keep: int, unfinished: bool) -> list[Removal]:
-    # Result versions only rise: what an older one has begun is never taken up again.
+    # Result versions only increase, so unfinished work of an older version is never resumed.
     current = {work.step: work.version for work in sorted(known, key=lambda work: work.version)}
     seen: Counter[Hashable] = Counter()
     removed = []
@@ -82,7 +82,7 @@ def _works(known: list[Work], entries: set[str], needed: set[str], keep: int, un
             small = work.kind not in _STORED and not from_raw
             wanted = work.digest in needed or (usable and (small or seen[group] <= keep))
         else:
-            # Each belongs to some environment or some settings, and which of them runs next is not known.
+            # It belongs to some environment and settings, and any of them may run next.
             wanted = usable and work.version == current[work.step] and not unfinished
         if wanted:
             continue
@@ -103,7 +103,7 @@ def _decoded(data: Path, needed: set[str]) -> list[Removal]:
 
 
 def remove(removal: Removal) -> None:
-    """Remove something; killed half-way, what is left of it goes by a name that nothing reads, and is a leftover."""
+    """Remove a folder or file. If this is killed, the rest has a name that nothing reads, and counts as a leftover."""
     path = removal.path
     if not path.name.endswith(".tmp"):
         path = path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"))

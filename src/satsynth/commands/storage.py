@@ -1,4 +1,4 @@
-"""`kedro satsynth storage` and `kedro satsynth prune`: what is kept on disk, and freeing what nobody needs."""
+"""`kedro satsynth storage` and `kedro satsynth prune`: show and free disk space."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _HEAD = ("", "kept", "by names", "on disk", "only here")
 @click.command()
 @click.pass_obj
 def storage(metadata: Any) -> None:
-    """Show what is kept on disk.
+    """Show what is stored on disk.
 
-    Versions and work folders share files by hard links: `by names` counts each name of a file, `on disk` each file
-    once, and `only here` what removing all of a row would free.
+    Versions and work folders share files through hard links. `by names` counts every name of a file, `on disk` counts
+    each file once, and `only here` is the space that removing the row would free.
     """
     project = Path(metadata.project_path)
     data = project / "data"
@@ -35,7 +35,7 @@ def storage(metadata: Any) -> None:
     _print_table([_HEAD, *((title, str(len(paths)), *_sizes(usage(paths))) for title, paths in rows if paths)])
     total = usage(path for path in data.glob("*") if path.name != "01_raw")
     click.echo(
-        f"\nIn all, reports included and raw data not, {size(total.apparent)} by names, {size(total.real)} on disk: "
+        f"\nTotal with reports and without raw data: {size(total.apparent)} by names, {size(total.real)} on disk; "
         f"hard links save {size(total.apparent - total.real)}."
     )
     tracked = usage([project / "mlflow.db", project / "mlartifacts"]).real
@@ -43,25 +43,25 @@ def storage(metadata: Any) -> None:
         click.echo(f"MLflow's own files (mlflow.db, mlartifacts): {size(tracked)}; `mlflow gc` frees deleted runs.")
     if busy:
         for who in busy:
-            click.echo(f"At work now: {who}.")
-        click.echo("What could be freed is known when nothing is at work.")
+            click.echo(f"Running now: {who}.")
+        click.echo("How much space can be freed is shown when nothing is running.")
         return
-    freed = usage([removal.path for removal in unneeded(data, 1)]).alone
+    freed = usage([removal.path for removal in unneeded(data, 1)]).exclusive
     click.echo(f"`kedro satsynth prune --keep 1` would free {size(freed)}.")
 
 
 @click.command()
 @click.option("--keep", type=click.IntRange(1), required=True, help="Versions to keep of each catalog entry.")
 @click.option("--unfinished", is_flag=True, help="Remove unfinished work too.")
-@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed without removing it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) -> None:
-    """Free disk space: remove old versions, and work that no kept version needs.
+    """Free disk space: remove old versions and work that no kept version needs.
 
-    What the newest versions descend from stays, also their work folders and decoded pictures, and, unless --unfinished
-    is given, all unfinished work that some run would go on with. Of versions of equal content older ones go. Nothing is
-    removed while a run is under way.
+    The ancestors of the newest versions stay, with their work folders and decoded pictures. Unfinished work that a run
+    could resume stays, too, unless --unfinished is given. Of versions with equal content the older ones are removed.
+    Nothing is removed during a run.
     """
     data = Path(metadata.project_path) / "data"
     with alone(data / ".work"):
@@ -71,8 +71,8 @@ def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) 
             return
         for removal in found:
             click.echo(f"  {size(usage([removal.path]).real):>10}  {removal.what}")
-        freed = size(usage([removal.path for removal in found]).alone)
-        click.echo(f"{len(found)} to remove, which frees {freed} (files that kept ones share are not freed).")
+        freed = size(usage([removal.path for removal in found]).exclusive)
+        click.echo(f"{len(found)} to remove, which frees {freed} (files shared with kept versions are not freed).")
         if dry_run:
             return
         if not yes:
@@ -80,11 +80,11 @@ def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) 
         with disk_errors(data):
             for removal in found:
                 remove(removal)
-        click.echo(f"Removed; {freed} are free again.")
+        click.echo(f"Removed, which freed {freed}.")
 
 
 def _rows(data: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Yield what is shown as one row: its title and its folders."""
+    """Yield title and folders of each row of the table."""
     for entry, group in groupby(reversed(versions(data)), lambda version: version.entry):
         space, dataset, name = entry.relative_to(data).parts[1:]
         yield f"versions of {name} ({space}, {dataset})", [version.path for version in group]
@@ -98,7 +98,7 @@ def _rows(data: Path) -> Iterator[tuple[str, list[Path]]]:
 
 
 def _sizes(found: Usage) -> tuple[str, str, str]:
-    return size(found.apparent), size(found.real), size(found.alone)
+    return size(found.apparent), size(found.real), size(found.exclusive)
 
 
 def _print_table(rows: Iterable[tuple[str, ...]]) -> None:

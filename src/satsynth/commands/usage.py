@@ -1,4 +1,4 @@
-"""How much disk space files take where hard links give one file several names."""
+"""Disk usage of files that may have several names through hard links."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ class Usage:
     """Disk space in bytes.
 
     Args:
-        apparent: What all names would take as files of their own.
-        real: Each file once.
-        alone: Files that have no name elsewhere: what removing all of these names frees.
+        apparent: Size if every name were a file of its own.
+        real: Size with each file counted once.
+        exclusive: Size of files without a name elsewhere, which removing all these names frees.
     """
 
     apparent: int
     real: int
-    alone: int
+    exclusive: int
 
 
 def usage(paths: Iterable[Path]) -> Usage:
-    """Return the space that files and folders take; links to elsewhere are not followed, what vanishes is left out."""
+    """Return the disk usage of files and folders, without following links. Files that disappear are ignored."""
     apparent = 0
     seen: dict[tuple[int, int], int] = {}
     files: dict[tuple[int, int], os.stat_result] = {}
@@ -35,8 +35,8 @@ def usage(paths: Iterable[Path]) -> Usage:
             files[key] = status
             seen[key] = seen.get(key, 0) + 1
     real = {key: status.st_blocks * 512 for key, status in files.items()}
-    alone = sum(size for key, size in real.items() if seen[key] >= files[key].st_nlink)
-    return Usage(apparent, sum(real.values()), alone)
+    exclusive = sum(size for key, size in real.items() if seen[key] >= files[key].st_nlink)
+    return Usage(apparent, sum(real.values()), exclusive)
 
 
 def _statuses(path: Path) -> Iterator[os.stat_result]:
@@ -53,7 +53,7 @@ def _statuses(path: Path) -> Iterator[os.stat_result]:
 
 
 def size(number: int) -> str:
-    """Return a number of bytes in words."""
+    """Return a number of bytes as text with a unit."""
     value = float(number)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:
