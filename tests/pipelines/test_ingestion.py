@@ -92,7 +92,7 @@ def test_a_palette_by_which_reversed_masks_would_pass_is_said(tmp_path: Path, ca
     with caplog.at_level(logging.WARNING):
         ingested(made, tmp_path)
     (said,) = warnings_in(caplog)
-    assert "B, G, R would pass unnoticed" in said and "pool and water" in said and "`pair_gallery`" in said
+    assert "B, G, R cannot be detected" in said and "pool and water" in said and "`pair_gallery`" in said
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -150,7 +150,11 @@ def test_classes_that_are_nowhere_and_scenes_smaller_than_a_tile_are_said(
     with caplog.at_level(logging.WARNING):
         cut_tiles(scenes, made.description, tiling, ComputeSettings(workers=1), run)
     small, *lacking = warnings_in(caplog)
-    assert small.startswith("3 training scene(s) are smaller than a tile and give none, as north/a (70 x 96 pixels)")
+    assert small.startswith(
+        "3 training scene(s) are smaller than a tile and are not used, such as north/a (70 x 96 pixels)"
+    )
     assert "`tiling.tile_size`" in small
     for said, words in zip(lacking, ("pool in train", "water, pool in val", "pool in test"), strict=True):
-        assert said.startswith(f"No pixel of {words}: such a class cannot be learned or scored. Look at `splits`")
+        assert said.startswith(
+            f"There are no pixels of {words}. Such a class cannot be learned or scored; check `splits`"
+        )

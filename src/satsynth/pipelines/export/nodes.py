@@ -1,4 +1,4 @@
-"""Writing pairs for other tools."""
+"""Nodes of `export`: write pairs for other tools."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def export_tiles(
 
     Args:
         tiles: The real pairs.
-        scenes: The scenes that they were cut from, which know where on Earth they lie.
+        scenes: The scenes that they were cut from, with georeferences.
         description: The data set, whose ids or colours the masks get.
-        export: In which form, and which splits.
-        workspace: Where work is kept.
+        export: Form of the export, and splits.
+        workspace: Folder of work.
 
     Returns:
         The folder `tiles_export`.
 
     Raises:
-        AncestryError: The pairs were cut from other scenes, or the description has other classes than they.
+        AncestryError: The pairs were cut from other scenes, or their classes differ from those of the description.
     """
     if tiles.parents.get("scenes") != frame_digest(scenes):
         raise AncestryError(
-            f"`tiles` ({tiles.path}) were cut from other `scenes` than the present ones.",
+            f"`tiles` ({tiles.path}) were cut from other `scenes` than the current ones.",
             "Make them again: kedro run --pipeline=tiling",
         )
     return _exported("tiles", tiles, export.splits, description, export, workspace, scenes)
@@ -58,14 +58,14 @@ def export_synthetic(
     Args:
         synthetic_pairs: The synthetic pairs.
         description: The data set, whose ids or colours the masks get.
-        export: In which form.
-        workspace: Where work is kept.
+        export: Form of the export.
+        workspace: Folder of work.
 
     Returns:
         The folder `synthetic_export`.
 
     Raises:
-        AncestryError: The description has other classes than the pairs.
+        AncestryError: The classes of the pairs differ from those of the description.
     """
     return _exported("synthetic_pairs", synthetic_pairs, ["synthetic"], description, export, workspace)
 

@@ -1,4 +1,4 @@
-"""Wiring of `export`."""
+"""Wiring of the pipeline `export`."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,7 +6,7 @@ from satsynth.pipelines.export.nodes import export_synthetic, export_tiles
 
 
 def create_pipeline() -> Pipeline:
-    """Both stores to folders or Parquet files for other tools."""
+    """Return the pipeline from both pair stores to folders or Parquet files for other tools."""
     settings = ["params:description", "params:export", "params:workspace"]
     return Pipeline(
         [

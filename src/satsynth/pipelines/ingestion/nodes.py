@@ -1,4 +1,4 @@
-"""Finding and checking raw data."""
+"""Node of `ingestion`: find and check raw data."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def find_and_check(
 
     Args:
         description: The data set.
-        ingestion: What becomes of bad files.
+        ingestion: What happens to bad files.
         compute: Number of workers.
-        workspace: Where raw data and work are.
+        workspace: Folders of raw data and work.
 
     Returns:
-        The table `scenes`, a row a scene, and the table `bad_files`, a row a file that was left out.
+        The table `scenes`, one row per scene, and the table `bad_files`, one row per file that was left out.
     """
     raw = raw_folder(description, workspace.raw, workspace.folder)
     skip = ingestion.on_bad_scene == "skip"
@@ -47,7 +47,7 @@ def find_and_check(
     scenes, bad = search_scenes(description, raw, cache.digest)
     cache.save()
     if not bad:
-        # Before the pixels are looked at, which takes long.
+        # Check this first, because reading the pixels takes long.
         check_splits(scenes, description)
 
     def check() -> tuple[pd.DataFrame, dict[str, object]]:
@@ -56,9 +56,9 @@ def find_and_check(
             _refuse([*bad, *found], description, workspace)
         return as_frame(found), {}
 
-    # Only what was seen in the pixels is remembered: splits, lists and places on Earth may change without them.
-    unseen = {"splits", "tiling", "title", "licence", "obtain", "download", "raw"}
-    settings = description.model_dump(mode="json", exclude=unseen)
+    # Only findings about pixels are remembered. Splits, lists and georeferences may change without affecting them.
+    irrelevant = {"splits", "tiling", "title", "licence", "obtain", "download", "raw"}
+    settings = description.model_dump(mode="json", exclude=irrelevant)
     parents = {scene.scene_id: scene.digest for scene in scenes}
     step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
     seen, _ = remembered_table(workspace, step, check)
@@ -74,28 +74,30 @@ def find_and_check(
     table = scenes_to_frame(kept)
     counts = table["split"].value_counts()
     log.info("Scenes of '%s': %s", description.name, ", ".join(f"{counts[s]} {s}" for s in ("train", "val", "test")))
-    parted = int((table.groupby("group")["split"].nunique() > 1).sum())
-    if parted:
-        log.info("%d group(s) have scenes in several splits, as `splits` says: such scenes may be neighbours.", parted)
+    divided = int((table.groupby("group")["split"].nunique() > 1).sum())
+    if divided:
+        log.info(
+            "%d group(s) have scenes in several splits, according to `splits`; such scenes may be neighbours.", divided
+        )
     _warn(kept, description, raw)
     return table, as_frame(bad)
 
 
 def _warn(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> None:
-    """Say what no check can decide."""
+    """Log warnings about what no check can decide."""
     same_ground = neighbours_across_splits(scenes)
     if same_ground:
         log.warning(
-            "%d pair(s) of scenes in different splits show the same ground, which flatters every score:\n%s\n"
-            "Put them into one split: let `layout.group` name what they have in common.",
+            "%d pair(s) of scenes in different splits show the same ground, which inflates all scores:\n%s\n"
+            "Put them into the same split: let `layout.group` name what they have in common.",
             len(same_ground),
             listing(same_ground, 5),
         )
     twins = reversed_twins(description)
     if twins:
         log.warning(
-            "Masks in the order B, G, R would pass unnoticed, for these classes have each other's colours in reverse: "
-            "%s. Look at the masks of `pair_gallery`, or at the shares of `class_distribution`.",
+            "Masks in the order B, G, R cannot be detected, since these classes have each other's colours in reverse: "
+            "%s. Check the masks in `pair_gallery`, or the shares in `class_distribution`.",
             "; ".join(" and ".join(pair) for pair in twins),
         )
     if description.masks.encoding != "index" or description.masks.reader != "raster":
@@ -104,13 +106,13 @@ def _warn(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -
     if differing:
         log.warning(
             "The palettes of %s and %s show the id %d in two colours. If the colours are the labels, as in files that "
-            "a program has made smaller, say `masks: {encoding: color}`, with colours as `raw`.",
+            "a program has compressed, set `masks: {encoding: color}` and use colours as `raw`.",
             *differing,
         )
 
 
 def _refuse(bad: list[BadFile], description: DatasetDescription, workspace: Workspace) -> None:
-    """Raise if there are bad files; all of them are in a table beside the work, however many the message shows."""
+    """Raise if there are bad files. All of them are written to a table, since the message shows only the first ones."""
     try:
         refuse(bad, description.name)
     except BadFilesError as error:

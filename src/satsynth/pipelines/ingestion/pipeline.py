@@ -1,4 +1,4 @@
-"""Wiring of `ingestion`."""
+"""Wiring of the pipeline `ingestion`."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,7 +6,7 @@ from satsynth.pipelines.ingestion.nodes import find_and_check
 
 
 def create_pipeline() -> Pipeline:
-    """Raw data to the table of scenes."""
+    """Return the pipeline from raw data to the table of scenes."""
     return Pipeline(
         [
             node(

@@ -1,4 +1,4 @@
-"""Cutting scenes into tiles."""
+"""Node of `tiling`: cut scenes into tiles."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cut_tiles(
         description: The data set.
         tiling: How to cut.
         compute: Number of workers.
-        workspace: Where raw data and work are.
+        workspace: Folders of raw data and work.
 
     Returns:
         The store `tiles`.
@@ -73,13 +73,14 @@ def cut_tiles(
     small = scenes[(scenes["split"] == "train") & (scenes[["height", "width"]].min(axis=1) < tiles.tile_size)]
     if len(small):
         log.warning(
-            "%d training scene(s) are smaller than a tile and give none, as %s (%d x %d pixels): a smaller "
-            "`tiling.tile_size` would use them.",
+            "%d training scene(s) are smaller than a tile and are not used, such as %s (%d x %d pixels). Use a smaller "
+            "`tiling.tile_size` to include them.",
             len(small),
             *small.iloc[0][["scene_id", "width", "height"]],
         )
     for lacking in missing_classes(tiles):
         log.warning(
-            "No pixel of %s: such a class cannot be learned or scored. Look at `splits` and `tiling.keep`.", lacking
+            "There are no pixels of %s. Such a class cannot be learned or scored; check `splits` and `tiling.keep`.",
+            lacking,
         )
     return tiles

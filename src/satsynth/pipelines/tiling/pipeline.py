@@ -1,4 +1,4 @@
-"""Wiring of `tiling`."""
+"""Wiring of the pipeline `tiling`."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,7 +6,7 @@ from satsynth.pipelines.tiling.nodes import cut_tiles
 
 
 def create_pipeline() -> Pipeline:
-    """Scenes to the store of real pairs."""
+    """Return the pipeline from scenes to the store of real pairs."""
     inputs = ["scenes", "params:description", "params:tiling", "params:compute", "params:workspace"]
     return Pipeline(
         [node(cut_tiles, inputs, "tiles", name="cut_tiles", tags=["tiling", "cpu"])],
