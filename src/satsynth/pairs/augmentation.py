@@ -1,4 +1,4 @@
-"""Augmentation of image and mask together, by name; all of it derives from the seed that it is given."""
+"""Joint augmentation of image and mask, chosen by name. All randomness derives from the given seed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Mix = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.random.Genera
 
 
 class Augmentation:
-    """Changes a pair; some mix it with a second one.
+    """Augments a pair. Some augmentations mix it with a second pair.
 
-    Every one but ``none`` begins with one of the 8 symmetries of the square, for the partner too.
+    All except ``none`` begin with one of the 8 symmetries of the square, for the second pair as well.
 
     Args:
-        name: Which.
+        name: Name of the augmentation.
     """
 
     def __init__(self, name: AugmentationName) -> None:
@@ -30,11 +30,11 @@ class Augmentation:
         self._further = {"cutout": _cutout, "strong": _strong}[name]() if name in ("cutout", "strong") else None
 
     def turned(self, image: np.ndarray, mask: np.ndarray, seed: int) -> Arrays:
-        """Return the pair turned or mirrored, image ``(H, W, 3)`` and mask ``(H, W)`` alike."""
+        """Rotate or mirror image ``(H, W, 3)`` and mask ``(H, W)`` together."""
         return (image, mask) if self._turn is None else _applied(self._turn, image, mask, seed)
 
     def further(self, image: np.ndarray, mask: np.ndarray, seed: int) -> Arrays:
-        """Return the pair after what follows turning, if anything does."""
+        """Apply the transforms that follow rotation, if there are any."""
         return (image, mask) if self._further is None else _applied(self._further, image, mask, seed)
 
 
@@ -45,7 +45,7 @@ def _applied(transform: A.Compose, image: np.ndarray, mask: np.ndarray, seed: in
 
 
 def _cutout() -> A.Compose:
-    """Return Cutout: one rectangle, each side 1/4 to 1/2 of the tile's, is blank; its pixels have no label.
+    """Return Cutout: one rectangle, with sides of 1/4 to 1/2 of the tile's, becomes blank and is ignored in the mask.
 
     Source: DeVries and Taylor, arXiv 1708.04552.
     """
@@ -57,7 +57,7 @@ def _cutout() -> A.Compose:
 
 
 def _strong() -> A.Compose:
-    """Return scaling, rotation by any angle, colours, blur and noise; what lies outside the tile has no label."""
+    """Return scaling, rotation by up to 45 degrees, colour jitter, blur and noise; pixels from outside are ignored."""
     return A.Compose(
         [
             A.Affine(
@@ -79,16 +79,16 @@ def _strong() -> A.Compose:
 def cut_mix(
     image: np.ndarray, mask: np.ndarray, other: np.ndarray, other_mask: np.ndarray, random: np.random.Generator
 ) -> Arrays:
-    """Return a pair in which a rectangle comes from another pair, labels included.
+    """Replace a rectangle by that of another pair, labels included.
 
-    Its share of the area is uniform, its sides are those of the tile times the root of it.
+    The rectangle's share of the area is uniform; its sides are the tile's sides times the square root of that share.
 
     Args:
         image: ``(H, W, 3)`` uint8.
         mask: ``(H, W)`` uint8.
         other: Image of the partner.
         other_mask: Mask of the partner.
-        random: Decides where and how large.
+        random: Chooses position and size.
 
     Source: Yun et al., arXiv 1905.04899.
     """
@@ -105,9 +105,9 @@ def cut_mix(
 def copy_paste(
     image: np.ndarray, mask: np.ndarray, other: np.ndarray, other_mask: np.ndarray, random: np.random.Generator
 ) -> Arrays:
-    """Return a pair onto which half of another pair's classes are pasted, as they lie there.
+    """Paste half of another pair's classes onto a pair, in their original position.
 
-    Semantic masks have no instances to copy one by one: as in ClassMix, all pixels of a class go together.
+    Semantic masks have no separate instances to copy, so all pixels of a class are copied together, as in ClassMix.
 
     Args:
         image: ``(H, W, 3)`` uint8.

@@ -1,4 +1,4 @@
-"""Decoded pairs in memory-mapped files, shared by all trainings over one store."""
+"""Decoded pairs in memory-mapped files, which all trainings on a store share."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ IMAGES, MASKS = "images.npy", "masks.npy"
 
 @dataclass(frozen=True)
 class DecodedPairs:
-    """Pairs decoded once.
+    """Decoded pairs, or a selection of them.
 
     Args:
         images: ``(N, H, W, 3)`` uint8 RGB.
         masks: ``(N, H, W)`` uint8 of class indices, 255 = ignore.
-        rows: The pairs that count; all without.
+        rows: Rows of the selected pairs, or None for all.
     """
 
     images: np.ndarray
@@ -35,7 +35,7 @@ class DecodedPairs:
     rows: np.ndarray | None = None
 
     def __len__(self) -> int:
-        """Return the number of pairs that count."""
+        """Return the number of selected pairs."""
         return len(self.images if self.rows is None else self.rows)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,19 +44,19 @@ class DecodedPairs:
         return self.images[row], self.masks[row]
 
     def take(self, rows: np.ndarray) -> DecodedPairs:
-        """Return a part of the pairs, without reading them."""
+        """Select some of the pairs without reading them."""
         return DecodedPairs(self.images, self.masks, rows if self.rows is None else self.rows[rows])
 
     @property
     def mapped(self) -> Path | None:
-        """The folder of the arrays, where all of them lie in files and all pairs count."""
-        # A slice of a mapped array still bears the file's name; only a whole one rests on the map itself.
+        """Folder of the arrays if they are memory-mapped files and all pairs are selected, else None."""
+        # A slice of a mapped array also has the file's name, but only the whole array has the map itself as its base.
         if self.rows is None and isinstance(self.images, np.memmap) and isinstance(self.images.base, mmap.mmap):
             return Path(str(self.images.filename)).parent
         return None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Send worker processes the name of mapped files, not gigabytes of their content."""
+        """Send worker processes the path of mapped files instead of gigabytes of content."""
         folder = DecodedPairs(self.images, self.masks).mapped
         if folder is not None:
             return _mapped, (folder, self.rows)
@@ -64,12 +64,12 @@ class DecodedPairs:
 
 
 def decoded(store: PairStore, split: str, root: Path) -> DecodedPairs:
-    """Return the decoded pairs of one split, decoding them if no training has done so before.
+    """Return the decoded pairs of one split, and decode them if this has not been done before.
 
     Args:
         store: The store.
         split: ``train``, ``val``, ``test`` or ``synthetic``.
-        root: Folder of all work; the arrays lie in ``decoded/`` below it, named by the store's digest.
+        root: Folder of all work. The arrays are in ``decoded/`` below it, under the store's digest.
 
     Raises:
         ResourceError: The disk is full or not writable.
@@ -94,15 +94,15 @@ def _mapped(folder: Path, rows: np.ndarray | None = None) -> DecodedPairs:
 
 
 def write_decoded(folder: Path, number: int, side: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Write decoded pairs as arrays, one pair in memory at a time.
+    """Write decoded pairs as arrays, with one pair in memory at a time.
 
     Args:
-        folder: Where ``images.npy`` and ``masks.npy`` go.
-        number: How many pairs there are.
+        folder: Folder for ``images.npy`` and ``masks.npy``.
+        number: Number of pairs.
         side: Side of a pair in pixels.
         pairs: Images ``(side, side, 3)`` and masks ``(side, side)``, both uint8.
     """
-    # Ordinary writes: on a full disk they raise an error, where a write to mapped memory kills the process.
+    # Ordinary writes raise an error on a full disk, whereas a write to mapped memory would kill the process.
     shape = (number, side, side)
     with disk_errors(folder), (folder / IMAGES).open("wb") as images, (folder / MASKS).open("wb") as masks:
         for file, size in ((images, (*shape, 3)), (masks, shape)):

@@ -1,4 +1,4 @@
-"""Two streams of training pairs as one."""
+"""Combinations of two streams of training pairs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Stream = Dataset[tuple[torch.Tensor, torch.Tensor]]
 
 
 class Shared(Stream):
-    """Two streams side by side: of any stretch of positions, the first has a fixed share, to within one pair.
+    """Two interleaved streams. The first one has a fixed share of any range of positions, to within one pair.
 
     Args:
-        first: One stream.
-        second: The other.
-        share: Share of the first, above 0 and below 1; read to a thousandth.
+        first: The first stream.
+        second: The second stream.
+        share: Share of the first stream, above 0 and below 1, rounded to a fraction with a denominator up to 1000.
     """
 
     def __init__(self, first: Stream, second: Stream, share: float) -> None:
-        """Hold both."""
+        """Store both streams."""
         self._first, self._second = first, second
         self._share = Fraction(share).limit_denominator(1000)
 
@@ -31,16 +31,16 @@ class Shared(Stream):
 
 
 class InTurn(Stream):
-    """A stream for a number of positions, then another from its start.
+    """One stream for a number of positions, followed by another from its start.
 
     Args:
-        first: The stream that begins.
-        number: Positions of the first.
+        first: The first stream.
+        number: Number of positions taken from it.
         second: The stream that follows.
     """
 
     def __init__(self, first: Stream, number: int, second: Stream) -> None:
-        """Hold both."""
+        """Store both streams."""
         self._first, self._number, self._second = first, number, second
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,11 +21,11 @@ class Pair:
         image: ``(H, W, 3)`` uint8 RGB.
         mask: ``(H, W)`` uint8 of class indices 0..K-1, 255 = ignore.
         split: ``train``, ``val``, ``test`` or ``synthetic``.
-        scene_id: The scene that it was cut from; empty if synthetic.
-        row: First row in the scene (scaled pixels), or the pair number if synthetic.
+        scene_id: Scene that it was cut from; empty if synthetic.
+        row: First row in the scene (scaled pixels), or pair number if synthetic.
         col: First column in the scene (scaled pixels).
-        crs: Coordinate reference system, if known.
-        bounds: (left, bottom, right, top) in that system.
+        crs: Coordinate reference system, or None if unknown.
+        bounds: (left, bottom, right, top) in that system, or None.
     """
 
     pair_id: str
@@ -40,16 +40,16 @@ class Pair:
 
 
 def encode_image(image: np.ndarray) -> bytes:
-    """Encode ``(H, W, 3)`` uint8 RGB as PNG, without loss.
+    """Encode ``(H, W, 3)`` uint8 RGB as lossless PNG.
 
-    By OpenCV's own settings, which on aerial images take half the time of its level 2 and give files as large or, where
-    JPEG has left its traces, up to a quarter larger; they are also decoded a third faster.
+    OpenCV's default settings take half the time of its level 2 on aerial images, and the files are decoded a third
+    faster. They are as large, or up to a quarter larger for images with JPEG artefacts.
     """
     return _encode(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 def encode_mask(mask: np.ndarray) -> bytes:
-    """Encode ``(H, W)`` uint8 as a grey PNG, without loss; large even regions are worth a search for repetitions."""
+    """Encode ``(H, W)`` uint8 as lossless grey PNG, at a level that compresses large uniform regions well."""
     return _encode(mask, [cv2.IMWRITE_PNG_COMPRESSION, 2])
 
 
@@ -73,7 +73,7 @@ def _encode(array: np.ndarray, settings: Sequence[int] = ()) -> bytes:
 def _decode(data: bytes, flags: int) -> np.ndarray:
     array = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if array is None:
-        raise DataError("A picture in a pair store is damaged: it is no PNG.", "Remove that version and run again.")
+        raise DataError("A picture in a pair store is damaged: it is not a PNG.", "Remove that version and run again.")
     return np.asarray(array)
 
 

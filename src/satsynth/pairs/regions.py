@@ -12,10 +12,10 @@ def regions_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the connected regions (8 neighbours) of each class.
 
     Args:
-        mask: ``(H, W)`` uint8 of class indices; 255 = ignore belongs to no region.
+        mask: ``(H, W)`` uint8 of class indices. Ignored pixels (255) belong to no region.
 
     Returns:
-        Number of each pixel's region ``(H, W)`` int32, -1 where ignored; class ``(N,)`` and size in pixels ``(N,)`` of
+        Index of each pixel's region ``(H, W)`` int32, -1 where ignored; class ``(N,)`` and size in pixels ``(N,)`` of
         each region.
     """
     numbers = np.full(mask.shape, -1, np.int32)
@@ -33,14 +33,14 @@ def regions_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def without_small_regions(mask: np.ndarray, smallest: int) -> np.ndarray:
-    """Return a mask whose small regions have taken the class nearest to them.
+    """Replace the class of small regions by the nearest class.
 
     Args:
-        mask: ``(H, W)`` uint8 of class indices, 255 = ignore, which stays and gives no class.
-        smallest: Regions of fewer pixels than this are small.
+        mask: ``(H, W)`` uint8 of class indices, 255 = ignore. Ignored pixels stay and are never the nearest class.
+        smallest: Regions with fewer pixels than this are small.
 
     Returns:
-        ``(H, W)`` uint8; the mask itself where all its regions are small.
+        ``(H, W)`` uint8. The mask is returned unchanged if all its regions are small.
     """
     numbers, _, sizes = regions_of(mask)
     small = np.append(sizes < smallest, False)[numbers]

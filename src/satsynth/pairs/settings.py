@@ -17,10 +17,12 @@ class TilingSettings(Frozen):
 
     tile_size: int = Field(default=128, description="Side of a tile in pixels.", ge=16, multiple_of=8)
     stride: int = Field(
-        default=128, description="Step between training tiles in pixels; below the tile size they overlap.", ge=8
+        default=128,
+        description="Step between training tiles in pixels. If it is below the tile size, they overlap.",
+        ge=8,
     )
     keep: KeepSettings = KeepSettings()
-    shard_tiles: int = Field(default=256, description="Candidate tiles a shard.", ge=1)
+    shard_tiles: int = Field(default=256, description="Candidate tiles per shard.", ge=1)
 
 
 class ExportSettings(Frozen):
@@ -28,12 +30,13 @@ class ExportSettings(Frozen):
 
     form: Literal["folder", "parquet"] = Field(
         default="folder",
-        description="`folder`: images/, masks/ in the data set's own ids or colours, lists by split and classes.json. "
-        "`parquet`: the rows of the store, files by split, for Hugging Face `datasets`.",
+        description="`folder`: images/, masks/ in the data set's own ids or colours, a list per split, classes.json. "
+        "`parquet`: the rows of the store in files per split, for Hugging Face `datasets`.",
     )
     splits: tuple[Literal["train", "val", "test"], ...] = Field(
-        default=("train", "val", "test"), description="Which real pairs.", min_length=1
+        default=("train", "val", "test"), description="Splits of real pairs to export.", min_length=1
     )
     images: Literal["png", "geotiff"] = Field(
-        default="png", description="`geotiff`: pairs with a georeference keep it, as GeoTIFF; all others are PNG."
+        default="png",
+        description="`geotiff`: pairs with a georeference become GeoTIFF and keep it; all others are PNG.",
     )

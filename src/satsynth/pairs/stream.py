@@ -1,4 +1,4 @@
-"""An endless, repeatable stream of augmented training pairs."""
+"""An endless, reproducible stream of augmented training pairs."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.settings import AugmentationName
 
-# What a seed is used for.
+# Uses of a seed.
 ORDER, TURN, FURTHER, PARTNER = 0, 1, 3, 4
 
 
 class PairStream(Stream):
-    """Maps a position in the training (images seen so far) to a pair; everything random derives from (seed, position).
+    """Maps a position in the training (images seen so far) to a pair. All randomness derives from (seed, position).
 
-    Each epoch visits every pair once in an order of its own. Image and mask are changed together; by default they are
-    flipped and rotated, by one of the 8 symmetries of the square.
+    Each epoch visits every pair once, in its own order. Image and mask are augmented together, by default with one of
+    the 8 symmetries of the square (flips and rotations).
 
     Args:
-        sources: The pairs, as one union.
+        sources: The pairs, which are concatenated.
         seed: Seed of order and augmentation.
-        augmentation: What is done to pairs.
+        augmentation: Name of the augmentation.
     """
 
     def __init__(self, sources: Sequence[DecodedPairs], seed: int, augmentation: AugmentationName = "flips") -> None:
-        """Lay the sources end to end."""
+        """Concatenate the sources."""
         self._sources = list(sources)
         self._starts = np.cumsum([0, *(len(source) for source in sources)])
         self._seed = seed
@@ -66,7 +66,7 @@ class PairStream(Stream):
         return to_tensors(*augmentation.further(*pair, self._random(FURTHER, position)))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the cache of orders behind: worker processes fill their own."""
+        """Return the state without the cache of orders, which each worker process fills itself."""
         return {key: value for key, value in self.__dict__.items() if key != "_order"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -76,19 +76,19 @@ class PairStream(Stream):
 
 
 def to_tensors(image: np.ndarray, mask: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a pair as image ``(3, H, W)`` float32 in [-1, 1] and mask ``(H, W)`` int64."""
+    """Convert a pair to image ``(3, H, W)`` float32 in [-1, 1] and mask ``(H, W)`` int64."""
     tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1).to(torch.float32).div_(127.5).sub_(1)
     return tensor, torch.from_numpy(np.array(mask, dtype=np.int64))
 
 
 def to_image(image: torch.Tensor) -> np.ndarray:
-    """Return images ``(..., 3, H, W)`` in [-1, 1] as uint8 ``(..., H, W, 3)``."""
+    """Convert images ``(..., 3, H, W)`` in [-1, 1] to uint8 ``(..., H, W, 3)``."""
     scaled = image.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return scaled.movedim(-3, -1).cpu().numpy()
 
 
 def batches(stream: Stream, start: int, end: int, batch_size: int, workers: int, pinned: bool) -> DataLoader[Any]:
-    """Return a loader of the positions ``start``..``end - 1`` in order; workers do not change what it gives."""
+    """Return a loader of the positions ``start``..``end - 1`` in order; the number of workers does not matter."""
     return DataLoader(
         stream,
         batch_size=batch_size,
