@@ -14,8 +14,8 @@ from made_data import made_pairs, write_store
 from satsynth import tracking
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.comparison.nodes import train_judge
 from satsynth.pipelines.diffusion.nodes import train_joint_diffusion
+from satsynth.pipelines.judge.nodes import train_judge
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.settings import SegmentationSettings
