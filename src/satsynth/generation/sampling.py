@@ -79,7 +79,7 @@ def draw_shard(
     sampling: SamplingSettings,
     progress: Progress | None = None,
 ) -> None:
-    """Draw one shard and write it: a unit of work that stands alone."""
+    """Draw one shard and write it: an independent unit of work."""
     pairs = []
     for first in range(numbers.start, numbers.stop, sampling.batch_size):
         # The size of a batch may change a grey level: it is always whole, so that a pair is the same in sets of any
@@ -119,7 +119,7 @@ def sample_pairs(
         earlier: Folders of sets that differ only in their number of pairs; their equal shards are taken.
 
     Raises:
-        ResourceError: The generator has fewer different pairs than asked for, or memory does not suffice.
+        ResourceError: The generator has fewer different pairs than asked for, or memory runs out.
     """
     from satsynth.training.device import memory_errors
 
