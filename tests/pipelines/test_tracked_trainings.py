@@ -16,8 +16,8 @@ from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.generation.families import Report
 from satsynth.generation.settings import GenerationSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.comparison.nodes import train_judge
 from satsynth.pipelines.diffusion.nodes import make_generator
+from satsynth.pipelines.judge.nodes import train_judge
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.settings import SegmentationSettings

@@ -98,9 +98,9 @@ def test_nothing_is_fetched_or_exported_by_the_default() -> None:
     assert not names & {"fetch_raw", "export_tiles", "export_synthetic"}
 
 
-def test_augment_is_the_default_and_the_sum_of_the_seven() -> None:
-    seven = ("ingestion", "tiling", "diffusion", "sampling", "comparison", "segmentation", "report")
-    assert {node.name for name in seven for node in pipelines[name].nodes} == {
+def test_augment_is_the_default_and_the_sum_of_the_eight() -> None:
+    eight = ("ingestion", "tiling", "judge", "diffusion", "sampling", "comparison", "segmentation", "report")
+    assert {node.name for name in eight for node in pipelines[name].nodes} == {
         node.name for node in pipelines["augment"].nodes
     }
     assert pipelines["__default__"].nodes == pipelines["augment"].nodes

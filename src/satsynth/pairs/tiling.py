@@ -28,7 +28,7 @@ from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.progress import Progress
 
-RESULT_VERSION = 4
+RESULT_VERSION = 5
 Job = tuple[Path, Sequence["Cut"]]
 
 

@@ -15,7 +15,7 @@ class SavedNetwork(Finished):
     """A finished network; holds its path and manifest only, and is imported without PyTorch."""
 
     title = "segmentation network"
-    remedy = "kedro run --pipeline=comparison"
+    remedy = "kedro run --pipeline=judge"
 
 
 def run_row(folder: WorkFolder) -> dict[str, Any]:

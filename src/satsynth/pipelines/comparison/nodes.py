@@ -17,50 +17,18 @@ from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.selection import MOST_IMAGES, chosen_rows, images_of, masks_of
 from satsynth.pipelines.parameters import ComparisonSettings
-from satsynth.pipelines.trainings import Cell, segmentation_run, step_of
-from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import SavedNetwork
-from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests, require_parent
 from satsynth.work.folder import Step
-from satsynth.work.remembered import is_remembered, remembered_table
+from satsynth.work.remembered import remembered_table
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 RESULT_VERSION = 9
 SPLITS = ("train", "val", "test")
 REPAIR_SAMPLING = "kedro run --pipeline=sampling"
-
-
-def train_judge(
-    tiles: PairStore, segmentation: SegmentationSettings, compute: ComputeSettings, workspace: Workspace
-) -> SavedNetwork:
-    """Train a segmentation network on real pairs alone; it is the grid's R = 0 run of the same network and seed.
-
-    Args:
-        tiles: Real pairs.
-        segmentation: The grid.
-        compute: Where.
-        workspace: Where work is kept.
-
-    Returns:
-        The `judge`.
-    """
-    cell = Cell(segmentation.judge.network, Arm(0.0), segmentation.judge.seed)
-    if not is_remembered(workspace, step_of(cell, tiles, None, segmentation, compute)[0]):
-        from satsynth.training.device import choose_device, describe_device
-
-        log.info(
-            "Judge: %s, trained on %d images of %d real pairs, on %s",
-            cell.network,
-            cell.arm.images(segmentation.training),
-            tiles.count("train"),
-            describe_device(choose_device(compute)),
-        )
-    folder, row = segmentation_run(cell, tiles, None, segmentation, compute, workspace)
-    log.info("Judge: %s, mIoU %.3f on real test scenes", cell.network, row["miou"])
-    return SavedNetwork(folder.result)
+REPAIR_JUDGE = "kedro run --pipeline=judge"
 
 
 def compare_classes(
@@ -133,7 +101,7 @@ def measure_fidelity(
     from satsynth.segmentation.features import image_features
 
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
-    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
+    require_parent(judge, "judge", tiles, "tiles", REPAIR_JUDGE)
 
     def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
         images = {name: images_of(tiles, name, workspace) for name in SPLITS}
@@ -212,7 +180,7 @@ def measure_alignment(
     from satsynth.segmentation.alignment import agreement
 
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
-    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
+    require_parent(judge, "judge", tiles, "tiles", REPAIR_JUDGE)
 
     def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
         found = {}
@@ -250,7 +218,7 @@ def find_copies(
     from satsynth.segmentation.features import image_features
 
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
-    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
+    require_parent(judge, "judge", tiles, "tiles", REPAIR_JUDGE)
 
     def find() -> tuple[pd.DataFrame, dict[str, Any]]:
         index = tiles.index()

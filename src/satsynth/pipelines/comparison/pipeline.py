@@ -8,15 +8,7 @@ from satsynth.pipelines.comparison import nodes, pictures
 def create_pipeline() -> Pipeline:
     """Real and synthetic pairs to distributions, fidelity, copies and gallery."""
     stores = ["tiles", "synthetic_pairs"]
-    # Apart, since it makes a model out of tiles: a group that holds it would lie both before and behind the models.
-    judge = node(
-        nodes.train_judge,
-        ["tiles", "params:segmentation", "params:compute", "params:workspace"],
-        "judge",
-        name="train_judge",
-        tags=["comparison", "gpu"],
-    )
-    compared = Pipeline(
+    return Pipeline(
         [
             node(
                 nodes.compare_classes,
@@ -77,4 +69,3 @@ def create_pipeline() -> Pipeline:
         namespace="comparison",
         prefix_datasets_with_namespace=False,
     )
-    return Pipeline([judge, compared])
