@@ -58,7 +58,6 @@ def parameters() -> Any:
         for name, file in (
             ("compute", "parameters"),
             ("diffusion", "parameters_diffusion"),
-            ("sampling", "parameters_sampling"),
         )
     }
     return OmegaConf.create(loaded)

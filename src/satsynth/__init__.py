@@ -4,7 +4,7 @@ import os
 
 __version__ = "0.1.0"
 
-# Nothing of ours reports home; a user's own setting wins. The libraries read these while they are imported.
+# satsynth sends no telemetry; a user's own setting wins. The libraries read these variables while they are imported.
 for _name, _value in {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-import torch
 
-from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings
-from satsynth.diffusion.training import train_generator
+import tiny
+from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, NoiseSettings
+from satsynth.diffusion.training import train_denoiser
+from satsynth.generation.families import Silence
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
@@ -29,11 +30,19 @@ def train_tiny(training_pairs):
     """Return a function that trains a tiny generator in a work folder under a root."""
 
     def train(root, images=48, seed=0, on_metrics=lambda step, metrics: None, checkpoint_seconds=1e-9, only=10, **more):
-        network = NetworkSettings(stem=8, widths=(16, 32), layers=1)
         settings = DiffusionSettings(
-            model=GeneratorSettings(network=network), images=images, batch_size=2, learning_rate=5e-3, seed=seed, **more
+            model=tiny.MODEL,
+            noise=NoiseSettings(mean=0.3, std=1.3),
+            images=images,
+            batch_size=2,
+            optimizer="adamw",
+            learning_rate=5e-3,
+            seed=seed,
+            drawing=DiffusionDrawing(sampler="dpm_solver_2m", steps=18, sigma_max=80.0),
+            **more,
         )
         origin = {
+            "family": "diffusion",
             "classes": [{"name": f"class {k}", "color": [k, 0, 0]} for k in range(CLASSES)],
             "tile_size": 32,
             "scenes": ["a", "b"],
@@ -43,7 +52,10 @@ def train_tiny(training_pairs):
         seen = training_pairs.take(np.arange(only))
         with work_folder(root, step) as folder, single_thread():
             held_out = training_pairs.take(np.arange(7, 10))
-            return train_generator(folder, seen, held_out, origin, settings, compute, on_metrics)
+            report = Silence()
+            report.metrics = on_metrics
+            train_denoiser(folder, seen, held_out, origin, settings, compute, report)
+        return SavedGenerator(folder.result)
 
     return train
 
@@ -57,8 +69,6 @@ def trained(train_tiny, tmp_path_factory):
 @pytest.fixture
 def random_generator():
     """A tiny generator with random weights, its last layer included, so that it gives more than zeros."""
-    torch.manual_seed(3)
-    made = Generator(GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32))), CLASSES)
-    torch.nn.init.normal_(made.denoiser.network.unet.conv_out.weight, std=0.1)
+    made = tiny.random_generator(CLASSES)
     made.denoiser.eval()
     return made

@@ -36,7 +36,7 @@ def model(request):
     """A generator of the paper's kind with random weights, its name, and what its network was given."""
     kind, code = request.param
     torch.manual_seed(0)
-    network = NetworkSettings(stem=1, widths=(8, 16), layers=1)
+    network = NetworkSettings(stem=1, widths=(8, 16), layers=1, patch_kernel=3, head=0)
     settings = GeneratorSettings(network=network, label_code=code, label_scale=1.0, preconditioning=kind)
     generator = Generator(settings, 5)
     torch.nn.init.normal_(generator.denoiser.network.unet.conv_out.weight, std=0.05)

@@ -14,13 +14,15 @@ from scipy import stats
 import satsynth.training.loop as loop
 from satsynth.diffusion.generator import Generator, load_generator
 from satsynth.diffusion.network import StemUNet
-from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings, NoiseSettings
-from satsynth.diffusion.training import draw_sigmas, joint_loss, seconds_an_image, train_generator
+from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
+from satsynth.diffusion.training import draw_sigmas, joint_loss, seconds_an_image, train_denoiser
+from satsynth.generation.families import Silence
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.ignore import IGNORE_INDEX
+from tiny import MODEL
 
 RESULTS = ("model.safetensors", "ema.safetensors", "history.json", "manifest.json")
 
@@ -41,7 +43,10 @@ class Given:
 def loss_case():
     """A generator and the arguments of its loss, with some ignored pixels."""
     random = torch.Generator().manual_seed(0)
-    generator = Generator(GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32))), 5)
+    generator = Generator(
+        MODEL,
+        5,
+    )
     images = torch.rand(2, 3, 8, 8, generator=random) * 2 - 1
     masks = torch.randint(0, 5, (2, 8, 8), generator=random)
     masks[0, :3] = IGNORE_INDEX
@@ -194,12 +199,14 @@ def test_loss_falls(train_tiny, tmp_path):
 
 
 def test_a_tile_size_that_does_not_fit_is_refused_before_training(training_pairs, tmp_path):
-    settings = DiffusionSettings(model=GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32))), images=4)
+    settings = DiffusionSettings(
+        model=MODEL,
+        images=4,
+    )
     origin = {"classes": [{"name": "a"}, {"name": "b"}], "tile_size": 40, "scenes": []}
     with work_folder(tmp_path, Step("diffusion", 1, {}, {})) as folder, pytest.raises(SatSynthError, match="40"):
-        train_generator(
-            folder, training_pairs, training_pairs, origin, settings, ComputeSettings(device="cpu"), lambda s, m: None
-        )
+        compute = ComputeSettings(device="cpu")
+        train_denoiser(folder, training_pairs, training_pairs, origin, settings, compute, Silence())
 
 
 def test_gradient_checkpointing_changes_no_bit(train_tiny, trained, tmp_path, monkeypatch):
@@ -207,7 +214,7 @@ def test_gradient_checkpointing_changes_no_bit(train_tiny, trained, tmp_path, mo
     enable = UNet2DModel.enable_gradient_checkpointing
     monkeypatch.setattr(UNet2DModel, "enable_gradient_checkpointing", lambda self: calls.append(self) or enable(self))
     saved = train_tiny(tmp_path, gradient_checkpointing=True)
-    assert len(calls) == 1
+    assert len(calls) == 2, "for the training, and for the estimate of its time"
     ours, plain = (load_file(folder.path / "model.safetensors") for folder in (saved, trained))
     assert all(torch.equal(ours[name], value) for name, value in plain.items())
 
@@ -223,7 +230,9 @@ def test_the_trained_network_is_compiled_and_the_averaged_one_is_not(train_tiny,
 
 def test_an_estimate_of_time_grows_with_the_tiles_and_refuses_those_that_do_not_fit():
     settings = DiffusionSettings(
-        model=GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32))), images=4, batch_size=2
+        model=MODEL,
+        images=4,
+        batch_size=2,
     )
     compute = ComputeSettings(device="cpu")
     small, large = (min(seconds_an_image(settings, 3, side, compute) for _ in range(3)) for side in (32, 256))
@@ -241,6 +250,7 @@ def test_the_last_line_says_how_much_was_seen_and_how_well_it_went(train_tiny, t
         if "val_error" in row
     }
     best = min(errors, key=errors.get)
-    (line,) = [record.message for record in caplog.records if "minutes" in record.message]
+    begun, line = (record.message for record in caplog.records if "minutes" in record.message)
+    assert begun.startswith("Diffusion: training on 48 images of 10 real pairs (32 x 32, 4 classes), on CPU")
     assert line.startswith("Diffusion: 48 images in 0.")
     assert line.endswith(f"val error {errors[24]:.3f}, least {errors[best]:.3f} at step {best}")

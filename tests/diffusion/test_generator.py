@@ -2,9 +2,10 @@ import torch
 from safetensors.torch import save_file
 
 from satsynth.diffusion.generator import Generator, load_generator
-from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.work.files import write_json
+from tiny import MODEL, NETWORK
 
 CPU = torch.device("cpu")
 
@@ -20,7 +21,7 @@ def test_split_undoes_join(random_generator):
 
 
 def test_saved_and_loaded_gives_the_same_output(random_generator, tmp_path):
-    settings = GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32)))
+    settings = MODEL
     save_file(random_generator.denoiser.state_dict(), tmp_path / "ema.safetensors")
     manifest = {"model": settings.model_dump(mode="json"), "classes": [{"name": str(k)} for k in range(4)]}
     write_json(tmp_path / "manifest.json", manifest)
@@ -42,7 +43,7 @@ def test_trained_generator_loads_alike_twice(trained):
 
 
 def test_one_hot_generator_has_a_channel_a_class():
-    settings = GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32)), label_code="one_hot")
+    settings = GeneratorSettings(network=NETWORK, label_code="one_hot")
     made = Generator(settings, 7)
     assert made.channels == 10
     assert made.denoiser(torch.randn(1, 10, 16, 16), torch.ones(1)).shape == (1, 10, 16, 16)

@@ -23,7 +23,7 @@ def _made_up_tensors_are_not_kept():
 
 
 def generator_on_a_gpu(preconditioning):
-    network = NetworkSettings(stem=4, widths=(16, 32), layers=1, attention=True)
+    network = NetworkSettings(stem=4, widths=(16, 32), layers=1, attention=True, patch_kernel=3, head=0)
     settings = GeneratorSettings(network=network, preconditioning=preconditioning)
     with GPU:
         denoiser = Generator(settings, 5).denoiser

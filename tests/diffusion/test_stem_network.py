@@ -12,7 +12,12 @@ from satsynth.work.errors import SatSynthError
 
 def network_of(stem, widths, attention=True, channels=5, **more):
     torch.manual_seed(0)
-    return StemUNet(channels, NetworkSettings(stem=stem, widths=widths, attention=attention, **more))
+    return StemUNet(
+        channels,
+        NetworkSettings(
+            **{"stem": stem, "widths": widths, "attention": attention, "patch_kernel": 3, "head": 0} | more
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,7 @@ def network_of(stem, widths, attention=True, channels=5, **more):
     ],
 )
 def test_shape(stem, widths, attention, side):
-    settings = NetworkSettings(stem=stem, widths=widths, attention=attention)
+    settings = NetworkSettings(stem=stem, widths=widths, attention=attention, patch_kernel=3, head=0)
     check_size(settings, side)
     network = network_of(stem, widths, attention)
     assert network(torch.randn(2, 5, side, side), torch.tensor([0.0, 100.0])).shape == (2, 5, side, side)

@@ -3,12 +3,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from satsynth.diffusion.settings import DiffusionDrawing
 from satsynth.diffusion.watching import DRAWN, LEVELS, Watch, denoising_errors
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ignore import IGNORE_INDEX
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
+DRAWING = DiffusionDrawing(steps=6)
 
 
 class Fixed(torch.nn.Module):
@@ -43,13 +45,14 @@ def test_without_labels_there_is_no_label_error(random_generator, training_pairs
     found = denoising_errors(random_generator, empty, 0.4, CPU, COMPUTE)
     assert set(found) == {"image"}
     assert found["image"] > 0
-    watch = Watch(empty, empty, CPU, COMPUTE, lambda *look: None)
+    watch = Watch(empty, empty, DRAWING, CPU, COMPUTE, lambda *look: None)
     assert watch.look(random_generator, 1)["val_error"] > 0
 
 
 def test_looks_are_repeatable_and_leave_no_trace(random_generator, training_pairs):
     shown = []
-    watch = Watch(training_pairs, training_pairs.take(np.arange(4)), CPU, COMPUTE, lambda *look: shown.append(look))
+    held_out = training_pairs.take(np.arange(4))
+    watch = Watch(training_pairs, held_out, DRAWING, CPU, COMPUTE, lambda *look: shown.append(look))
     torch.manual_seed(0)
     before = torch.get_rng_state()
     first, second = watch.look(random_generator, 3), watch.look(random_generator, 5)

@@ -116,8 +116,13 @@ def add_made_data(project: Project, side: int = 96) -> Project:
     )
     micro = {
         "tiling": {"tile_size": 32, "stride": 32, "shard_tiles": 8},
-        "diffusion": {"model": {"network": {"stem": 4, "widths": [8, 16]}}, "images": 80, "batch_size": 4},
-        "sampling": {"steps": 3, "shard_pairs": 8, "batch_size": 4},
+        "diffusion": {
+            "model": {"network": {"stem": 4, "widths": [8, 16]}},
+            "images": 80,
+            "batch_size": 4,
+            "drawing": {"steps": 3},
+        },
+        "sampling": {"shard_pairs": 8, "batch_size": 4},
         "comparison": {"gallery_pairs": 4},
         "compute": {"checkpoint_seconds": 0.001},
         "segmentation": {"ratios": [0, 1], "seeds": [0], "training": {"images": 32, "batch_size": 4, "evaluations": 1}},

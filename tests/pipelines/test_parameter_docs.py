@@ -56,6 +56,6 @@ def test_what_an_entry_says() -> None:
 
 def test_the_page_shows_what_is_configured(configured: dict[str, Any]) -> None:
     page = parameters_page(configured)
-    line = next(line for line in page.splitlines() if line.startswith("| `sigma_max`"))
-    assert f"`{configured['sampling']['sigma_max']}`" in line and "Largest noise level" in line
+    line = next(line for line in page.splitlines() if line.startswith("| `drawing.sigma_max`"))
+    assert f"`{configured['diffusion']['drawing']['sigma_max']}`" in line and "Largest noise level" in line
     assert all(line.count(" | ") == 4 for line in page.splitlines() if line.startswith("| `"))

@@ -139,7 +139,7 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
     hooks.after_dataset_saved("generator", SavedGenerator(tmp_path))
     (model,) = [given for call, given in tracker.calls if call == "model"]
     assert model.name == name and model.generator.digest == "abc"
-    assert model.sampling.steps == catalog.load("parameters")["sampling"]["steps"]
+    assert model.settings.drawing.steps == catalog.load("parameters")["diffusion"]["drawing"]["steps"]
     assert ("tag", "digest.generator") in tracker.calls
 
 

@@ -13,8 +13,10 @@ import pytest
 from made_data import made_pairs, write_store
 from satsynth import tracking
 from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.generation.families import Report
+from satsynth.generation.settings import GenerationSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.diffusion.nodes import train_joint_diffusion
+from satsynth.pipelines.diffusion.nodes import make_generator
 from satsynth.pipelines.judge.nodes import train_judge
 from satsynth.pipelines.trainings import Cell, segmentation_run
 from satsynth.segmentation.arms import Arm
@@ -22,7 +24,6 @@ from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import write_json
 from satsynth.work.finished import TIMING
-from satsynth.work.folder import WorkFolder
 from satsynth.work.workspace import Workspace
 
 SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
@@ -60,7 +61,7 @@ class Recorder(tracking.NoTracker):
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    monkeypatch.setattr(tracking, "current", lambda: recorder)
+    monkeypatch.setattr(tracking, "active_tracker", lambda: recorder)
     return recorder
 
 
@@ -96,14 +97,14 @@ def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
 def test_a_generators_training_shows_its_settings_and_tiles(
     recorder: Recorder, tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, log: Any, show: Any) -> None:
-        log(20, {"loss": 0.5})
+    def train(folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, report: Report) -> None:
+        report.metrics(20, {"loss": 0.5})
         folder.finish({"kind": "generator"})
 
-    monkeypatch.setattr("satsynth.diffusion.training.train_generator", train)
-    settings, run = DiffusionSettings(images=8), Workspace(project=str(tmp_path))
+    monkeypatch.setattr("satsynth.diffusion.training.train_denoiser", train)
+    settings, workspace = DiffusionSettings(images=8), Workspace(project=str(tmp_path))
     for _ in range(2):
-        train_joint_diffusion(tiles, settings, ComputeSettings(device="cpu"), run)
+        make_generator(tiles, GenerationSettings(), ComputeSettings(device="cpu"), workspace, diffusion=settings)
     ((name, params, inputs),) = recorder.begun
     assert name == "diffusion" and params["images"] == "8" and inputs == ["tiles"]
     assert recorder.values == [("diffusion", 20, {"loss": 0.5})]
@@ -119,17 +120,19 @@ def test_only_a_new_training_of_the_generator_is_estimated(
 ) -> None:
     from satsynth.diffusion import training
 
-    def begin(folder: WorkFolder, *_: Any) -> None:
-        (folder.path / training.CHECKPOINT).touch()
+    def begin(training_: Any, stream: Any, checkpoint: Path, *_: Any) -> None:
+        checkpoint.touch()
         raise BegunError
 
     monkeypatch.setattr(training, "seconds_an_image", lambda *_: 1.5)
-    monkeypatch.setattr(training, "train_generator", begin)
+    monkeypatch.setattr(training, "train", begin)
+    monkeypatch.setattr(training, "check_size", lambda *_: None)
     run, lines = Workspace(project=str(tmp_path)), []
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.INFO), pytest.raises(BegunError):
-            train_joint_diffusion(tiles, DiffusionSettings(images=80), ComputeSettings(device="cpu"), run)
+            compute, settings = ComputeSettings(device="cpu"), DiffusionSettings(images=80)
+            make_generator(tiles, GenerationSettings(), compute, run, diffusion=settings)
         lines += caplog.messages
     assert len(lines) == 2 and all("80 images of 4 real pairs" in line and "CPU" in line for line in lines)
     assert lines[0].endswith("about 2.0 minutes") and "minutes" not in lines[1]

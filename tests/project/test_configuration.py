@@ -113,6 +113,19 @@ def test_kedro_can_validate_every_parameter_of_the_nodes() -> None:
     assert len(used) == len(MODELS) - 1, "all but `tracking`, which belongs to no node"
 
 
+# What only a project can say: its data set, its folder, the name of its experiment.
+NO_DEFAULTS = ("description", "workspace", "tracking")
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in NO_DEFAULTS])
+def test_a_plain_script_gets_the_parameters_of_the_default_environment(name: str) -> None:
+    configured = loader("base")["parameters"][name]
+    if name == "tiling":
+        # Each description has its own.
+        configured = {key: value for key, value in configured.items() if key not in ("stride", "keep")}
+    assert MODELS[name].model_validate(configured) == MODELS[name]()
+
+
 def test_description_files_are_named_after_their_data_set() -> None:
     for dataset in DATASETS:
         content = yaml.safe_load((ROOT / f"conf/base/parameters_dataset_{dataset}.yml").read_text())["datasets"]

@@ -151,7 +151,7 @@ def test_colours_where_ids_are_expected_are_named(made: MadeData) -> None:
     assert "`masks.encoding: color`" in found.remedy
 
 
-@pytest.mark.parametrize(("name", "said"), [("gone.png", "is missing"), ("../away.png", "outside of the raw folder")])
+@pytest.mark.parametrize(("name", "said"), [("gone.png", "is missing"), ("../away.png", "outside the raw folder")])
 def test_the_files_of_one_large_image_must_be_in_the_raw_folder(tmp_path: Path, name: str, said: str) -> None:
     save(tmp_path / "raw" / "image.png", picture(RNG, 64, 96))
     save(tmp_path / "away.png", np.zeros((64, 96), np.uint8))

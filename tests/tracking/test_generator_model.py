@@ -8,22 +8,24 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from mlflow.tracking import MlflowClient
 from safetensors.torch import save_file
 
+import tiny
 from satsynth import tracking
-from satsynth.diffusion.generator import Generator, load_generator
-from satsynth.diffusion.sampling import draw
+from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
-from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings, SamplingSettings
+from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings
+from satsynth.generation.families import Request
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.pair import encode_image, encode_mask
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 from threads import one_thread  # noqa: F401  # a fixture is used by being imported
 
-SAMPLING = SamplingSettings(steps=4, batch_size=1, sampler="dpm_solver_2m_sde")
+SAMPLING = SamplingSettings(batch_size=1)
+SETTINGS = DiffusionSettings(drawing=DiffusionDrawing(steps=4, sigma_max=80.0))
 # What somebody else types, with MLflow and pandas and the requirements of the model.
 ELSEWHERE = """
 import base64, json, sys
@@ -35,36 +37,40 @@ mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/tests-generator/latest")
 usual = model.predict(pd.DataFrame({"pair": [0, 1]}))
 other = model.predict(pd.DataFrame({"pair": [1]}), params={"seed": 5})
+longer = model.predict(pd.DataFrame({"pair": [1]}), params={"steps": 6, "sampler": "euler"})
 import satsynth
 def text(frame):
     return [[int(row.pair), *(base64.b64encode(png).decode() for png in (row.image, row.mask))]
             for row in frame.itertuples()]
-print(json.dumps({"usual": text(usual), "other": text(other), "code": satsynth.__file__}))
+print(json.dumps({"usual": text(usual), "other": text(other), "longer": text(longer), "code": satsynth.__file__}))
 """
 
 
 @pytest.fixture
 def generator(tmp_path: Path) -> SavedGenerator:
     """A tiny generator with random weights, its last layer included."""
-    settings = GeneratorSettings(network=NetworkSettings(stem=8, widths=(16, 32)))
-    torch.manual_seed(3)
-    made = Generator(settings, 4)
-    torch.nn.init.normal_(made.denoiser.network.unet.conv_out.weight, std=0.1)
+    made = tiny.random_generator(4)
     with work_folder(tmp_path / "generator", Step("diffusion", 1, {"tiles": "abc"}, {})) as folder:
         for name in (WEIGHTS, AVERAGED):
             save_file(made.denoiser.state_dict(), folder.result / name)
         classes = [{"name": f"class {k}", "color": [k, 0, 0]} for k in range(4)]
-        manifest = {"kind": "generator", "model": settings.model_dump(mode="json"), "classes": classes}
+        manifest = {
+            "kind": "generator",
+            "family": "diffusion",
+            "model": tiny.MODEL.model_dump(mode="json"),
+            "classes": classes,
+        }
         folder.finish({**manifest, "tile_size": 32, "scenes": ["a"]}, [WEIGHTS, AVERAGED])
     return SavedGenerator(folder.result)
 
 
-def expected(generator: SavedGenerator, numbers: list[int], seed: int = 0) -> list[list[object]]:
-    device, settings = torch.device("cpu"), SAMPLING.model_copy(update={"seed": seed})
-    loaded = load_generator(generator, device)
+def expected(
+    generator: SavedGenerator, numbers: list[int], seed: int = 0, **changed: DiffusionDrawing
+) -> list[list[object]]:
+    drawer = FAMILY.load(generator, SETTINGS.model_copy(update=changed), ComputeSettings(device="cpu"))
     rows: list[list[object]] = []
     for number in numbers:
-        images, masks = draw(loaded, [number], 32, settings, device, ComputeSettings(device="cpu"))
+        images, masks = drawer.draw([number], Request(seed))
         pngs = (encode_image(images[0]), encode_mask(masks[0]))
         rows.append([number, *(base64.b64encode(png).decode() for png in pngs)])
     return rows
@@ -83,7 +89,7 @@ def test_others_load_the_registered_generator_and_draw_the_same_pairs(
     uri = local if where == "file" else request.getfixturevalue("served").uri
     tracker = tracking.Tracker(uri, "tests", tmp_path / "artifacts")
     tracker.start("parent", {}, {})
-    model = tracking.ModelToLog("tests-generator", "diffusion", generator, SAMPLING, "fp32")
+    model = tracking.ModelToLog("tests-generator", "diffusion", generator, SETTINGS, SAMPLING, "fp32")
     tracker.model(model)
     tracker.model(model)
     tracker.close("FINISHED")
@@ -113,6 +119,8 @@ def test_others_load_the_registered_generator_and_draw_the_same_pairs(
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["usual"] == expected(generator, [0, 1])
     assert found["other"] == expected(generator, [1], seed=5) != found["usual"][1:]
+    euler = DiffusionDrawing(steps=6, sigma_max=80.0, sampler="euler")
+    assert found["longer"] == expected(generator, [1], drawing=euler) != found["usual"][1:]
     assert str(tmp_path) in found["code"], "the code beside the model is what drew"
 
 
@@ -132,7 +140,7 @@ def test_a_server_without_models_keeps_the_run(
     monkeypatch.setattr(MlflowClient, "create_logged_model", absent)
     tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts", "sqlite:///nowhere")
     tracker.start("parent", {}, {})
-    tracker.model(tracking.ModelToLog("tests-generator", "diffusion", generator, SAMPLING, "fp32"))
+    tracker.model(tracking.ModelToLog("tests-generator", "diffusion", generator, SETTINGS, SAMPLING, "fp32"))
     tracker.close("FINISHED")
     assert MlflowClient(local).get_run(tracker._writer.ids[""]).info.status == "FINISHED"
     assert len([record for record in caplog.records if "refused an entry" in record.message]) == 1

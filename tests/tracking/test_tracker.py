@@ -15,8 +15,9 @@ from servers import wait_until
 
 from made_data import made_pairs, write_store
 from satsynth import tracking
-from satsynth.diffusion.settings import SamplingSettings
+from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import SamplingSettings
 from satsynth.tracking.store import RUN_FILE
 from satsynth.work.files import read_json, write_json
 from satsynth.work.folder import Step, WorkFolder
@@ -170,7 +171,9 @@ def test_what_cannot_be_made_is_left_out_and_tracking_goes_on(
     tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
     tracker.start("parent", {}, {})
     tracker.model(
-        tracking.ModelToLog("made-generator", "diffusion", SavedGenerator(tmp_path), SamplingSettings(), "fp32")
+        tracking.ModelToLog(
+            "made-generator", "diffusion", SavedGenerator(tmp_path), DiffusionSettings(), SamplingSettings(), "fp32"
+        )
     )
     tracker.figure(None, "figures/made.html")
     tracker.artifact(tmp_path / "report.html", "report")
@@ -217,7 +220,9 @@ def test_only_uploads_may_take_long(
     tracker.start("parent", {}, {})
     tracker.artifact(tmp_path / "report.html", "report")
     tracker.model(
-        tracking.ModelToLog("made-generator", "diffusion", SavedGenerator(tmp_path), SamplingSettings(), "fp32")
+        tracking.ModelToLog(
+            "made-generator", "diffusion", SavedGenerator(tmp_path), DiffusionSettings(), SamplingSettings(), "fp32"
+        )
     )
     tracker.image("", 0, "drawn", np.zeros((4, 4, 3), np.uint8))
     tracker.close("FINISHED")

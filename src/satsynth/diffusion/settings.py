@@ -1,4 +1,4 @@
-"""Parameters of the generator and of sampling."""
+"""Parameters of joint diffusion: training a denoiser, and drawing from it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from satsynth.generation.families import DrawingSettings, FamilySettings
 from satsynth.work.frozen import Frozen
 
 
@@ -19,16 +20,16 @@ class NetworkSettings(Frozen):
         le=16,
     )
     widths: tuple[int, ...] = Field(
-        default=(64, 128, 192), description="Channels at each resolution, each a multiple of 8.", min_length=2
+        default=(32, 64, 128), description="Channels at each resolution, each a multiple of 8.", min_length=2
     )
     layers: int = Field(default=1, description="Residual blocks at each resolution.", ge=1)
     attention: bool = Field(default=True, description="Self-attention at the lowest resolution.")
 
     patch_kernel: Literal[1, 3] = Field(
-        default=3, description="Side of the convolutions that take patches in and give them out."
+        default=1, description="Side of the convolutions that take patches in and give them out."
     )
     head: int = Field(
-        default=0,
+        default=16,
         ge=0,
         description="Channels of a small network at full resolution behind the U-Net, which also sees the noisy pair; "
         "0 for none.",
@@ -49,32 +50,63 @@ class NoiseSettings(Frozen):
     kind: Literal["lognormal", "ddpm"] = Field(
         default="lognormal", description="`lognormal`: ln sigma is normal. `ddpm`: DDPM's 1000 levels, equally often."
     )
-    mean: float = Field(default=0.3, description="Mean of ln sigma.")
-    std: float = Field(default=1.3, description="Standard deviation of ln sigma.", gt=0)
+    mean: float = Field(default=0.6, description="Mean of ln sigma.")
+    std: float = Field(default=1.7, description="Standard deviation of ln sigma.", gt=0)
 
 
 class GeneratorSettings(Frozen):
     """What a trained generator is: all that is needed to build it again."""
 
     network: NetworkSettings = NetworkSettings()
-    label_code: Literal["bits", "one_hot"] = Field(default="bits", description="How a class index becomes channels.")
+    label_code: Literal["bits", "one_hot"] = Field(default="one_hot", description="How a class index becomes channels.")
     label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0)
     preconditioning: Literal["clean", "edm", "ddpm_epsilon", "ddpm_clean"] = Field(
         default="clean", description="What the network is given and predicts; those of DDPM have its 1000 noise levels."
     )
 
 
-class DiffusionSettings(Frozen):
-    """Training of the generator."""
+class DiffusionDrawing(DrawingSettings):
+    """How pairs are drawn from a denoiser."""
+
+    sampler: Literal["dpm_solver_2m", "dpm_solver_2m_sde", "heun", "euler", "ddpm_ancestral"] = Field(
+        default="dpm_solver_2m_sde",
+        description="How noise is removed; `heun` evaluates the denoiser twice a step.",
+    )
+    steps: int = Field(default=30, description="Noise levels from the largest to zero.", ge=2, le=1000)
+    schedule: Literal["karras", "ddpm"] = Field(
+        default="karras",
+        description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
+    )
+    clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
+    sigma_max: float = Field(
+        default=40.0,
+        gt=0,
+        description="Largest noise level. 40 suits a generator that has seen some thousand images; draw from one that "
+        "has seen more than ten thousand with 80.",
+    )
+    sigma_min: float = Field(default=0.02, gt=0, description="Smallest noise level before zero.")
+    rho: float = Field(
+        default=7.0, gt=0, description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5."
+    )
+
+    @model_validator(mode="after")
+    def _range(self) -> DiffusionDrawing:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"`sigma_min` {self.sigma_min} must be below `sigma_max` {self.sigma_max}")
+        return self
+
+
+class DiffusionSettings(FamilySettings):
+    """Training of a denoiser, and drawing from it."""
 
     model: GeneratorSettings = GeneratorSettings()
     noise: NoiseSettings = NoiseSettings()
-    images: int = Field(description="Training budget in images.", ge=1)
-    batch_size: int = Field(default=16, description="Pairs a step.", ge=1)
+    images: int = Field(default=6000, description="Training budget in images.", ge=1)
+    batch_size: int = Field(default=8, description="Pairs a step.", ge=1)
     optimizer: Literal["adamw", "muon"] = Field(
-        default="adamw", description="`muon`: Muon for convolutions, AdamW for all else."
+        default="muon", description="`muon`: Muon for convolutions, AdamW for all else."
     )
-    learning_rate: float = Field(default=4e-4, description="Peak learning rate.", gt=0)
+    learning_rate: float = Field(default=2e-3, description="Peak learning rate.", gt=0)
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     ema: float = Field(default=0.999, ge=0, lt=1, description="Decay of the moving average of weights.")
@@ -94,38 +126,4 @@ class DiffusionSettings(Frozen):
         default="last",
         description="Which averaged weights are kept: the last, or those of the look with the smallest `val_error`.",
     )
-
-
-class SamplingSettings(Frozen):
-    """Drawing of synthetic pairs."""
-
-    ratio: float = Field(default=1.0, description="Synthetic pairs for each real training pair.", gt=0)
-    max_pairs: int | None = Field(default=None, description="Cap on the number of synthetic pairs; none without.", ge=1)
-    sampler: Literal["dpm_solver_2m", "dpm_solver_2m_sde", "heun", "euler", "ddpm_ancestral"] = Field(
-        default="dpm_solver_2m", description="How the noise is taken away; `heun` evaluates the denoiser twice a step."
-    )
-    steps: int = Field(default=24, description="Noise levels from the largest to zero.", ge=2, le=1000)
-    schedule: Literal["karras", "ddpm"] = Field(
-        default="karras",
-        description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
-    )
-    clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
-    smallest_region: int = Field(
-        default=0, ge=0, description="Regions of fewer pixels in a drawn mask take the class nearest to them."
-    )
-    sigma_max: float = Field(default=80.0, gt=0, description="Largest noise level.")
-    sigma_min: float = Field(default=0.02, gt=0, description="Smallest noise level before zero.")
-    rho: float = Field(
-        default=7.0, gt=0, description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5."
-    )
-    seed: int = Field(
-        default=0, ge=0, description="Seed of the set; pair number i depends on it, i and the kind of device alone."
-    )
-    batch_size: int = Field(default=16, ge=1, description="Pairs drawn at once.")
-    shard_pairs: int = Field(default=64, ge=1, description="Pairs a shard.")
-
-    @model_validator(mode="after")
-    def _range(self) -> SamplingSettings:
-        if self.sigma_min >= self.sigma_max:
-            raise ValueError(f"`sigma_min` {self.sigma_min} must be below `sigma_max` {self.sigma_max}")
-        return self
+    drawing: DiffusionDrawing = DiffusionDrawing()

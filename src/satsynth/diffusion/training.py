@@ -1,4 +1,4 @@
-"""Training of the generator."""
+"""Training of a denoiser."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from satsynth.diffusion.network import StemUNet, check_size
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
-from satsynth.diffusion.watching import Pictures, Watch
-from satsynth.generation.saved import SavedGenerator
+from satsynth.diffusion.watching import Watch
+from satsynth.generation.families import Report
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.training.best import BestWeights
-from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
+from satsynth.training.device import autocast, choose_device, describe_device, memory_errors, seconds_a_step
 from satsynth.training.ema import MovingAverage
-from satsynth.training.loop import MetricLog, StepLoss, Training, look_points, train, warm_cosine
+from satsynth.training.loop import StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
@@ -31,7 +31,6 @@ from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 
-RESULT_VERSION = 3
 # What a seed is used for; order and augmentation have 0 and 1.
 LOSS = 2
 CHECKPOINT = "checkpoint.pt"
@@ -78,7 +77,7 @@ def joint_loss(
 def denoising_step(
     generator: Generator, settings: DiffusionSettings, device: torch.device, compute: ComputeSettings
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; its noise depends on (seed, images seen) alone."""
+    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen)."""
 
     def step_loss(
         images: torch.Tensor, masks: torch.Tensor, seen: int
@@ -101,39 +100,38 @@ def optimizer_for(network: nn.Module, settings: DiffusionSettings) -> torch.opti
     return Muon(network.parameters(), rate, decay, betas=(0.9, 0.99))
 
 
-def train_generator(
+def train_denoiser(
     folder: WorkFolder,
     pairs: DecodedPairs,
     val: DecodedPairs,
     origin: Mapping[str, Any],
     settings: DiffusionSettings,
     compute: ComputeSettings,
-    on_metrics: MetricLog,
-    on_pictures: Pictures = lambda step, images, masks: None,
-) -> SavedGenerator:
-    """Train a generator to the end of its budget, continuing what the folder holds.
+    report: Report,
+) -> None:
+    """Train a denoiser to the end of its budget, continuing what the folder holds, and finish the folder.
 
     Args:
         folder: Work folder.
         pairs: Real training pairs.
-        val: Real pairs of held-out scenes, only to be looked at (and to choose among looks, with `keep: best`).
-        origin: ``classes``, ``tile_size`` and ``scenes`` for the manifest.
+        val: Real pairs of held-out scenes, used only to measure errors (and to choose among looks, with `keep: best`).
+        origin: ``family``, ``classes``, ``tile_size`` and ``scenes`` for the manifest.
         settings: What to train and how.
         compute: Where.
-        on_metrics: Called with step and metrics as training goes on.
-        on_pictures: Called at each look with step, images and masks drawn from fixed seeds.
+        report: Takes metrics as training goes on, and at each look pairs drawn from fixed seeds.
 
     Raises:
         SatSynthError: The tile size does not fit the network, or the loss is not finite.
     """
     check_size(settings.model.network, int(origin["tile_size"]))
     device = choose_device(compute)
+    _announce(folder, pairs, origin, settings, compute)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
     network = generator.denoiser
     average = MovingAverage(network, settings.ema)
     averaged = generator.with_denoiser(average.module)
     best = BestWeights()
-    watch = Watch(pairs, val, device, compute, on_pictures)
+    watch = Watch(pairs, val, settings.drawing, device, compute, report.pictures)
     inner = cast(StemUNet, generator.denoiser.network)
     if settings.gradient_checkpointing:
         inner.unet.enable_gradient_checkpointing()
@@ -166,7 +164,7 @@ def train_generator(
     )
     stream = PairStream([pairs], settings.seed)
     with memory_errors(MEMORY):
-        seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, on_metrics)
+        seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
     _tell(training, seconds, best)
     kept = best.weights if settings.keep == "best" else average.module.state_dict()
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
@@ -183,7 +181,30 @@ def train_generator(
     }
     folder.finish(manifest, [WEIGHTS, AVERAGED])
     folder.forget_helpers()
-    return SavedGenerator(folder.result)
+
+
+def _announce(
+    folder: WorkFolder,
+    pairs: DecodedPairs,
+    origin: Mapping[str, Any],
+    settings: DiffusionSettings,
+    compute: ComputeSettings,
+) -> None:
+    """Log what will be trained, and for how long unless it continues: a continued training shows how far it is."""
+    side, classes, estimate = int(origin["tile_size"]), len(origin["classes"]), ""
+    if not (folder.path / CHECKPOINT).exists():
+        minutes = seconds_an_image(settings, classes, side, compute) * settings.images / 60
+        estimate = f", about {minutes:.1f} minutes"
+    log.info(
+        "Diffusion: training on %d images of %d real pairs (%d x %d, %d classes), on %s%s",
+        settings.images,
+        len(pairs),
+        side,
+        side,
+        classes,
+        describe_device(choose_device(compute)),
+        estimate,
+    )
 
 
 def _fresh_generator(settings: DiffusionSettings, classes: int, device: torch.device) -> Generator:
@@ -214,7 +235,7 @@ def seconds_an_image(
         steps: Steps that are timed, after one that is not.
 
     Raises:
-        SatSynthError: The tile size does not fit the network, or memory does not suffice.
+        SatSynthError: The tile size does not fit the network, or memory runs out.
     """
     check_size(settings.model.network, side)
     device = choose_device(compute)

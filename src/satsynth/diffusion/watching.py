@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.sampling import draw
-from satsynth.diffusion.settings import SamplingSettings
+from satsynth.diffusion.settings import DiffusionDrawing
+from satsynth.generation.families import Request
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import to_tensors
 from satsynth.training.device import autocast
@@ -23,18 +24,18 @@ LEVELS = (0.1, 0.4, 1.5, 6.0, 25.0)
 PAIRS, DRAWN = 32, 8
 BATCH = 16
 SEED = 20_240_617
-SAMPLING = SamplingSettings(steps=18, seed=SEED)
 
 Pictures = Callable[[int, np.ndarray, np.ndarray], None]
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What is looked at; the same pairs, noise and seeds at each look.
+    """What is measured and drawn; the same pairs, noise and seeds at each look.
 
     Args:
         train: Pairs that are trained on.
         val: Pairs of held-out scenes.
+        drawing: How pairs are drawn; as the run itself draws them.
         device: Device of the generator.
         compute: How to compute.
         on_pictures: Called with the step, images ``(N, H, W, 3)`` and masks ``(N, H, W)``, both uint8, drawn from it.
@@ -42,6 +43,7 @@ class Watch:
 
     train: DecodedPairs
     val: DecodedPairs
+    drawing: DiffusionDrawing
     device: torch.device
     compute: ComputeSettings
     on_pictures: Pictures
@@ -66,7 +68,8 @@ class Watch:
                     errors[f"{name}_{part}_error.sigma_{level}"] = value
         errors["val_error"] = float(np.mean([value for name, value in errors.items() if name.startswith("val_")]))
         side = self.train.images.shape[1]
-        self.on_pictures(step, *draw(generator, range(DRAWN), side, SAMPLING, self.device, self.compute))
+        drawer = JointDrawer(generator, side, self.drawing, self.device, self.compute)
+        self.on_pictures(step, *drawer.draw(range(DRAWN), Request(SEED)))
         return errors
 
 

@@ -6,17 +6,29 @@ from satsynth.pairs.store import PairStore
 from satsynth.work.errors import AncestryError, listing
 from satsynth.work.finished import Finished
 
+REPAIR = "kedro run --pipeline=diffusion"
+
 
 class SavedGenerator(Finished):
-    """A finished generator; holds its path and manifest only, and is imported without PyTorch."""
+    """A finished generator; holds only its path and manifest, and is imported without PyTorch."""
 
     title = "generator"
-    remedy = "kedro run --pipeline=diffusion"
+    remedy = REPAIR
+
+    @property
+    def family(self) -> str:
+        """Name of its family."""
+        return str(self.manifest["family"])
 
     @property
     def scenes(self) -> set[str]:
         """Scenes that it was trained on."""
         return set(self.manifest["scenes"])
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names in order of the class index."""
+        return [c["name"] for c in self.manifest["classes"]]
 
     @property
     def tile_size(self) -> int:
@@ -35,5 +47,19 @@ def require_unseen(generator: SavedGenerator, tiles: PairStore) -> None:
         raise AncestryError(
             f"`generator` ({generator.path}) was trained on {len(seen)} scene(s) that are now val or test:\n"
             f"{listing(seen, 5)}",
-            "Train it again on the present splits: kedro run --pipeline=diffusion",
+            f"Train it again on the present splits: {REPAIR}",
+        )
+
+
+def require_family(generator: SavedGenerator, family: str) -> None:
+    """Refuse a generator of another family than the one asked for.
+
+    Raises:
+        AncestryError: It is of another family.
+    """
+    if generator.family != family:
+        raise AncestryError(
+            f"`generator` ({generator.path}) is of the family '{generator.family}', but `generation.family` is "
+            f"'{family}'.",
+            f"Make one of that family: {REPAIR} --params=generation.family={family}",
         )

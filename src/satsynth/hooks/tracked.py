@@ -14,8 +14,9 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from satsynth import tracking
-from satsynth.diffusion.settings import SamplingSettings
+from satsynth.generation.families import family_of
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import SamplingSettings
 from satsynth.hooks.summary import comparison_place, path_of, pipeline_names, print_summary, viz_command
 from satsynth.pairs.store import PairStore
 from satsynth.training.settings import ComputeSettings
@@ -133,8 +134,9 @@ class TrackingHooks:
         where = "" if self._environment in ("base", "local") else f"-{self._environment}"
         return tracking.ModelToLog(
             f"{self._parameters['tracking']['experiment']}{where}-generator",
-            "diffusion",
+            generator.family,
             generator,
+            family_of(generator.family).settings.model_validate(self._parameters[generator.family]),
             SamplingSettings.model_validate(self._parameters["sampling"]),
             ComputeSettings.model_validate(self._parameters["compute"]).precision,
         )

@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.work.files import disk_errors
 
 RESULT_VERSION = 2
+IMAGES, MASKS = "images.npy", "masks.npy"
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,19 @@ class DecodedPairs:
         """Return a part of the pairs, without reading them."""
         return DecodedPairs(self.images, self.masks, rows if self.rows is None else self.rows[rows])
 
+    @property
+    def mapped(self) -> Path | None:
+        """The folder of the arrays, where all of them lie in files and all pairs count."""
+        # A slice of a mapped array still bears the file's name; only a whole one rests on the map itself.
+        if self.rows is None and isinstance(self.images, np.memmap) and isinstance(self.images.base, mmap.mmap):
+            return Path(str(self.images.filename)).parent
+        return None
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Send worker processes the name of mapped files, not gigabytes of their content."""
-        # A slice of a mapped array still bears the file's name; only a whole one rests on the map itself.
-        if isinstance(self.images, np.memmap) and isinstance(self.images.base, mmap.mmap):
-            return _mapped, (Path(str(self.images.filename)).parent, self.rows)
+        folder = DecodedPairs(self.images, self.masks).mapped
+        if folder is not None:
+            return _mapped, (folder, self.rows)
         return DecodedPairs, (self.images, self.masks, self.rows)
 
 
@@ -70,7 +80,7 @@ def decoded(store: PairStore, split: str, root: Path) -> DecodedPairs:
         try:
             with disk_errors(folder):
                 temporary.mkdir(parents=True)
-                _decode_all(store, split, temporary)
+                write_decoded(temporary, store.count(split), store.tile_size, store.arrays(split))
                 if not folder.exists():
                     temporary.rename(folder)
         finally:
@@ -79,19 +89,26 @@ def decoded(store: PairStore, split: str, root: Path) -> DecodedPairs:
 
 
 def _mapped(folder: Path, rows: np.ndarray | None = None) -> DecodedPairs:
-    images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
+    images, masks = (np.load(folder / name, mmap_mode="r") for name in (IMAGES, MASKS))
     return DecodedPairs(images, masks, rows)
 
 
-def _decode_all(store: PairStore, split: str, folder: Path) -> None:
+def write_decoded(folder: Path, number: int, side: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Write decoded pairs as arrays, one pair in memory at a time.
+
+    Args:
+        folder: Where ``images.npy`` and ``masks.npy`` go.
+        number: How many pairs there are.
+        side: Side of a pair in pixels.
+        pairs: Images ``(side, side, 3)`` and masks ``(side, side)``, both uint8.
+    """
     # Ordinary writes: on a full disk they raise an error, where a write to mapped memory kills the process.
-    side = store.tile_size
-    shape = (store.count(split), side, side)
-    with (folder / "images.npy").open("wb") as images, (folder / "masks.npy").open("wb") as masks:
+    shape = (number, side, side)
+    with disk_errors(folder), (folder / IMAGES).open("wb") as images, (folder / MASKS).open("wb") as masks:
         for file, size in ((images, (*shape, 3)), (masks, shape)):
             header = {"descr": "|u1", "fortran_order": False, "shape": size}
             np.lib.format.write_array_header_1_0(file, header)
-        for image, mask in store.arrays(split):
+        for image, mask in pairs:
             images.write(image.tobytes())
             masks.write(mask.tobytes())
         for file in (images, masks):

@@ -9,9 +9,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
 from satsynth.fetching.settings import DownloadSettings
+from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.pairs.settings import ExportSettings, TilingSettings
+from satsynth.pipelines.families import family_models
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
@@ -44,7 +45,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "compute": ComputeSettings,
     "ingestion": IngestionSettings,
     "tiling": TilingSettings,
-    "diffusion": DiffusionSettings,
+    "generation": GenerationSettings,
+    **family_models(),
     "sampling": SamplingSettings,
     "comparison": ComparisonSettings,
     "segmentation": SegmentationSettings,

@@ -113,7 +113,7 @@ def segmentation_run(
         )
         val, test = (HeldOut(decoded(tiles, split, workspace.work), tiles.scenes(split)) for split in ("val", "test"))
         counted = {**cell.facts, "real_pairs": len(real), "synthetic_pairs": len(rows)}
-        with tracking.current().child(cell.title, params, folder, seen) as child:
+        with tracking.active_tracker().child(cell.title, params, folder, seen) as child:
             child.metrics(0, ratio)
             train_network(
                 folder,
@@ -138,7 +138,7 @@ def segmentation_run(
     if done.found:
         names = ("miou", "mf1", "accuracy", "boundary_f1")
         told = {f"test_{name}": row[name] for name in names} | ratio
-        tracking.current().reused(cell.title, params, done.folder, told, seen)
+        tracking.active_tracker().reused(cell.title, params, done.folder, told, seen)
     return done.folder, row
 
 

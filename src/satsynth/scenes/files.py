@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout, composed
+from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.problems import BadFile
-from satsynth.scenes.scene import Scene
-from satsynth.scenes.splits import divide
+from satsynth.scenes.splits import assign_splits
 from satsynth.work.errors import DataError
 
 
-def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path) -> tuple[list[Scene], list[BadFile]]:
+def file_scenes(
+    description: DatasetDescription, layout: FilesLayout, raw: Path
+) -> tuple[list[AssignedScene], list[BadFile]]:
     """Find the images of a data set and match them with their masks.
 
     Args:
@@ -41,17 +43,22 @@ def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path)
             f"Check the folder, or `layout.pattern`. The first files there: {', '.join(names[:5]) or 'none'}.",
         )
     known = {_plain(name): name for name in names} | {composed(name): name for name in names}
-    drafts = []
+    found = []
     for image, match in matches:
         parts = match.groupdict()
         wanted = os.path.normpath(layout.mask.format(**parts))
         mask = known.get(wanted) or known.get(_plain(wanted)) or wanted
         scene, group = layout.scene.format(**parts), layout.group.format(**parts)
-        drafts.append(Scene(scene, group, "", image, mask, (0, 0, 0, 0), 0, 0, None, None, ""))
-    bad += _orphans(layout, names, {draft.mask for draft in drafts} | {draft.image for draft in drafts})
-    drafts, unknown = divide(drafts, description, raw)
-    bad += unknown
-    usable, unusable = _usable(drafts, listing)
+        found.append(FoundScene(scene, group, image, mask))
+    bad += _orphans(layout, names, {scene.mask for scene in found} | {scene.image for scene in found})
+    splits, unmatched = assign_splits(found, description, raw)
+    bad += unmatched
+    assigned = [
+        AssignedScene(**vars(scene), split=split, window=None)
+        for scene, split in zip(found, splits, strict=True)
+        if split is not None
+    ]
+    usable, unusable = _usable(assigned, listing)
     return usable, bad + unusable
 
 
@@ -117,29 +124,29 @@ def _plain(name: str) -> str:
     return stem + dot + suffix.lower() if dot and "/" not in suffix else name
 
 
-def _usable(drafts: Sequence[Scene], listing: _Listing) -> tuple[list[Scene], list[BadFile]]:
+def _usable(scenes: Sequence[AssignedScene], listing: _Listing) -> tuple[list[AssignedScene], list[BadFile]]:
     """Part scenes that have a mask and a name of their own from those that do not."""
     names = set(listing.names)
-    count = Counter(draft.scene_id for draft in drafts)
+    count = Counter(scene.scene_id for scene in scenes)
     usable, bad = [], []
-    for draft in drafts:
-        away = [name for name in (draft.image, draft.mask) if name in listing.links]
+    for scene in scenes:
+        away = [name for name in (scene.image, scene.mask) if name in listing.links]
         if away:
-            bad += [_link(name, listing.links[name], draft.scene_id) for name in away]
+            bad += [_link(name, listing.links[name], scene.scene_id) for name in away]
             continue
-        if count[draft.scene_id] > 1:
-            problem = f"is one of {count[draft.scene_id]} images that give the same scene identifier '{draft.scene_id}'"
+        if count[scene.scene_id] > 1:
+            problem = f"is one of {count[scene.scene_id]} images that give the same scene identifier '{scene.scene_id}'"
             remedy = "Let `layout.scene` tell them apart."
-        elif draft.mask.startswith(("..", "/")):
-            problem = f"has no mask: {draft.mask} leaves the raw folder"
+        elif scene.mask.startswith(("..", "/")):
+            problem = f"has no mask: {scene.mask} leaves the raw folder"
             remedy = "Name a path below the raw folder in `layout.mask`."
-        elif draft.mask not in names:
-            problem = f"has no mask: {draft.mask} is not there"
+        elif scene.mask not in names:
+            problem = f"has no mask: {scene.mask} is not there"
             remedy = "Add the mask, or remove the image."
         else:
-            usable.append(draft)
+            usable.append(scene)
             continue
-        bad.append(BadFile(draft.image, problem, remedy, draft.scene_id))
+        bad.append(BadFile(scene.image, problem, remedy, scene.scene_id))
     return usable, bad
 
 

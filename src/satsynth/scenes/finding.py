@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout
@@ -14,6 +13,7 @@ from satsynth.rasters.tiffs import Window
 from satsynth.rasters.vectors import Polygons
 from satsynth.scenes.blocks import block_scenes
 from satsynth.scenes.files import file_scenes
+from satsynth.scenes.found import AssignedScene
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named
@@ -97,7 +97,7 @@ def search_scenes(
     scenes = []
     for scene in found:
         try:
-            scenes.append(_measured(scene, description, raw, digest))
+            scenes.append(_opened(scene, description, raw, digest))
         except DataError as error:
             broken = scene.mask if error.problem.startswith(f"{raw / scene.mask} ") else scene.image
             bad.append(BadFile.of(error, broken, raw, scene.scene_id))
@@ -116,7 +116,8 @@ def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> No
     check_apart(scenes, shared_masks=description.masks.reader == "vector")
 
 
-def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:
+def _opened(scene: AssignedScene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:
+    """Read the headers of a scene's files, check that image and mask fit, and return it with its size and digest."""
     info = raster_info(raw / scene.image)
     if description.masks.reader == "vector":
         Polygons(description).check(raw / scene.mask, info)
@@ -124,16 +125,15 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
         mask = raster_info(raw / scene.mask)
         check_shape(raw / scene.image, info, scene.mask, mask, description.masks.align)
         check_place(raw / scene.mask, mask, scene.image, info)
-    window = scene.window if scene.window[2] else (0, 0, info.width, info.height)
+    window = scene.window or (0, 0, info.width, info.height)
     try:
         content = _content(scene, window, raw, digest)
     except OSError as error:
         raise DataError(
             f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access."
         ) from error
-    return replace(
-        scene,
-        window=window,
+    return Scene(
+        **{**vars(scene), "window": window},
         height=max(1, round(window[3] * description.scale)),
         width=max(1, round(window[2] * description.scale)),
         crs=info.crs,
@@ -169,7 +169,7 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
         )
 
 
-def _content(scene: Scene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
+def _content(scene: AssignedScene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
     digests = [digest(file) for file in (raw / scene.image, *_parts(raw / scene.mask))]
     return digest_of([*digests, list(window)])
 

@@ -25,6 +25,7 @@ from satsynth.rasters.reading import (
 )
 from satsynth.rasters.tiffs import Window
 from satsynth.rasters.vectors import Polygons
+from satsynth.scenes.found import AssignedScene
 from satsynth.work.errors import DataError
 from satsynth.work.ignore import IGNORE_INDEX
 
@@ -32,15 +33,10 @@ COLUMNS = ["scene_id", "group", "split", "image", "mask", "window", "height", "w
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One row of the table of scenes.
+class Scene(AssignedScene):
+    """A scene whose files have been opened: one row of the table of scenes.
 
     Args:
-        scene_id: Unique name.
-        group: Name of the group of neighbouring scenes.
-        split: ``train``, ``val`` or ``test``.
-        image: Path of the image below the raw folder.
-        mask: Path of the mask below the raw folder.
         window: (x, y, width, height) in the image's pixels.
         height: Rows of the scene after scaling.
         width: Columns of the scene after scaling.
@@ -49,11 +45,6 @@ class Scene:
         digest: SHA-256 of image, mask and window.
     """
 
-    scene_id: str
-    group: str
-    split: str
-    image: str
-    mask: str
     window: Window
     height: int
     width: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from satsynth.datasets.description import DatasetDescription, composed
 from satsynth.rasters.placement import Bounds, bounds_of
+from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError, listing
@@ -19,32 +19,33 @@ from satsynth.work.errors import DataError, listing
 SPLITS = ("train", "val", "test")
 
 
-def divide(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> tuple[list[Scene], list[BadFile]]:
-    """Give each scene its split.
+def assign_splits(
+    scenes: Sequence[FoundScene], description: DatasetDescription, raw: Path
+) -> tuple[list[str | None], list[BadFile]]:
+    """Return the split of each scene.
 
     Args:
-        scenes: Scenes without a split.
+        scenes: The scenes.
         description: The data set.
-        raw: Its raw folder, where the lists are.
+        raw: Its raw folder, which holds the lists of splits.
 
     Returns:
-        The scenes with their splits, without those that the data set's lists leave out, and what the lists name
-        in vain.
+        For each scene its split, or None where the data set's lists leave it out, and the entries of the lists that
+        match no scene or several.
 
     Raises:
         DataError: A list is missing, or a scene is named for two splits.
     """
     listed, bad = _listed(scenes, description, raw)
     rest = None if description.splits.lists.train else "train"
-    divided = []
-    for number, scene in enumerate(scenes):
-        split = listed.get(number, rest)
-        if split is not None:
-            divided.append(replace(scene, split=split if split != "train" else _by_pattern(scene, description)))
-    return divided, bad
+    splits = [listed.get(number, rest) for number in range(len(scenes))]
+    return [
+        _by_pattern(scene, description) if split == "train" else split
+        for scene, split in zip(scenes, splits, strict=True)
+    ], bad
 
 
-def _by_pattern(scene: Scene, description: DatasetDescription) -> str:
+def _by_pattern(scene: FoundScene, description: DatasetDescription) -> str:
     rule = description.splits
     name = scene.group if rule.by == "group" else scene.scene_id
     named = [split for split in ("val", "test") if any(fnmatch(name, pattern) for pattern in getattr(rule, split))]
@@ -58,7 +59,7 @@ def _by_pattern(scene: Scene, description: DatasetDescription) -> str:
 
 
 def _listed(
-    scenes: Sequence[Scene], description: DatasetDescription, raw: Path
+    scenes: Sequence[FoundScene], description: DatasetDescription, raw: Path
 ) -> tuple[dict[int, str], list[BadFile]]:
     """Return the split of each listed scene by its number, and the lines that name no scene, or several."""
     split_of: dict[int, str] = {}
@@ -83,7 +84,7 @@ def _listed(
     return split_of, bad
 
 
-def _names(scenes: Sequence[Scene]) -> dict[str, list[int]]:
+def _names(scenes: Sequence[FoundScene]) -> dict[str, list[int]]:
     """Return the scenes by all the names that a list may give them."""
     names: dict[str, list[int]] = defaultdict(list)
     for number, scene in enumerate(scenes):
@@ -104,7 +105,7 @@ def _lines(path: Path, description: DatasetDescription) -> list[str]:
         ) from error
 
 
-def check_named(scenes: Sequence[Scene], description: DatasetDescription) -> None:
+def check_named(scenes: Sequence[AssignedScene], description: DatasetDescription) -> None:
     """Refuse patterns that match nothing, and empty splits.
 
     Raises:

@@ -1,6 +1,6 @@
 """Tracking in MLflow: a run for each `kedro run`, children for trainings, the generator as a model."""
 
-from satsynth.tracking.active import abort, current, use
+from satsynth.tracking.active import abort, active_tracker, use
 from satsynth.tracking.child import Child, NoTracker
 from satsynth.tracking.model import ModelToLog
 from satsynth.tracking.provenance import DataInput, data_inputs, flat, git_tags, machine_tags, numbers
@@ -13,7 +13,7 @@ __all__ = [
     "NoTracker",
     "Tracker",
     "abort",
-    "current",
+    "active_tracker",
     "data_inputs",
     "flat",
     "git_tags",

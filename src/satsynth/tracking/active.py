@@ -6,22 +6,22 @@ from satsynth.tracking.child import NoTracker
 from satsynth.tracking.tracker import Tracker
 
 _ABORT_SECONDS = 10.0
-_current: Tracker | None = None
+_active: Tracker | None = None
 
 
-def current() -> Tracker | NoTracker:
+def active_tracker() -> Tracker | NoTracker:
     """Return the tracker of the `kedro run` under way, or one that tracks nothing."""
-    return _current or NoTracker()
+    return _active or NoTracker()
 
 
 def use(tracker: Tracker | None) -> None:
     """Make a tracker the current one."""
-    global _current
-    _current = tracker
+    global _active
+    _active = tracker
 
 
 def abort() -> None:
     """End the current parent run as killed, if there is one, without waiting long."""
-    if _current is not None:
-        _current.close("KILLED", _ABORT_SECONDS)
+    if _active is not None:
+        _active.close("KILLED", _ABORT_SECONDS)
         use(None)

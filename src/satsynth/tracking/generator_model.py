@@ -1,6 +1,6 @@
 """The generator as MLflow runs it: this file is stored with the model and executed when the model is loaded.
 
-It rests on the copy of satsynth that lies beside it, so that who loads the model needs only its pip requirements.
+It uses the copy of satsynth stored beside it, so whoever loads the model needs only its pip requirements.
 """
 
 from __future__ import annotations
@@ -18,38 +18,49 @@ class GeneratorModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the generator on the GPU, or on the CPU where there is none."""
-        from satsynth.diffusion.generator import load_generator
+        from satsynth.generation.families import family_of
         from satsynth.generation.saved import SavedGenerator
-        from satsynth.training.device import choose_device
         from satsynth.training.settings import ComputeSettings
 
-        self._sampling: dict[str, Any] = context.model_config["sampling"]
         self._saved = SavedGenerator(Path(context.artifacts["generator"]))
-        self._compute = ComputeSettings(precision=context.model_config["precision"])
-        self._device = choose_device(self._compute)
-        self._generator = load_generator(self._saved, self._device)
+        self._family = family_of(self._saved.family)
+        self._config: dict[str, Any] = context.model_config
+        self._compute = ComputeSettings(precision=self._config["precision"])
+        self._loaded: tuple[Any, Any] = (None, None)
+        self._drawer({})
+
+    def _drawer(self, drawing: dict[str, Any]) -> Any:
+        """Return the generator, loaded again only if it is to draw in another way than before."""
+        configured = self._config["settings"]
+        settings = self._family.settings.model_validate({**configured, "drawing": {**configured["drawing"], **drawing}})
+        if self._loaded[0] != settings:
+            self._loaded = (settings, self._family.load(self._saved, settings, self._compute))
+        return self._loaded[1]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Draw pairs.
 
         Args:
             context: Not used.
-            model_input: Column ``pair``: numbers from 0; pair i depends on (seed, i) and the kind of device alone.
-            params: ``seed``, ``steps``, ``sampler``, ``sigma_max``; those of the training's project unless given.
+            model_input: Column ``pair``: numbers from 0; pair i depends only on (seed, i) and the kind of device.
+            params: ``seed``, and the drawing parameters of the family, such as ``steps`` and ``sampler`` of
+                `diffusion`; those of the training's project unless given.
 
         Returns:
             A row a pair: ``pair``, ``image`` (RGB PNG as bytes), ``mask`` (PNG of class indices as bytes).
         """
-        from satsynth.diffusion.sampling import draw
-        from satsynth.diffusion.settings import SamplingSettings
+        from satsynth.generation.sampling import draw_batch
+        from satsynth.generation.settings import SamplingSettings
         from satsynth.pairs.pair import encode_image, encode_mask
 
-        settings = SamplingSettings(**{**self._sampling, **(params or {})})
+        given = dict(params or {})
+        seed = {"seed": int(given.pop("seed"))} if "seed" in given else {}
+        sampling, drawer = SamplingSettings(**{**self._config["sampling"], **seed}), self._drawer(given)
         numbers = [int(number) for number in model_input["pair"]]
         rows = []
-        for first in range(0, len(numbers), settings.batch_size):
-            part = numbers[first : first + settings.batch_size]
-            images, masks = draw(self._generator, part, self._saved.tile_size, settings, self._device, self._compute)
+        for first in range(0, len(numbers), sampling.batch_size):
+            part = numbers[first : first + sampling.batch_size]
+            images, masks = draw_batch(drawer, part, sampling)
             rows += [
                 {"pair": number, "image": encode_image(image), "mask": encode_mask(mask)}
                 for number, image, mask in zip(part, images, masks, strict=True)

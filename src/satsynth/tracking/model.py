@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.settings import SamplingSettings
+from satsynth.generation.families import FamilySettings, family_of
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import SamplingSettings
 from satsynth.tracking.store import uploading
 from satsynth.work.files import MANIFEST
 
@@ -32,23 +32,26 @@ _NEEDED = (
     "filelock",
     "tqdm",
 )
+_TYPES = {int: "long", float: "double", str: "string", bool: "boolean"}
 
 
 @dataclass(frozen=True)
 class ModelToLog:
-    """A generator and how it is drawn from unless told otherwise.
+    """A generator and how pairs are drawn from it by default.
 
     Args:
         name: Name among the registered models.
         run: Key of the run that trained it.
         generator: The generator.
-        sampling: How it is drawn from.
+        settings: Parameters of its family.
+        sampling: Seed, batch and cleaning of the pairs.
         precision: Arithmetic of its network.
     """
 
     name: str
     run: str
     generator: SavedGenerator
+    settings: FamilySettings
     sampling: SamplingSettings
     precision: str
 
@@ -103,24 +106,16 @@ def write_model(path: Path, model: ModelToLog, model_id: str | None = None, run:
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    sampling = model.sampling
     signature = ModelSignature(
         Schema([ColSpec("long", "pair")]),
         Schema([ColSpec("long", "pair"), ColSpec("binary", "image"), ColSpec("binary", "mask")]),
-        ParamSchema(
-            [
-                ParamSpec("seed", "long", sampling.seed),
-                ParamSpec("steps", "long", sampling.steps),
-                ParamSpec("sampler", "string", sampling.sampler),
-                ParamSpec("sigma_max", "double", sampling.sigma_max),
-            ]
-        ),
+        ParamSchema([ParamSpec(name, _TYPES[type(value)], value) for name, value in changeable(model).items()]),
     )
     package = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory(prefix="satsynth-") as folder:
         weights, code = Path(folder) / "generator", Path(folder) / package.name
         weights.mkdir()
-        for name in (MANIFEST, AVERAGED):
+        for name in (MANIFEST, *family_of(model.generator.family).drawing_files):
             shutil.copyfile(model.generator.path / name, weights / name)
         shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__"))
         mlflow.pyfunc.save_model(
@@ -129,11 +124,21 @@ def write_model(path: Path, model: ModelToLog, model_id: str | None = None, run:
             artifacts={"generator": str(weights)},
             code_paths=[str(code)],
             pip_requirements=_requirements(),
-            model_config={"sampling": sampling.model_dump(mode="json"), "precision": model.precision},
+            model_config={
+                "settings": model.settings.model_dump(mode="json"),
+                "sampling": model.sampling.model_dump(mode="json"),
+                "precision": model.precision,
+            },
             signature=signature,
             input_example=pd.DataFrame({"pair": [0, 1]}),
             mlflow_model=Model(artifact_path="generator", run_id=run, model_uuid=model_id, model_id=model_id),
         )
+
+
+def changeable(model: ModelToLog) -> dict[str, Any]:
+    """Return the parameters of `predict` with their defaults: the seed, and how the family draws."""
+    drawing = model.settings.drawing.model_dump(mode="json")
+    return {"seed": model.sampling.seed} | {name: value for name, value in drawing.items() if type(value) in _TYPES}
 
 
 def _requirements() -> list[str]:

@@ -26,7 +26,7 @@ class ComputeSettings(Frozen):
         default=0, description="Processes that prepare training batches; 0 prepares them in the training process.", ge=0
     )
     checkpoint_seconds: float = Field(
-        default=30,
+        default=20,
         description="Seconds between checkpoints; a kill loses them at most, and the step or look under way.",
         gt=0,
         le=60,

@@ -3,70 +3,84 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
 from satsynth import tracking
 from satsynth.analysis.report.gallery import contact_sheet
-from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.generation.families import FamilySettings, Report
 from satsynth.generation.saved import SavedGenerator
-from satsynth.pairs.cache import decoded
+from satsynth.generation.settings import GenerationSettings
+from satsynth.generation.training import train_generator, training_step
 from satsynth.pairs.store import PairStore
+from satsynth.pipelines.families import chosen, takes_families
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.ancestry import digests
-from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.folder import WorkFolder
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
-def train_joint_diffusion(
-    tiles: PairStore, diffusion: DiffusionSettings, compute: ComputeSettings, workspace: Workspace
+@takes_families
+def make_generator(
+    tiles: PairStore,
+    generation: GenerationSettings,
+    compute: ComputeSettings,
+    workspace: Workspace,
+    **families: FamilySettings,
 ) -> SavedGenerator:
-    """Train one diffusion model on the joint distribution of real training images and masks.
+    """Train a generator of the chosen family on real training images and masks.
 
     Args:
         tiles: Real pairs; the split `train` is used.
-        diffusion: What to train and how.
+        generation: Which family.
         compute: Where.
         workspace: Where work is kept.
+        families: Parameters of each family.
 
     Returns:
         The `generator`.
     """
-    from satsynth.diffusion.training import CHECKPOINT, RESULT_VERSION, seconds_an_image, train_generator
-    from satsynth.training.device import choose_device, describe_device
+    family, settings = chosen(generation.family, families)
+    step = training_step(family, settings, tiles, compute)
+    params, seen = tracking.flat(step.settings), tracking.data_inputs(tiles=tiles)
 
-    settings = {**diffusion.model_dump(mode="json"), "precision": compute.precision}
-    params, seen = tracking.flat(settings), tracking.data_inputs(tiles=tiles)
+    @contextmanager
+    def reporting(folder: WorkFolder) -> Iterator[Report]:
+        with tracking.active_tracker().child(family.name, params, folder, seen) as child:
+            yield TrackedReport(child, tiles.colors)
 
-    def train(folder: WorkFolder) -> None:
-        estimate = ""
-        # A continued training says itself how far it is.
-        if not (folder.path / CHECKPOINT).exists():
-            seconds = seconds_an_image(diffusion, len(tiles.class_names), tiles.tile_size, compute)
-            estimate = f", about {seconds * diffusion.images / 60:.1f} minutes"
-        log.info(
-            "Diffusion: trained on %d images of %d real pairs (%d x %d, %d classes), on %s%s",
-            diffusion.images,
-            tiles.count("train"),
-            tiles.tile_size,
-            tiles.tile_size,
-            len(tiles.class_names),
-            describe_device(choose_device(compute)),
-            estimate,
-        )
-        with tracking.current().child("diffusion", params, folder, seen) as child:
-            pairs, val = (decoded(tiles, split, workspace.work) for split in ("train", "val"))
-
-            def show(step: int, images: np.ndarray, masks: np.ndarray) -> None:
-                child.image(step, "drawn", contact_sheet(list(zip(images, masks, strict=True)), tiles.colors, 4))
-
-            train_generator(folder, pairs, val, tiles.training_origin(), diffusion, compute, child.metrics, show)
-
-    done = remembered(workspace, Step("diffusion", RESULT_VERSION, digests(tiles=tiles), settings), train)
+    done = remembered(
+        workspace,
+        step,
+        lambda folder: train_generator(folder, family, settings, tiles, compute, workspace.work, reporting),
+    )
     if done.found:
-        log.info("Diffusion: reused, trained before with the same settings on the same tiles")
-        tracking.current().reused("diffusion", params, done.folder, {}, seen)
+        log.info("Generator: reused, trained before with the same settings on the same tiles")
+        tracking.active_tracker().reused(family.name, params, done.folder, {}, seen)
     return SavedGenerator(done.result)
+
+
+class TrackedReport:
+    """A training's report to its run in MLflow.
+
+    Args:
+        child: The run.
+        colors: Display colours of the classes, ``(K, 3)`` uint8.
+    """
+
+    def __init__(self, child: tracking.Child, colors: np.ndarray) -> None:
+        """Hold both."""
+        self._child, self._colors = child, colors
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Log metrics after a step."""
+        self._child.metrics(step, values)
+
+    def pictures(self, step: int, images: np.ndarray, masks: np.ndarray) -> None:
+        """Log pairs drawn after a step as one picture."""
+        sheet = contact_sheet(list(zip(images, masks, strict=True)), self._colors, 4)
+        self._child.image(step, "drawn", sheet)

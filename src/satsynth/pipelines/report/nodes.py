@@ -13,10 +13,12 @@ from satsynth.analysis.report.page import Section, report_html
 from satsynth.analysis.report.paper import NOTE, gain_note, paper_table
 from satsynth.analysis.statistics.verdict import verdict
 from satsynth.datasets.description import DatasetDescription
-from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
+from satsynth.generation.families import FamilySettings
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
+from satsynth.pipelines.families import takes_families
 from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.pipelines.report import tables
 from satsynth.segmentation.saved import SavedNetwork
@@ -27,6 +29,7 @@ from satsynth.work.finished import Finished
 log = logging.getLogger(__name__)
 
 
+@takes_families
 def write_report(
     description: DatasetDescription,
     tiles: PairStore,
@@ -51,11 +54,12 @@ def write_report(
     pair_gallery: np.ndarray,
     closest_pairs: np.ndarray,
     tiling: TilingSettings,
-    diffusion: DiffusionSettings,
+    generation: GenerationSettings,
     sampling: SamplingSettings,
     comparison: ComparisonSettings,
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
+    **families: FamilySettings,
 ) -> str:
     """Write the report: the verdict in words, then all that it rests on.
 
@@ -83,11 +87,12 @@ def write_report(
         pair_gallery: Picture.
         closest_pairs: Picture.
         tiling: Parameters.
-        diffusion: Parameters.
+        generation: Parameters.
         sampling: Parameters.
         comparison: Parameters.
         segmentation: Parameters.
         compute: Parameters.
+        families: Parameters of each family of generators.
 
     Returns:
         The page `report`.
@@ -100,7 +105,8 @@ def write_report(
     }
     models = {
         "tiling": tiling,
-        "diffusion": diffusion,
+        "generation": generation,
+        generator.family: families[generator.family],
         "sampling": sampling,
         "comparison": comparison,
         "segmentation": segmentation,

@@ -4,9 +4,10 @@ from inspect import signature
 
 from kedro.pipeline import Pipeline, node
 
+from satsynth.generation.families import FAMILIES
 from satsynth.pipelines.report.nodes import write_report
 
-PARAMETERS = ("description", "tiling", "diffusion", "sampling", "comparison", "segmentation", "compute")
+PARAMETERS = ("description", "tiling", "generation", *FAMILIES, "sampling", "comparison", "segmentation", "compute")
 
 
 def create_pipeline() -> Pipeline:

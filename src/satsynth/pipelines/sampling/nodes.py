@@ -4,64 +4,64 @@ from __future__ import annotations
 
 import logging
 
-from satsynth.diffusion.settings import SamplingSettings
-from satsynth.generation.saved import SavedGenerator, require_unseen
+from satsynth.generation.families import FamilySettings
+from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
+from satsynth.generation.saved import REPAIR, SavedGenerator, require_family, require_unseen
+from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.pairs.store import PairStore
+from satsynth.pipelines.families import chosen, takes_families
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.ancestry import digests, require_parent
-from satsynth.work.folder import Step, WorkFolder, alike
+from satsynth.work.ancestry import require_parent
+from satsynth.work.folder import WorkFolder, alike
 from satsynth.work.remembered import is_remembered, remembered
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
+@takes_families
 def draw_pairs(
     generator: SavedGenerator,
     tiles: PairStore,
+    generation: GenerationSettings,
     sampling: SamplingSettings,
     compute: ComputeSettings,
     workspace: Workspace,
+    **families: FamilySettings,
 ) -> PairStore:
     """Draw synthetic pairs, some for each real training pair.
 
     Args:
         generator: The generator.
         tiles: The real pairs that it was trained on.
-        sampling: How many and how.
+        generation: Which family.
+        sampling: How many pairs.
         compute: Where.
         workspace: Where work is kept.
+        families: Parameters of each family.
 
     Returns:
         The store `synthetic_pairs`.
 
     Raises:
-        AncestryError: The generator was trained on other tiles, or on a scene of val or test.
+        AncestryError: The generator is of another family, or was trained on other tiles or on a scene of val or test.
     """
-    from satsynth.diffusion.sampling import NUMBER, RESULT_VERSION, pair_total, sample_pairs
-    from satsynth.training.device import choose_device, describe_device
-
+    require_family(generator, generation.family)
     require_unseen(generator, tiles)
-    require_parent(generator, "generator", tiles, "tiles", "kedro run --pipeline=diffusion")
-    total = pair_total(tiles.count("train"), sampling)
-    device = choose_device(compute)
-    # The number of pairs counts, not how it was asked for; the batch may change a grey level, so it counts too.
-    # The noise is drawn on the device, whose kind therefore decides the pairs.
-    settings = {
-        **sampling.model_dump(mode="json", exclude={"ratio", "max_pairs"}),
-        NUMBER: total,
-        "precision": compute.precision,
-        "device": device.type,
-    }
-    step = Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=generator), settings)
+    require_parent(generator, "generator", tiles, "tiles", REPAIR)
+    family, settings = chosen(generation.family, families)
+    step = sampling_step(generator, family, settings, sampling, tiles, compute)
+    total = step.settings[NUMBER]
     if is_remembered(workspace, step):
         log.info("Sampling: reused, %d pairs were drawn before with the same settings from the same generator", total)
     else:
-        log.info("Sampling: %d pairs in %d steps, on %s", total, sampling.steps, describe_device(device))
+        from satsynth.training.device import choose_device, describe_device
+
+        log.info("Sampling: %d pairs by '%s', on %s", total, family.name, describe_device(choose_device(compute)))
 
     def draw(work: WorkFolder) -> None:
         earlier = [] if workspace.fresh else alike(work, NUMBER)
-        sample_pairs(work, generator, total, sampling, compute, earlier)
+        sample_pairs(work, generator, family, settings, sampling, total, compute, earlier)
 
     store = PairStore(remembered(workspace, step, draw).result)
     counts = store.pixel_counts().sum(0)

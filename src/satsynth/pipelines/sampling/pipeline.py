@@ -2,14 +2,16 @@
 
 from kedro.pipeline import Pipeline, node
 
+from satsynth.pipelines.families import family_inputs
 from satsynth.pipelines.sampling.nodes import draw_pairs
 
 
 def create_pipeline() -> Pipeline:
     """Generator to the store of synthetic pairs."""
-    inputs = ["generator", "tiles", "params:sampling", "params:compute", "params:workspace"]
+    own = {name: name for name in ("generator", "tiles")}
+    own |= {name: f"params:{name}" for name in ("generation", "sampling", "compute", "workspace")}
     return Pipeline(
-        [node(draw_pairs, inputs, "synthetic_pairs", name="draw_pairs", tags=["sampling", "gpu"])],
+        [node(draw_pairs, own | family_inputs(), "synthetic_pairs", name="draw_pairs", tags=["sampling", "gpu"])],
         namespace="sampling",
         prefix_datasets_with_namespace=False,
     )

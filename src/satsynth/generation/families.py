@@ -1,0 +1,157 @@
+"""Families of generators by name: what each of them offers to all that is done with generators and their pairs.
+
+A family lives in a room of its own and is imported when it is first asked for, without PyTorch. To add one, write such
+a module with an object `FAMILY`, name it here, and give its parameters a group of the same name in `conf/base`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from satsynth.generation.saved import SavedGenerator
+from satsynth.pairs.cache import DecodedPairs
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import WorkFolder
+from satsynth.work.frozen import Frozen
+
+FAMILIES = {
+    "diffusion": "satsynth.diffusion.family",
+    "replay": "satsynth.rivals.replay",
+    "folder": "satsynth.rivals.folder",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What belongs to a set of pairs and not to the method that draws it.
+
+    Args:
+        seed: Seed of the set.
+    """
+
+    seed: int
+
+
+class DrawingSettings(Frozen):
+    """How pairs are drawn from a trained generator; a family without such parameters keeps this."""
+
+
+class FamilySettings(Frozen):
+    """Base of a family's parameters: `drawing` changes the pairs that are drawn, all others change the training."""
+
+    drawing: DrawingSettings = DrawingSettings()
+
+    def training_identity(self) -> dict[str, Any]:
+        """Return the parameters that decide a trained generator."""
+        return self.model_dump(mode="json", exclude={"drawing"})
+
+
+class Report(Protocol):
+    """What a training reports to while it goes on."""
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Take metrics after a step."""
+        ...
+
+    def pictures(self, step: int, images: np.ndarray, masks: np.ndarray) -> None:
+        """Take pairs drawn after a step: images ``(N, H, W, 3)`` and masks ``(N, H, W)``, both uint8."""
+        ...
+
+
+class Silence:
+    """A report that ignores everything."""
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def pictures(self, step: int, images: np.ndarray, masks: np.ndarray) -> None:
+        """Do nothing."""
+
+
+class Drawer(Protocol):
+    """A generator ready to draw."""
+
+    @property
+    def distinct(self) -> int | None:
+        """Number of different pairs that it can draw; None where there is no end."""
+        ...
+
+    def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the pairs of some numbers.
+
+        Args:
+            numbers: B pair numbers; pair i depends only on (request, i) and the kind of device.
+            request: What is asked of the set.
+
+        Returns:
+            Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` uint8 of class indices, 255 = ignore.
+        """
+        ...
+
+
+class Family(Protocol):
+    """A way of making pairs."""
+
+    name: ClassVar[str]
+    # Raised by a change of code that changes what is trained, or what is drawn from an equal generator.
+    training_version: ClassVar[int]
+    drawing_version: ClassVar[int]
+    # Files of a finished generator that drawing needs, beside the manifest.
+    drawing_files: ClassVar[tuple[str, ...]]
+
+    @property
+    def settings(self) -> type[FamilySettings]:
+        """The model of its parameters."""
+        ...
+
+    def sources(self, settings: Any) -> dict[str, str]:
+        """Return digests of what it reads beside the real pairs, by name.
+
+        Raises:
+            SatSynthError: Something of it is missing.
+        """
+        ...
+
+    def train(
+        self,
+        folder: WorkFolder,
+        pairs: DecodedPairs,
+        val: DecodedPairs,
+        origin: Mapping[str, Any],
+        settings: Any,
+        compute: ComputeSettings,
+        report: Report,
+    ) -> None:
+        """Train to the end of the budget, continuing what the folder holds, and finish the folder.
+
+        Args:
+            folder: Work folder.
+            pairs: Real training pairs.
+            val: Real pairs of held-out scenes, used only to measure.
+            origin: ``family``, ``classes``, ``tile_size`` and ``scenes``, for the manifest.
+            settings: Its parameters.
+            compute: Where.
+            report: What the training reports to.
+        """
+        ...
+
+    def load(self, saved: SavedGenerator, settings: Any, compute: ComputeSettings) -> Drawer:
+        """Return a finished generator, ready to draw.
+
+        Args:
+            saved: The generator.
+            settings: Its parameters, of which `drawing` is used.
+            compute: Where.
+        """
+        ...
+
+
+def family_of(name: str) -> Family:
+    """Return a family by its name."""
+    found: Family = import_module(FAMILIES[name]).FAMILY
+    return found

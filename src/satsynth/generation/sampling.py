@@ -1,0 +1,166 @@
+"""Drawing a set of synthetic pairs from a generator of any family, shard by shard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from satsynth.generation.families import Drawer, Family, FamilySettings, Request
+from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import SamplingSettings
+from satsynth.pairs.pair import Pair
+from satsynth.pairs.regions import without_small_regions
+from satsynth.pairs.store import PairStore, finish_store, write_shard
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
+from satsynth.work.errors import ResourceError
+from satsynth.work.files import atomic, link_or_copy, read_json, write_json
+from satsynth.work.finished import TIMING
+from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.progress import Progress
+
+# Raised by a change of this file that changes a set of pairs; each family has a version of its own.
+RESULT_VERSION = 4
+# The setting of the step that changes how many pairs there are, and none of them.
+NUMBER = "pairs"
+
+
+def sampling_step(
+    saved: SavedGenerator,
+    family: Family,
+    settings: FamilySettings,
+    sampling: SamplingSettings,
+    tiles: PairStore,
+    compute: ComputeSettings,
+) -> Step:
+    """Return what identifies a set of pairs.
+
+    The number of pairs counts, not how it was asked for. The size of a batch may change a grey level, so it counts too.
+    Noise is drawn on the device, whose kind therefore decides the pairs.
+    """
+    from satsynth.training.device import choose_device
+
+    decided: dict[str, Any] = {
+        **sampling.identity(),
+        NUMBER: sampling.total(tiles.count("train")),
+        "drawing": settings.drawing.model_dump(mode="json"),
+        "family": [family.name, family.drawing_version],
+        "precision": compute.precision,
+        "device": choose_device(compute).type,
+    }
+    return Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=saved), decided)
+
+
+def draw_batch(drawer: Drawer, numbers: Sequence[int], sampling: SamplingSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the pairs of some numbers and clean up their masks.
+
+    Args:
+        drawer: The generator.
+        numbers: B pair numbers.
+        sampling: Seed, and the smallest region that stays.
+
+    Returns:
+        Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` uint8.
+    """
+    images, masks = drawer.draw(numbers, Request(sampling.seed))
+    return images, np.stack([without_small_regions(mask, sampling.smallest_region) for mask in masks])
+
+
+def draw_shard(
+    path: Path,
+    numbers: range,
+    drawer: Drawer,
+    class_names: Sequence[str],
+    sampling: SamplingSettings,
+    progress: Progress | None = None,
+) -> None:
+    """Draw one shard and write it: an independent unit of work."""
+    pairs = []
+    for first in range(numbers.start, numbers.stop, sampling.batch_size):
+        # The size of a batch may change a grey level: it is always whole, so that a pair is the same in sets of any
+        # size.
+        part = range(first, first + sampling.batch_size)
+        images, masks = draw_batch(drawer, part, sampling)
+        wanted = part[: numbers.stop - first]
+        pairs += [
+            Pair(f"synthetic-{number:06d}", image, mask, "synthetic", row=number)
+            for number, image, mask in zip(wanted, images, masks, strict=False)
+        ]
+        if progress is not None:
+            progress.update(len(wanted))
+    write_shard(path, pairs, class_names)
+
+
+def sample_pairs(
+    folder: WorkFolder,
+    saved: SavedGenerator,
+    family: Family,
+    settings: FamilySettings,
+    sampling: SamplingSettings,
+    total: int,
+    compute: ComputeSettings,
+    earlier: Sequence[Path] = (),
+) -> PairStore:
+    """Draw ``total`` pairs into a store; shards that exist are kept.
+
+    Args:
+        folder: Work folder of `sampling_step`.
+        saved: The generator.
+        family: Its family.
+        settings: The family's parameters.
+        sampling: The set.
+        total: Number of pairs.
+        compute: Where.
+        earlier: Folders of sets that differ only in their number of pairs; their equal shards are taken.
+
+    Raises:
+        ResourceError: The generator has fewer different pairs than asked for, or memory runs out.
+    """
+    from satsynth.training.device import memory_errors
+
+    size = sampling.shard_pairs
+    shards = [
+        (folder.result / f"synthetic-{i // size:05d}.parquet", range(i, min(i + size, total)))
+        for i in range(0, total, size)
+    ]
+    _take_equal(shards, earlier)
+    missing = [(path, numbers) for path, numbers in shards if not path.exists()]
+    if missing:
+        drawer = family.load(saved, settings, compute)
+        _require_enough(drawer, total, saved)
+        done = total - sum(len(numbers) for _, numbers in missing)
+        timing = folder.result / TIMING
+        # Shards that another set has drawn took a time that is not known here.
+        spent = read_json(timing)["seconds"] if timing.exists() else None if done else 0.0
+        with memory_errors("Lower `sampling.batch_size`."), Progress(total, "Sampling", "pairs", done) as progress:
+            for path, numbers in missing:
+                began = time.monotonic()
+                draw_shard(path, numbers, drawer, saved.class_names, sampling, progress)
+                if spent is not None:
+                    spent += time.monotonic() - began
+                    write_json(timing, {"seconds": spent})
+    return finish_store(folder, saved.manifest["classes"], saved.tile_size, {"family": saved.family})
+
+
+def _take_equal(shards: Sequence[tuple[Path, range]], earlier: Sequence[Path]) -> None:
+    """Take shards over from other sets, those that hold as many pairs."""
+    for path, numbers in shards:
+        for known in (place / path.name for place in earlier):
+            if not path.exists() and known.exists() and pq.read_metadata(known).num_rows == len(numbers):
+                with atomic(path) as temporary:
+                    link_or_copy(known, temporary)
+
+
+def _require_enough(drawer: Drawer, total: int, saved: SavedGenerator) -> None:
+    if drawer.distinct is not None and total > drawer.distinct:
+        raise ResourceError(
+            f"{total} synthetic pairs are asked for, but the generator of the family '{saved.family}' has "
+            f"{drawer.distinct} ({saved.path}).",
+            f"Set --params=sampling.max_pairs={drawer.distinct}, lower `sampling.ratio` and `segmentation.ratios`, or "
+            "give it more pairs.",
+        )

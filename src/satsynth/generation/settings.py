@@ -1,0 +1,56 @@
+"""Parameters of generators and of sets of pairs that hold for every family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from satsynth.generation.families import FAMILIES
+from satsynth.work.frozen import Frozen
+
+
+class GenerationSettings(Frozen):
+    """The way in which pairs are made."""
+
+    family: str = Field(
+        default="diffusion",
+        description=f"Family of generators: {', '.join(f'`{name}`' for name in FAMILIES)}. Its parameters are in the "
+        "group of the same name.",
+    )
+
+    @field_validator("family")
+    @classmethod
+    def _known(cls, family: str) -> str:
+        if family not in FAMILIES:
+            raise ValueError(f"there is no family of generators '{family}'; there are {', '.join(FAMILIES)}")
+        return family
+
+
+class SamplingSettings(Frozen):
+    """A set of synthetic pairs, whatever the family that draws it."""
+
+    ratio: float = Field(
+        default=2.0,
+        description="Synthetic pairs for each real training pair. Twice the largest of `segmentation.ratios` gives "
+        "each seed its own half.",
+        gt=0,
+    )
+    max_pairs: int | None = Field(default=None, description="Largest number of synthetic pairs; null: no limit.", ge=1)
+    smallest_region: int = Field(
+        default=0, ge=0, description="Regions of fewer pixels in a drawn mask take the class nearest to them."
+    )
+    seed: int = Field(
+        default=0, ge=0, description="Seed of the set; pair i depends only on it, i and the kind of device."
+    )
+    batch_size: int = Field(default=8, ge=1, description="Pairs drawn at once.")
+    shard_pairs: int = Field(default=32, ge=1, description="Pairs a shard.")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the pairs; not how many of them there are."""
+        return self.model_dump(mode="json", exclude={"ratio", "max_pairs"})
+
+    def total(self, real: int) -> int:
+        """Return the number of synthetic pairs for a number of real training pairs."""
+        wanted = max(1, round(real * self.ratio))
+        return min(wanted, self.max_pairs) if self.max_pairs else wanted

@@ -1,0 +1,57 @@
+"""Training a generator of any family, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from satsynth.generation.families import Family, FamilySettings, Report, Silence
+from satsynth.pairs.cache import decoded
+from satsynth.pairs.store import PairStore
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
+from satsynth.work.folder import Step, WorkFolder
+
+Reporting = Callable[[WorkFolder], AbstractContextManager[Report]]
+
+
+def silent(folder: WorkFolder) -> AbstractContextManager[Report]:
+    """Return a report that ignores everything."""
+    return nullcontext(Silence())
+
+
+def training_step(family: Family, settings: FamilySettings, tiles: PairStore, compute: ComputeSettings) -> Step:
+    """Return what identifies a trained generator.
+
+    Raises:
+        SatSynthError: Something that the family reads beside the tiles is missing.
+    """
+    decided = {**settings.training_identity(), "precision": compute.precision}
+    return Step(family.name, family.training_version, digests(tiles=tiles) | family.sources(settings), decided)
+
+
+def train_generator(
+    folder: WorkFolder,
+    family: Family,
+    settings: FamilySettings,
+    tiles: PairStore,
+    compute: ComputeSettings,
+    work: Path,
+    reporting: Reporting = silent,
+) -> None:
+    """Train a generator on the training pairs of a store, continuing what the folder holds.
+
+    Args:
+        folder: Work folder of `training_step`.
+        family: Its family.
+        settings: The family's parameters.
+        tiles: Real pairs.
+        compute: Where.
+        work: Folder of all work, where decoded pairs lie.
+        reporting: Opens what the training reports to.
+    """
+    with reporting(folder) as report:
+        pairs, val = (decoded(tiles, split, work) for split in ("train", "val"))
+        origin = {"family": family.name, **tiles.training_origin()}
+        family.train(folder, pairs, val, origin, settings, compute, report)

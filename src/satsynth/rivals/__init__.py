@@ -1,0 +1,1 @@
+"""Families of generators that joint diffusion is compared with."""

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import satsynth.generation.sampling as sampling
+from satsynth.generation.families import FamilySettings, Request
+from satsynth.generation.sampling import NUMBER, draw_batch, sample_pairs, sampling_step
+from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import SamplingSettings
+from satsynth.pairs.store import PairStore
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import ResourceError
+from satsynth.work.finished import TIMING
+from satsynth.work.folder import Step, WorkFolder
+
+COMPUTE = ComputeSettings(device="cpu")
+SETTINGS = SamplingSettings(batch_size=3, shard_pairs=4, seed=7)
+SIDE, CLASSES, TOTAL = 16, 4, 10
+
+
+class Counting:
+    """A generator whose pairs are noise of their number and seed; it counts how often it is loaded."""
+
+    name = "counting"
+    drawing_version = 1
+    loaded = 0
+    distinct: int | None = None
+
+    def load(self, saved: SavedGenerator, settings: FamilySettings, compute: ComputeSettings) -> Counting:
+        self.loaded += 1
+        return self
+
+    def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
+        randoms = [np.random.default_rng([request.seed, number]) for number in numbers]
+        images = np.stack([random.integers(0, 256, (SIDE, SIDE, 3), np.uint8) for random in randoms])
+        return images, np.stack([random.integers(0, CLASSES, (SIDE, SIDE), np.uint8) for random in randoms])
+
+
+@pytest.fixture
+def family() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> SavedGenerator:
+    folder = WorkFolder(tmp_path / "generator", Step("counting", 1, {"tiles": "0"}, {}))
+    folder.result.mkdir(parents=True)
+    classes = [{"name": f"class {k}", "color": [k, 0, 0]} for k in range(CLASSES)]
+    folder.finish({"family": "counting", "classes": classes, "tile_size": SIDE, "scenes": ["a"]})
+    return SavedGenerator(folder.result)
+
+
+def folder_at(root: Path, total: int = TOTAL) -> WorkFolder:
+    folder = WorkFolder(root, Step("sampling", 1, {"generator": "0"}, {**SETTINGS.identity(), NUMBER: total}))
+    folder.result.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def sampled(folder: WorkFolder, saved: SavedGenerator, family: Any, total: int = TOTAL, *earlier: Path) -> PairStore:
+    return sample_pairs(folder, saved, family, FamilySettings(), SETTINGS, total, COMPUTE, earlier)
+
+
+def contents(store: PairStore) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(store.path.iterdir()) if path.name != TIMING}
+
+
+@pytest.fixture
+def whole(saved: SavedGenerator, family: Counting, tmp_path: Path) -> PairStore:
+    return sampled(folder_at(tmp_path / "whole"), saved, family)
+
+
+def test_store_holds_the_pairs(whole: PairStore, family: Counting) -> None:
+    assert whole.count("synthetic") == whole.count() == TOTAL
+    assert [shard["rows"] for shard in whole.manifest["shards"]] == [4, 4, 2]
+    index = whole.index()
+    assert index["row"].tolist() == list(range(TOTAL))
+    assert index["pair_id"].tolist() == [f"synthetic-{i:06d}" for i in range(TOTAL)]
+    assert whole.class_names == [f"class {k}" for k in range(CLASSES)]
+    assert whole.tile_size == SIDE
+    drawn = family.draw(range(TOTAL), Request(7))
+    for i, (image, mask) in enumerate(whole.arrays()):
+        assert np.array_equal(image, drawn[0][i]) and np.array_equal(mask, drawn[1][i])
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_lost_shard_is_drawn_again_alike(
+    whole: PairStore, saved: SavedGenerator, family: Counting, lost: int
+) -> None:
+    before = contents(whole)
+    (whole.path / f"synthetic-{lost:05d}.parquet").unlink()
+    (whole.path / "manifest.json").unlink()
+    again = sampled(folder_at(whole.path.parents[2]), saved, family)
+    assert again.path == whole.path
+    assert contents(again) == before
+
+
+@pytest.mark.parametrize(("first", "then", "taken"), [(10, 18, 2), (18, 10, 2), (9, 4, 1), (10, 10, 3)])
+def test_a_set_of_another_size_takes_the_shards_that_are_the_same(
+    saved: SavedGenerator,
+    family: Counting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: int,
+    then: int,
+    taken: int,
+) -> None:
+    known = sampled(folder_at(tmp_path / "a", first), saved, family, first)
+    whole = sampled(folder_at(tmp_path / "b", then), saved, family, then)
+    write, written = sampling.write_shard, list[str]()
+    monkeypatch.setattr(sampling, "write_shard", lambda path, *rest: written.append(path.name) or write(path, *rest))
+    grown = sampled(folder_at(tmp_path / "c", then), saved, family, then, known.path)
+    # Byte for byte, also the shard that the smaller set holds in part.
+    assert contents(grown) == contents(whole)
+    assert len(written) == len(grown.manifest["shards"]) - taken
+    # How long it took is known of what was drawn here.
+    assert known.seconds is not None and known.seconds > 0 and grown.seconds is None
+    assert (grown.digest == known.digest) == (first == then)
+
+
+def test_a_shard_that_was_copied_in_part_is_not_taken_for_whole(
+    whole: PairStore, saved: SavedGenerator, family: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    folder = folder_at(tmp_path / "b")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sampling, "link_or_copy", killed)
+        sampled(folder, saved, family, TOTAL, whole.path)
+    assert not list(folder.result.glob("*.parquet"))
+    assert contents(sampled(folder, saved, family, TOTAL, whole.path)) == contents(whole)
+
+
+def test_interrupted_sampling_continues(
+    whole: PairStore, saved: SavedGenerator, family: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = sampling.write_shard, list[str]()
+
+    def failing(path: Path, *rest: Any) -> None:
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write(path, *rest)
+
+    monkeypatch.setattr(sampling, "write_shard", failing)
+    with pytest.raises(KeyboardInterrupt):
+        sampled(folder_at(tmp_path / "b"), saved, family)
+    monkeypatch.setattr(sampling, "write_shard", lambda path, *rest: written.append(path.name) or write(path, *rest))
+    store = sampled(folder_at(tmp_path / "b"), saved, family)
+    assert written == [f"synthetic-{i:05d}.parquet" for i in range(3)]
+    assert contents(store) == contents(whole)
+
+
+def test_a_finished_folder_loads_no_generator(whole: PairStore, saved: SavedGenerator, family: Counting) -> None:
+    before, loaded = contents(whole), family.loaded
+    assert contents(sampled(folder_at(whole.path.parents[2]), saved, family)) == before
+    assert family.loaded == loaded
+
+
+def test_more_pairs_than_there_are_is_refused_before_any_is_drawn(
+    saved: SavedGenerator, family: Counting, tmp_path: Path
+) -> None:
+    family.distinct = TOTAL - 1
+    folder = folder_at(tmp_path / "few")
+    with pytest.raises(ResourceError, match=r"10 synthetic pairs are asked for.* has 9 .*\n.*sampling.max_pairs=9"):
+        sampled(folder, saved, family)
+    assert not list(folder.result.iterdir())
+    family.distinct = TOTAL
+    assert sampled(folder, saved, family).count() == TOTAL
+
+
+def test_small_regions_are_cleaned_up_whatever_the_family(family: Counting) -> None:
+    raw = draw_batch(family, range(2), SETTINGS)
+    clean = draw_batch(family, range(2), SETTINGS.model_copy(update={"smallest_region": 4}))
+    assert np.array_equal(raw[0], clean[0]) and not np.array_equal(raw[1], clean[1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"ratio": 1.0}, False),
+        ({"seed": 1}, False),
+        ({"batch_size": 4}, False),
+        ({"smallest_region": 2}, False),
+        ({"max_pairs": 10_000}, True),
+    ],
+)
+def test_what_identifies_a_set(
+    tiles: PairStore, saved: SavedGenerator, family: Any, changed: dict[str, Any], same: bool
+) -> None:
+    def step(settings: SamplingSettings) -> Step:
+        return sampling_step(saved, family, FamilySettings(), settings, tiles, COMPUTE)
+
+    assert (step(SETTINGS) == step(SETTINGS.model_copy(update=changed))) == same
+
+
+def test_a_new_version_of_the_familys_drawing_is_another_set(tiles: PairStore, saved: SavedGenerator) -> None:
+    old, new = Counting(), Counting()
+    new.drawing_version = 2
+    steps = [sampling_step(saved, f, FamilySettings(), SETTINGS, tiles, COMPUTE) for f in (old, new)]  # type: ignore[arg-type]
+    assert steps[0] != steps[1]
+
+
+@given(real=st.integers(1, 5000), ratio=st.floats(0.01, 10), cap=st.none() | st.integers(1, 3000))
+def test_number_of_pairs(real: int, ratio: float, cap: int | None) -> None:
+    total = SamplingSettings(ratio=ratio, max_pairs=cap).total(real)
+    assert total >= 1
+    if cap is None or real * ratio < cap - 1:
+        assert abs(total - real * ratio) <= max(0.5, 1 - real * ratio)
+    else:
+        assert cap - 1 <= total <= cap
