@@ -1,4 +1,4 @@
-"""How well masks fit their images, in the eyes of a trained network."""
+"""How well masks fit their images, by the predictions of a trained network."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from satsynth.segmentation.settings import SegmentationNetwork
 from satsynth.work.files import read_json
 from satsynth.work.finished import TIMING, Finished
 from satsynth.work.folder import WorkFolder
@@ -16,6 +17,16 @@ class SavedNetwork(Finished):
 
     title = "segmentation network"
     remedy = "kedro run --pipeline=judge"
+
+    @property
+    def network(self) -> SegmentationNetwork:
+        """Which network it is; its own weights take the place of pre-trained ones."""
+        return SegmentationNetwork(**{**self.manifest["network"], "weights": None})
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes that it predicts, in order of the class index."""
+        return list(self.manifest["classes"])
 
 
 def run_row(folder: WorkFolder) -> dict[str, Any]:
