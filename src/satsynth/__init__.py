@@ -1,6 +1,16 @@
 """Synthetic labelled aerial imagery by joint image-mask diffusion, and a measure of what it is worth."""
 
+from __future__ import annotations
+
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from satsynth.analysis.report.gallery import contact_sheet
+    from satsynth.results import Results, open_results
+    from satsynth.scripting import draw, open_generator, open_pairs, sample, train
+    from satsynth.work.errors import SatSynthError
 
 __version__ = "0.1.0"
 
@@ -13,3 +23,44 @@ for _name, _value in {
     "DISABLE_TELEMETRY": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+
+# The threads of OpenMP spin at each of the many barriers of a step, by default for milliseconds. Beside another program
+# the thread that they wait for may have no core, and spinning keeps it from one. GNU's OpenMP counts spins (1000 take
+# 25 to 50 microseconds), Intel's and LLVM's count milliseconds. Read when PyTorch is imported.
+if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}:
+    os.environ.update(GOMP_SPINCOUNT="10000", KMP_BLOCKTIME="1")
+
+# The public interface. Each name is imported when it is first used, since some of them bring PyTorch.
+_PLACES = {
+    "Results": "results",
+    "SatSynthError": "work.errors",
+    "contact_sheet": "analysis.report.gallery",
+    "draw": "scripting",
+    "open_generator": "scripting",
+    "open_pairs": "scripting",
+    "open_results": "results",
+    "sample": "scripting",
+    "train": "scripting",
+}
+__all__ = [
+    "Results",
+    "SatSynthError",
+    "contact_sheet",
+    "draw",
+    "open_generator",
+    "open_pairs",
+    "open_results",
+    "sample",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the public interface."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'satsynth' has no attribute {name!r}")
+    return getattr(import_module(f"satsynth.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

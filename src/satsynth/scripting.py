@@ -137,7 +137,7 @@ def sample(
         _workspace(project),
         step,
         lambda folder: sample_pairs(
-            folder, generator, family, settings, sampling, step.settings[NUMBER], where, alike(folder, NUMBER)
+            folder, generator, settings, sampling, step.settings[NUMBER], where, alike(folder, NUMBER)
         ),
     )
     return PairStore(done.result)
