@@ -16,7 +16,8 @@ from satsynth.segmentation import training
 from satsynth.segmentation.arms import Arm, arms
 from satsynth.segmentation.cells import POOL, Cell, shared_ratios, synthetic_rows
 from satsynth.segmentation.settings import SegmentationSettings
-from satsynth.segmentation.trainings import PlannedTraining, plan_trainings, train_planned
+from satsynth.segmentation.trainings import PlannedTraining, plan_trainings
+from satsynth.segmentation.units import Stores, train_all
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.ignore import IGNORE_INDEX
@@ -78,7 +79,7 @@ def test_no_arm_is_trained_on_a_pair_that_it_is_chosen_or_measured_by(
     tiles, synthetic = stores["tiles"], stores["synthetic"]
     planned = plan(Cell("small", arm, 0), tiles, synthetic)
     with pytest.raises(BegunError) as begun:
-        train_planned(planned, tiles, synthetic, CPU, Workspace(project=str(tmp_path)))
+        train_all([planned], Stores(tiles, synthetic), CPU, Workspace(project=str(tmp_path)))
     stream, images, val, test = begun.value.args
     shown = {int(k) for i in range(images) for k in np.unique(stream[i][1])} - {IGNORE_INDEX}
     held_out = {name: set(np.unique(part.pairs.masks)) for name, part in (("val", val), ("test", test))}
@@ -139,7 +140,7 @@ def test_a_store_that_copies_a_manifest_but_holds_other_pixels_is_another_traini
     """As a stage behind the generator would write it that enlarges or filters pairs and copies all that it knows."""
     manifest = {"family": "diffusion", "drawn": "one way", "parents": {"generator": "g", "tiles": "t"}}
     known = fingerprint(SYNTHETIC, **manifest)
-    changed = [SYNTHETIC[-1], *SYNTHETIC[1:-1], SYNTHETIC[0]]
+    changed = SYNTHETIC[::-1]
     assert fingerprint(changed, name="changed", **manifest) != known
     # R = 0 sees none of them.
     assert fingerprint(changed, 0, name="zero", **manifest) == fingerprint(SYNTHETIC, 0, name="zero", **manifest)

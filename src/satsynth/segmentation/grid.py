@@ -1,20 +1,23 @@
-"""The whole grid: planned, announced, trained, and its tables. Imported without PyTorch."""
+"""The judge and the whole grid: planned, announced, trained, and the grid's tables. Imported without PyTorch."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from satsynth.pairs.store import PairStore
-from satsynth.segmentation.cells import POOL, cells_of, shared_ratios
+from satsynth.segmentation.cells import POOL, cells_of, judge_cell, shared_ratios
 from satsynth.segmentation.reporting import UNTRACKED, TrainingTracker
+from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.sizes import check_tile_size
-from satsynth.segmentation.trainings import FinishedTraining, PlannedTraining, plan_trainings, train_planned
+from satsynth.segmentation.trainings import FinishedTraining, PlannedTraining, plan_trainings
+from satsynth.segmentation.units import Stores, train_all
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.remembered import is_remembered
 from satsynth.work.workspace import Workspace
@@ -51,12 +54,48 @@ def train_grid(
     _announce(planned, tiles, settings, compute, workspace)
     if len(settings.seeds) > 1:
         _announce_shared(settings, tiles.count("train"), synthetic.count("synthetic"))
-    finished = []
-    for number, one in enumerate(planned, 1):
-        finished.append(train_planned(one, tiles, synthetic, compute, workspace, tracker))
-        miou = finished[-1].row["miou"]
-        log.info("%d of %d, %s: mIoU %.4f on real test scenes", number, len(planned), one.cell.title, miou)
-    return finished
+    numbers = count(1)
+
+    def show(one: FinishedTraining) -> None:
+        miou = one.row["miou"]
+        log.info("%d of %d, %s: mIoU %.4f on real test scenes", next(numbers), len(planned), one.cell.title, miou)
+
+    return train_all(planned, Stores(tiles, synthetic), compute, workspace, tracker, show)
+
+
+def train_judge(
+    tiles: PairStore,
+    settings: SegmentationSettings,
+    compute: ComputeSettings,
+    workspace: Workspace,
+    tracker: TrainingTracker = UNTRACKED,
+) -> SavedNetwork:
+    """Train the judge, or find it trained: the training of the grid at R = 0 with the same network and seed.
+
+    Args:
+        tiles: Real pairs.
+        settings: The grid, which names the judge.
+        compute: Where.
+        workspace: Where work is kept.
+        tracker: Keeps a record of the training.
+
+    Raises:
+        SatSynthError: The tiles do not fit a network of the grid.
+    """
+    # All networks of the grid, before anything is trained for it.
+    check_tile_size(settings.networks, tiles.tile_size)
+    (planned,) = plan_trainings([judge_cell(settings)], tiles, None, settings, compute)
+    name = planned.cell.network
+    if is_remembered(workspace, planned.step):
+        log.info("Judge: reused, trained before with the same settings on the same tiles")
+    else:
+        from satsynth.training.device import choose_device, describe_device
+
+        device, pairs = describe_device(choose_device(compute)), tiles.count("train")
+        log.info("Judge: %s, trained on %d images of %d real pairs, on %s", name, planned.images, pairs, device)
+    (finished,) = train_all([planned], Stores(tiles), compute, workspace, tracker)
+    log.info("Judge: %s, mIoU %.3f on real test scenes", name, finished.row["miou"])
+    return SavedNetwork(finished.folder.result)
 
 
 def training_table(finished: Sequence[FinishedTraining]) -> pd.DataFrame:

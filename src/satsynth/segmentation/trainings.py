@@ -1,30 +1,26 @@
-"""One training of the grid as a remembered step: the judge and the grid share it, so equal settings train once.
+"""Trainings of the grid before and after: what each sees and what identifies it, and its outcome.
 
-A training is known by the content of the pairs that it sees. So it is found again whatever store they come from, and a
-store with other pixels never stands for it. Imported without PyTorch.
+A training is identified by the content of the pairs that it sees. It is found again whatever store they come from, and
+a store of other pixels never stands for it. The judge is one of them: equal settings are trained once. Imported without
+PyTorch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.cells import Cell, synthetic_rows
-from satsynth.segmentation.reporting import UNTRACKED, Report, TrainingTracker
-from satsynth.segmentation.saved import SCORES, training_row
+from satsynth.segmentation.saved import training_row
 from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.files import digest_of
 from satsynth.work.folder import Step, WorkFolder
-from satsynth.work.remembered import remembered
-from satsynth.work.workspace import Workspace
 
 RESULT_VERSION = 5
 
@@ -118,72 +114,3 @@ def plan_trainings(
         step = Step("segmentation", RESULT_VERSION, digests(tiles=tiles), decided)
         planned.append(PlannedTraining(cell, network, settings.training, rows, step))
     return planned
-
-
-def train_planned(
-    planned: PlannedTraining,
-    tiles: PairStore,
-    synthetic: PairStore | None,
-    compute: ComputeSettings,
-    workspace: Workspace,
-    tracker: TrainingTracker = UNTRACKED,
-) -> FinishedTraining:
-    """Do one training, or find it done.
-
-    Args:
-        planned: The training.
-        tiles: Real pairs.
-        synthetic: The synthetic pairs that it was planned with.
-        compute: Where.
-        workspace: Where work is kept.
-        tracker: Keeps a record of it.
-    """
-    cell, inputs = planned.cell, {"tiles": tiles}
-    if planned.rows:
-        assert synthetic is not None
-        inputs["synthetic_pairs"] = synthetic
-    # Beside the parameter, which is text: a number is what charts draw along an axis.
-    ratio = {"ratio": cell.arm.ratio}
-
-    def train(folder: WorkFolder) -> None:
-        with tracker.training(cell.title, planned.params, folder, inputs) as report:
-            report.metrics(0, ratio)
-            _train(planned, tiles, synthetic, compute, workspace.work, folder, report)
-
-    done = remembered(workspace, planned.step, train)
-    finished = FinishedTraining(cell, done.folder, done.found)
-    if done.found:
-        scores = {f"test_{name}": finished.row[name] for name in SCORES}
-        tracker.reused(cell.title, planned.params, done.folder, scores | ratio, inputs)
-    return finished
-
-
-def _train(
-    planned: PlannedTraining,
-    tiles: PairStore,
-    synthetic: PairStore | None,
-    compute: ComputeSettings,
-    work: Path,
-    folder: WorkFolder,
-    report: Report,
-) -> None:
-    from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits
-    from satsynth.segmentation.streams import stream_of
-    from satsynth.segmentation.training import TrainingTask, train_network
-
-    cell, settings = planned.cell, planned.settings
-    real, drawn = decoded(tiles, "train", work), None
-    if planned.rows and synthetic is not None:
-        drawn = decoded(synthetic, "synthetic", work).take(np.array(planned.rows))
-    val, test = (HeldOut(decoded(tiles, split, work), tiles.scenes(split)) for split in ("val", "test"))
-    task = TrainingTask(
-        title=cell.title,
-        network=planned.network,
-        stream=stream_of(cell.arm, real, drawn, cell.seed, settings),
-        images=planned.images,
-        seed=cell.seed,
-        settings=settings,
-        columns={**cell.columns, "real_pairs": len(real), "synthetic_pairs": len(planned.rows)},
-        keep_weights=cell.arm.ratio == 0,
-    )
-    train_network(folder, task, HeldOutSplits(val, test, tiles.class_names), compute, report)
