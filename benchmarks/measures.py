@@ -18,10 +18,11 @@ from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream
 from satsynth.pairs.tiling import comparable_rows
+from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits
 from satsynth.segmentation.features import image_features
-from satsynth.segmentation.saved import SavedNetwork, run_row
+from satsynth.segmentation.saved import SavedNetwork, training_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
-from satsynth.segmentation.training import HeldOut, train_network
+from satsynth.segmentation.training import TrainingTask, train_network
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
@@ -77,7 +78,7 @@ class Measures:
         self.run = Workspace(project=str(PROJECT))
         self.train = decoded(tiles, "train", self.run.work)
         folder = self._trained("judge", JUDGE, [self.train], 0, {})
-        self.judge, self.judge_row = SavedNetwork(folder.result), run_row(folder)
+        self.judge, self.judge_row = SavedNetwork(folder.result), training_row(folder)
         self.reference = image_features(self.judge, np.asarray(self.train.images), compute)
         self.masks = mask_statistics(self.train.masks, tiles.class_names)
 
@@ -127,33 +128,28 @@ class Measures:
         }
 
     def _miou(self, kind: str, sources: list[DecodedPairs], facts: dict[str, Any], seeds: Sequence[int]) -> Any:
-        rows = [run_row(self._trained(kind, TRAINING, sources, seed, facts)) for seed in seeds]
+        rows = [training_row(self._trained(kind, TRAINING, sources, seed, facts)) for seed in seeds]
         names = ["miou", *(f"iou_{name}" for name in self.tiles.class_names)]
         return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
     def _trained(
         self, kind: str, training: TrainingSettings, sources: list[DecodedPairs], seed: int, facts: dict[str, Any]
     ) -> WorkFolder:
-        held_out = [
-            HeldOut(decoded(self.tiles, split, self.run.work), self.tiles.scenes(split)) for split in ("val", "test")
-        ]
+        work = self.run.work
+        val, test = (HeldOut(decoded(self.tiles, split, work), self.tiles.scenes(split)) for split in ("val", "test"))
+        task = TrainingTask(
+            title=f"{kind} {seed}",
+            network=NETWORK,
+            stream=PairStream(sources, seed),
+            images=training.images,
+            seed=seed,
+            settings=training,
+            columns={"kind": kind, "seed": seed},
+            keep_weights=kind == "judge",
+        )
 
         def train(folder: WorkFolder) -> None:
-            train_network(
-                folder,
-                NETWORK,
-                PairStream(sources, seed),
-                training.images,
-                *held_out,
-                class_names=self.tiles.class_names,
-                seed=seed,
-                settings=training,
-                compute=self.compute,
-                on_metrics=lambda step, values: None,
-                facts={"kind": kind, "seed": seed},
-                title=f"{kind} {seed}",
-                keep_weights=kind == "judge",
-            )
+            train_network(folder, task, HeldOutSplits(val, test, self.tiles.class_names), self.compute)
 
         settings = {"kind": kind, "seed": seed, "training": training.model_dump(mode="json"), **facts}
         return remembered(self.run, Step("benchmark", VERSION, digests(tiles=self.tiles), settings), train)

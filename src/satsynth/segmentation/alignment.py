@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.segmentation.evaluation import HeldOut, evaluate
 from satsynth.segmentation.features import load_network
 from satsynth.segmentation.metrics import scores
 from satsynth.segmentation.saved import SavedNetwork
-from satsynth.segmentation.training import HeldOut, evaluate
 from satsynth.training.device import choose_device
 from satsynth.training.settings import ComputeSettings
 

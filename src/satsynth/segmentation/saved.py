@@ -10,6 +10,8 @@ from satsynth.work.finished import TIMING, Finished
 from satsynth.work.folder import WorkFolder
 
 WEIGHTS = "model.safetensors"
+# The scores on test that tracking shows, by their columns.
+SCORES = ("miou", "mf1", "accuracy", "boundary_f1")
 
 
 class SavedNetwork(Finished):
@@ -29,6 +31,6 @@ class SavedNetwork(Finished):
         return list(self.manifest["classes"])
 
 
-def run_row(folder: WorkFolder) -> dict[str, Any]:
-    """Return the row of a finished run: facts, scores on test, seconds."""
+def training_row(folder: WorkFolder) -> dict[str, Any]:
+    """Return the row of a finished training: what identifies it, scores on test, seconds."""
     return {**folder.manifest()["row"], **read_json(folder.result / TIMING)}
