@@ -170,6 +170,4 @@ def open_results(
             )
         project = found[0]
     environment = environment or os.environ.get("SATSYNTH_ENV", "base")
-    return Results(
-        Path(project).resolve(), environment, dataset or os.environ.get("SATSYNTH_DATASET", "bluemarble")
-    )
+    return Results(Path(project).resolve(), environment, dataset or os.environ.get("SATSYNTH_DATASET", "bluemarble"))
