@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from satsynth.analysis.report.gallery import contact_sheet
     from satsynth.results import Results, open_results
-    from satsynth.scripting import draw, open_generator, open_pairs, sample, train
+    from satsynth.scripting import draw, evaluate, open_generator, open_pairs, sample, train, train_judge
     from satsynth.work.errors import SatSynthError
 
 __version__ = "0.1.0"
@@ -36,22 +36,26 @@ _PLACES = {
     "SatSynthError": "work.errors",
     "contact_sheet": "analysis.report.gallery",
     "draw": "scripting",
+    "evaluate": "scripting",
     "open_generator": "scripting",
     "open_pairs": "scripting",
     "open_results": "results",
     "sample": "scripting",
     "train": "scripting",
+    "train_judge": "scripting",
 }
 __all__ = [
     "Results",
     "SatSynthError",
     "contact_sheet",
     "draw",
+    "evaluate",
     "open_generator",
     "open_pairs",
     "open_results",
     "sample",
     "train",
+    "train_judge",
 ]
 
 

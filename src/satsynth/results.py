@@ -47,6 +47,7 @@ class Text:
         return self.markdown
 
     def __str__(self) -> str:
+        """Return the text."""
         return self.markdown
 
 
@@ -101,8 +102,8 @@ class Results:
 
         names = ("segmentation_summary", "class_gains", "fidelity", "alignment", "memorisation")
         answers = verdict(*(self.load(name) for name in names))
-        parts = [f"**{question}**\n\n" + "\n".join(f"- {s}" for s in sentences) for question, sentences in answers.items()]
-        return Text("\n\n".join(parts))
+        lists = {question: "\n".join(f"- {sentence}" for sentence in found) for question, found in answers.items()}
+        return Text("\n\n".join(f"**{question}**\n\n{sentences}" for question, sentences in lists.items()))
 
     def picture(self, name: str) -> Picture:
         """Return a picture of the catalog, such as ``pair_gallery``."""
@@ -169,6 +170,4 @@ def open_results(
             )
         project = found[0]
     environment = environment or os.environ.get("SATSYNTH_ENV", "base")
-    return Results(
-        Path(project).resolve(), environment, dataset or os.environ.get("SATSYNTH_DATASET", "bluemarble")
-    )
+    return Results(Path(project).resolve(), environment, dataset or os.environ.get("SATSYNTH_DATASET", "bluemarble"))

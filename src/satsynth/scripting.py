@@ -7,17 +7,26 @@ again by its inputs and parameters, shared with the runs of that project, and co
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from satsynth.analysis.statistics.summary import summarise
 from satsynth.generation.families import FAMILIES, FamilySettings, Request, family_of
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings
 from satsynth.generation.training import train_generator, training_step
 from satsynth.pairs.store import PairStore
+from satsynth.segmentation.cells import judge_cell
+from satsynth.segmentation.grid import confusion_table, train_grid, training_table
+from satsynth.segmentation.saved import SavedNetwork
+from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.segmentation.sizes import check_tile_size
+from satsynth.segmentation.trainings import plan_trainings, train_planned
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import require_parent
 from satsynth.work.errors import SatSynthError
@@ -141,6 +150,72 @@ def sample(
         ),
     )
     return PairStore(done.result)
+
+
+def train_judge(
+    tiles: PairStore,
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> SavedNetwork:
+    """Train a segmentation network on real pairs only, or find it trained; its features serve `measure`.
+
+    Args:
+        tiles: Real pairs.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`.
+        parameters: Parameters of the group `segmentation` that differ from their defaults.
+
+    Raises:
+        SatSynthError: The tiles do not fit the network.
+    """
+    settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
+    check_tile_size(settings.networks, tiles.tile_size)
+    (planned,) = plan_trainings([judge_cell(settings)], tiles, None, settings, where)
+    return SavedNetwork(train_planned(planned, tiles, None, where, _workspace(project)).folder.result)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What synthetic pairs are worth to segmentation networks.
+
+    Args:
+        trainings: A row for each training: ``network, ratio, seed, ..., miou, mf1, iou_<class>``.
+        summary: A row for each network and ratio: means, standard errors, and the paired difference to R = 0 with its
+            95 % interval over seeds and test scenes.
+    """
+
+    trainings: pd.DataFrame
+    summary: pd.DataFrame
+
+
+def evaluate(
+    tiles: PairStore,
+    synthetic: PairStore,
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Evaluation:
+    """Train segmentation networks on real and on real and synthetic pairs, or find them trained, and compare them.
+
+    Args:
+        tiles: Real pairs.
+        synthetic: Synthetic pairs.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`.
+        parameters: Parameters of the group `segmentation` that differ from their defaults, such as ``seeds=[0, 1]``.
+
+    Raises:
+        AncestryError: The synthetic pairs were made from other tiles.
+        SatSynthError: The tiles do not fit a network, or there are fewer synthetic pairs than a ratio asks for.
+    """
+    from satsynth.segmentation.metrics import class_iou
+
+    require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
+    settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
+    finished = train_grid(tiles, synthetic, settings, where, _workspace(project))
+    trainings = training_table(finished)
+    return Evaluation(trainings, summarise(trainings, confusion_table(finished), class_iou))
 
 
 def _with_drawing(generator: SavedGenerator, drawing: Mapping[str, Any]) -> FamilySettings:
