@@ -21,12 +21,9 @@ from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings
 from satsynth.generation.training import train_generator, training_step
 from satsynth.pairs.store import PairStore
-from satsynth.segmentation.cells import judge_cell
-from satsynth.segmentation.grid import confusion_table, train_grid, training_table
+from satsynth.segmentation import grid
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
-from satsynth.segmentation.sizes import check_tile_size
-from satsynth.segmentation.trainings import plan_trainings, train_planned
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import require_parent
 from satsynth.work.errors import SatSynthError
@@ -170,9 +167,7 @@ def train_judge(
         SatSynthError: The tiles do not fit the network.
     """
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
-    check_tile_size(settings.networks, tiles.tile_size)
-    (planned,) = plan_trainings([judge_cell(settings)], tiles, None, settings, where)
-    return SavedNetwork(train_planned(planned, tiles, None, where, _workspace(project)).folder.result)
+    return grid.train_judge(tiles, settings, where, _workspace(project))
 
 
 @dataclass(frozen=True)
@@ -213,9 +208,9 @@ def evaluate(
 
     require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
-    finished = train_grid(tiles, synthetic, settings, where, _workspace(project))
-    trainings = training_table(finished)
-    return Evaluation(trainings, summarise(trainings, confusion_table(finished), class_iou))
+    finished = grid.train_grid(tiles, synthetic, settings, where, _workspace(project))
+    trainings = grid.training_table(finished)
+    return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))
 
 
 def _with_drawing(generator: SavedGenerator, drawing: Mapping[str, Any]) -> FamilySettings:
