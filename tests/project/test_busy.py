@@ -11,7 +11,7 @@ import sys
 import pytest
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-OURS = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+OURS = {"GOMP_SPINCOUNT": "6000", "KMP_BLOCKTIME": "1"}
 
 
 def run(code: str, **given: str) -> subprocess.CompletedProcess[str]:
