@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from satsynth.analysis.measures.fidelity import standardise
 
 from made_data import made_pairs, write_store
 from satsynth.analysis.measures import memorisation
-from satsynth.analysis.measures.fidelity import standardise
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore

@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from satsynth.pipelines.report.tables import adjacency_table, comparisons, origin_table
 
 from satsynth.analysis.statistics.verdict import printable
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.pipelines.report.pipeline import create_pipeline
-from satsynth.pipelines.report.tables import adjacency_table, comparisons, origin_table
 from satsynth.work.files import write_json
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, work_folder
