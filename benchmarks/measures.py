@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from satsynth.analysis.measures import fidelity
-from satsynth.analysis.measures.masks import like, mask_statistics
+from satsynth.analysis.measures.feature_space import standardise
+from satsynth.analysis.measures.inputs import scene_halves
+from satsynth.analysis.measures.kernel_distance import bandwidth_of, kernel_distance
+from satsynth.analysis.measures.mask_statistics import mask_statistics, within_range
+from satsynth.analysis.measures.spectrum_distance import radial_spectrum, spectrum_distance
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream
@@ -84,19 +87,19 @@ class Measures:
 
     def distance(self, images: np.ndarray) -> float:
         """Return the kernel distance of some images to the real training images."""
-        reference, found = fidelity.standardise(self.reference, image_features(self.judge, images, self.compute))
-        return fidelity.kernel_distance(reference, found, fidelity.bandwidth_of(reference))
+        reference, found = standardise(self.reference, image_features(self.judge, images, self.compute))
+        return kernel_distance(reference, found, bandwidth_of(reference))
 
     def yardsticks(self) -> dict[str, Any]:
         """Return the same measures of real pairs, and of a network trained on them."""
-        reference = fidelity.standardise(self.reference)[0]
-        halves = fidelity.scene_halves(self.tiles.scenes("train"))
-        width = fidelity.bandwidth_of(reference)
+        reference = standardise(self.reference)[0]
+        halves = scene_halves(self.tiles.scenes("train"))
+        width = bandwidth_of(reference)
         splits = {split: decoded(self.tiles, split, self.run.work) for split in ("val", "test")}
         return {
             "judge_miou": self.judge_row["miou"],
             "kernel_distance": {
-                "train_halves": fidelity.kernel_distance(reference[halves], reference[~halves], width),
+                "train_halves": kernel_distance(reference[halves], reference[~halves], width),
                 **{
                     split: self.distance(np.asarray(pairs.images)[comparable_rows(self.tiles, split)])
                     for split, pairs in splits.items()
@@ -120,9 +123,9 @@ class Measures:
         return {
             "kernel_distance": self.distance(images),
             "masks": statistics,
-            "masks_like": f"{sum(like(statistics, self.masks).values())} of {len(statistics)}",
-            "spectrum_distance": fidelity.spectrum_distance(
-                fidelity.radial_spectrum(np.asarray(self.train.images)), fidelity.radial_spectrum(images)
+            "masks_like": f"{sum(within_range(statistics, self.masks).values())} of {len(statistics)}",
+            "spectrum_distance": spectrum_distance(
+                radial_spectrum(np.asarray(self.train.images)), radial_spectrum(images)
             ),
             **(self._miou("synthetic", [DecodedPairs(images, masks)], digest, seeds) if seeds else {}),
         }
@@ -152,7 +155,8 @@ class Measures:
             train_network(folder, task, HeldOutSplits(val, test, self.tiles.class_names), self.compute)
 
         settings = {"kind": kind, "seed": seed, "training": training.model_dump(mode="json"), **facts}
-        return remembered(self.run, Step("benchmark", VERSION, digests(tiles=self.tiles), settings), train)
+        step = Step("benchmark", VERSION, digests(tiles=self.tiles), settings)
+        return remembered(self.run, step, train).folder
 
 
 def pairs_digest(images: np.ndarray, masks: np.ndarray) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from satsynth.analysis.report.gallery import contact_sheet
     from satsynth.results import Results, open_results
-    from satsynth.scripting import draw, evaluate, open_generator, open_pairs, sample, train, train_judge
+    from satsynth.scripting import draw, evaluate, measure, open_generator, open_pairs, sample, train, train_judge
     from satsynth.work.errors import SatSynthError
 
 __version__ = "0.1.0"
@@ -37,6 +37,7 @@ _PLACES = {
     "contact_sheet": "analysis.report.gallery",
     "draw": "scripting",
     "evaluate": "scripting",
+    "measure": "scripting",
     "open_generator": "scripting",
     "open_pairs": "scripting",
     "open_results": "results",
@@ -50,6 +51,7 @@ __all__ = [
     "contact_sheet",
     "draw",
     "evaluate",
+    "measure",
     "open_generator",
     "open_pairs",
     "open_results",

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.summary import summarise
 from satsynth.generation.families import FAMILIES, FamilySettings, Request, family_of
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings
 from satsynth.generation.training import train_generator, training_step
+from satsynth.measuring import measured_fidelity
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation import grid
 from satsynth.segmentation.saved import SavedNetwork
@@ -168,6 +170,35 @@ def train_judge(
     """
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
     return grid.train_judge(tiles, settings, where, _workspace(project))
+
+
+def measure(
+    tiles: PairStore,
+    synthetic: PairStore,
+    judge: SavedNetwork,
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> pd.DataFrame:
+    """Measure how close synthetic pairs are to real ones, beside how close real pairs are to one another.
+
+    Args:
+        tiles: Real pairs.
+        synthetic: Synthetic pairs.
+        judge: The network whose features are used, of `train_judge`.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`.
+        parameters: Parameters of the group `comparison` that differ from their defaults.
+
+    Returns:
+        The table ``set, measure, value, low, high``; the sets are ``synthetic``, ``val``, ``test`` and
+        ``train_halves``, two halves of the training scenes against each other.
+
+    Raises:
+        AncestryError: The synthetic pairs or the judge were made from other tiles.
+    """
+    comparison, where = ComparisonSettings(**parameters), ComputeSettings(**(compute or {}))
+    return measured_fidelity(tiles, synthetic, judge, comparison, where, _workspace(project))
 
 
 @dataclass(frozen=True)
