@@ -25,6 +25,7 @@ augment: $(READY)  ## the whole pipeline on NASA Blue Marble (5 to 15 minutes on
 smoke: $(READY)  ## the whole pipeline, tiny (about a minute)
 	@$(BIN)/kedro run --pipeline=augment --env=smoke
 
+# One thread a worker: with two threads each, two workers on two cores took 9 % longer and 28 % more processor time.
 test: $(READY)  ## all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
