@@ -101,7 +101,7 @@ def test_lists_that_leave_a_split_empty_are_refused(tmp_path: Path) -> None:
     made = make_data(tmp_path, splits={"lists": {"val": "val.txt", "test": "test.txt"}})
     write_list(made, "val.txt", "east/a")
     write_list(made, "test.txt")
-    with pytest.raises(DataError, match=r"The split 'test' .* is empty: no scene is for it"):
+    with pytest.raises(DataError, match=r"The split 'test' .* is empty: no scene is assigned to it"):
         made.scenes()
 
 
@@ -128,7 +128,7 @@ def test_images_of_different_splits_must_not_have_one_mask_unless_it_is_a_map(tm
     rng = np.random.default_rng(0)
     for date in (2020, 2021):
         save(made.raw / "north" / "images" / f"a_{date}.png", rng.integers(0, 256, (96, 70, 3)).astype(np.uint8))
-    with pytest.raises(DataError, match=r"2 scene\(s\) would be seen in training and in val or test") as caught:
+    with pytest.raises(DataError, match=r"2 scene\(s\) would be in more than one split") as caught:
         made.scenes()
     assert "'north/a_2020' (train) and 'north/a_2021' (val) have the same labels, north/masks/a.png" in str(
         caught.value

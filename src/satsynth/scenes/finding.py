@@ -1,4 +1,4 @@
-"""Finding a data set's scenes: images matched with masks, sizes, splits and digests, without decoding a pixel."""
+"""Find a data set's scenes: images matched with masks, their sizes, splits and digests, without decoding pixels."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def raw_folder(description: DatasetDescription, override: str | None, project: P
 
     Args:
         description: The data set.
-        override: Another place than the description's, absolute or relative to the project.
+        override: Folder to use instead of the description's, absolute or relative to the project.
         project: The project's folder.
 
     Raises:
-        DataError: It is not there; the message says where the data come from.
+        DataError: It does not exist or is empty. The message says where to get the data.
     """
     where = override or description.raw
     if where.startswith("package:"):
@@ -52,13 +52,13 @@ def raw_folder(description: DatasetDescription, override: str | None, project: P
         state = "is empty" if folder.is_dir() else "does not exist"
         raise DataError(
             f"The raw folder of the data set '{description.name}', {folder}, {state}.",
-            f"{description.obtain.strip()} Put it there, or name another folder with --params=raw=<folder>.",
+            f"{description.obtain.strip()} Put the data there, or name another folder with --params=raw=<folder>.",
         )
     return folder
 
 
 def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> list[Scene]:
-    """Find all scenes, and accept no bad file.
+    """Find all scenes and accept no bad file.
 
     Args:
         description: The data set.
@@ -66,8 +66,8 @@ def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Pa
         digest: Digest of a file's content.
 
     Raises:
-        BadFilesError: Files that cannot be used, all listed at once.
-        DataError: Nothing was found, or the splits cannot be made.
+        BadFilesError: Files cannot be used. The message lists all of them.
+        DataError: No scene was found, or the splits cannot be made.
     """
     scenes, bad = search_scenes(description, raw, digest)
     refuse(bad, description.name)
@@ -78,7 +78,7 @@ def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Pa
 def search_scenes(
     description: DatasetDescription, raw: Path, digest: Callable[[Path], str]
 ) -> tuple[list[Scene], list[BadFile]]:
-    """Find the scenes that can be used, and the files that cannot.
+    """Find the scenes that can be used and the files that cannot.
 
     Args:
         description: The data set.
@@ -86,7 +86,7 @@ def search_scenes(
         digest: Digest of a file's content.
 
     Raises:
-        DataError: Nothing was found, or the splits cannot be made.
+        DataError: No scene was found, or the splits cannot be made.
     """
     raw = raw.resolve()
     layout = description.layout
@@ -107,10 +107,10 @@ def search_scenes(
 
 
 def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> None:
-    """Refuse splits that are empty, that are named in vain, or that share a pixel.
+    """Refuse splits that are empty, that share pixels, or whose patterns match nothing.
 
     Raises:
-        DataError: They are.
+        DataError: A split is empty, splits share pixels, or a pattern matches nothing.
     """
     check_named(scenes, description)
     check_apart(scenes, shared_masks=description.masks.reader == "vector")
@@ -130,7 +130,7 @@ def _opened(scene: AssignedScene, description: DatasetDescription, raw: Path, di
         content = _content(scene, window, raw, digest)
     except OSError as error:
         raise DataError(
-            f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access."
+            f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access to it."
         ) from error
     return Scene(
         **{**vars(scene), "window": window},
@@ -143,7 +143,7 @@ def _opened(scene: AssignedScene, description: DatasetDescription, raw: Path, di
 
 
 def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> None:
-    """Refuse scenes whose files are no longer those that were found and checked.
+    """Refuse scenes whose files have changed since they were found and checked.
 
     Args:
         scenes: The scenes.
@@ -151,7 +151,7 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
         digest: Digest of a file's content.
 
     Raises:
-        DataError: Files have changed or are gone.
+        DataError: Files have changed or are missing.
     """
     changed = []
     for scene in scenes:
@@ -170,24 +170,24 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
 
 
 def _content(scene: AssignedScene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
-    digests = [digest(file) for file in (raw / scene.image, *_parts(raw / scene.mask))]
+    digests = [digest(file) for file in (raw / scene.image, *_mask_files(raw / scene.mask))]
     return digest_of([*digests, list(window)])
 
 
-def _parts(mask: Path) -> list[Path]:
-    """Return a mask's file, and those beside a shapefile that hold its attributes and its place on Earth."""
+def _mask_files(mask: Path) -> list[Path]:
+    """Return a mask's file and, for a shapefile, the files beside it that hold its attributes and georeference."""
     if mask.suffix.lower() != ".shp":
         return [mask]
     return [mask, *filter(Path.exists, (mask.with_suffix(suffix) for suffix in (".dbf", ".cpg", ".prj")))]
 
 
 def _copies_across_splits(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> list[BadFile]:
-    """Return images whose very content is also an image of val or test; of two copies the one for training is bad."""
+    """Return images that are copies of an image in another split: of two copies, the one for training is bad."""
     keeper: dict[str, Scene] = {}
     bad = []
     for scene in sorted(scenes, key=lambda scene: -SPLITS.index(scene.split)):
         first = keeper.setdefault(digest(raw / scene.image), scene)
         if first.split != scene.split and first.image != scene.image:
-            problem = f"for {scene.split} is a copy of {first.image}, which is for {first.split}"
+            problem = f"is in {scene.split}, but is a copy of {first.image}, which is in {first.split}"
             bad.append(BadFile(scene.image, problem, "Remove one of the two.", scene.scene_id))
     return bad
