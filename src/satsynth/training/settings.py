@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from satsynth.work.frozen import Frozen
-from satsynth.work.units import cores
+from satsynth.work.processes import cores
 
 
 class ComputeSettings(Frozen):

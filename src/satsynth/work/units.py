@@ -1,32 +1,33 @@
-"""Units of work: a function mapped over pieces of work whose outcome is a file each.
+"""Units of work: a function mapped over pieces of work, each of which leaves a file.
 
-A unit is done when its outcome is there, so the same call goes on after any interruption. The function is a plain
-top-level function ``function(outcome, *arguments, report)`` that puts the outcome into place itself. What it has to say
-on the way it says by ``report(event)``: an `Advance` moves the progress, any other event (small and picklable, such as
-metrics) reaches the caller's ``on_event`` in the calling process, one at a time. So progress and tracking are the same
-whether units run in turn, by threads, by processes or elsewhere.
+``run_units(function, units, title, noun, how="turn", workers=1, on_event=..., on_done=...)`` runs the units whose
+outcome does not exist, so the same call goes on after any interruption. ``function(outcome, *arguments, report)`` is a
+plain top-level function that renames its outcome into place. While it works it may call ``report(event)``: an `Advance`
+moves the progress, and any other small, picklable event, such as metrics, reaches ``on_event(unit, event)``.
 
-An engine runs the units that are not done: ``engine(function, units, workers, on_event, on_done)``. It starts them in
-their order, calls ``on_event(number, event)`` and then ``on_done(number)`` in the calling process, one call at a time.
-At the first error or Ctrl-C it starts no more and raises it as it is.
+The callbacks run in the calling process, one call at a time: with threads in any of them, otherwise in the calling
+thread. A function therefore tracks nothing by itself, and it is the same whether it runs in turn, by threads, by
+processes or elsewhere. An empty title shows no progress, for units that show their own, such as trainings.
+
+An engine runs the units that are not done: ``engine(function, units, workers, on_event, on_done)``, registered in
+``_ENGINES`` by its name in `How`. It starts them in their order and calls ``on_event(number, event)`` for each report
+and ``on_done(number)`` after the last report of a unit that succeeded. After the first error it starts no more, lets
+units at work end where it can, and raises the error itself. At Ctrl-C it starts no more and raises KeyboardInterrupt.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from satsynth.work.errors import ResourceError
+from satsynth.work.processes import by_processes
 from satsynth.work.progress import Progress
 
 Report = Callable[[Any], None]
@@ -34,8 +35,6 @@ Function = Callable[..., object]
 OnEvent = Callable[[int, Any], None]
 OnDone = Callable[[int], None]
 How = Literal["turn", "threads", "processes"]
-# Seconds between looks at what worker processes report.
-_POLL = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,9 @@ def run_units(
     missing = [unit for unit in units if not unit.outcome.exists()]
     if not missing:
         return
-    total, done = sum(unit.size for unit in units), sum(unit.size for unit in units if unit.outcome.exists())
     left = [unit.size for unit in missing]
-    with _progress(total, title, noun, done) as advance:
+    total = sum(unit.size for unit in units)
+    with _progress(total, title, noun, total - sum(left)) as advance:
 
         def event_of(number: int, event: Any) -> None:
             if isinstance(event, Advance):
@@ -140,118 +139,27 @@ def _by_threads(function: Function, units: Sequence[Unit], workers: int, on_even
         with lock:
             on_event(number, event)
 
-    def finished(number: int) -> None:
-        with lock:
-            on_done(number)
-
-    def start(pool: Executor, number: int) -> Future[Any]:
-        unit = units[number]
-        return pool.submit(function, unit.outcome, *unit.arguments, partial(report, number))
-
-    pool = ThreadPoolExecutor(workers)
-    try:
-        _feed(pool, start, len(units), workers, finished, lambda: None, None)
-    finally:
-        # Threads cannot be stopped: those at work come to the end of their unit.
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _by_processes(function: Function, units: Sequence[Unit], workers: int, on_event: OnEvent, on_done: OnDone) -> None:
-    # A forked process would share locks of threads, and could not use CUDA.
-    context = multiprocessing.get_context("spawn")
-    events = context.SimpleQueue()
-    threads = max(1, cores() // workers)
-    pool = ProcessPoolExecutor(workers, context, _begin_worker, (events, threads))
-
-    def start(pool: Executor, number: int) -> Future[Any]:
-        return pool.submit(_in_worker, function, number, units[number])
-
-    def drain() -> None:
-        while not events.empty():
-            on_event(*events.get())
-
-    running: dict[Future[Any], int] = {}
-    try:
-        _feed(pool, start, len(units), workers, on_done, drain, _POLL, running)
-    except BrokenProcessPool:
-        names = ", ".join(units[number].outcome.name for number in sorted(running.values()))
-        raise ResourceError(
-            f"A worker process was killed while it worked on {names}; perhaps memory ran out.",
-            "Type the same command again: all that was finished is kept. Fewer workers need less memory.",
-        ) from None
-    except Exception:
-        for future in running:
-            future.cancel()
-        # Units at work come to their end. A worker whose reports nobody takes would wait for ever.
-        while not all(future.done() for future in running):
-            wait(running, _POLL)
-            drain()
-        raise
-    except BaseException:
-        _stop(pool)
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    waiting = iter(enumerate(units))
+    running: dict[Future[object], int] = {}
+    failure: BaseException | None = None
+    # Threads cannot be stopped: the pool waits until those at work come to the end of their units.
+    with ThreadPoolExecutor(workers) as pool:
+        while True:
+            # No more units are submitted than there are workers: memory is bounded, and after an error none is left
+            # that the pool would still start.
+            for number, unit in islice(waiting, 0 if failure else workers - len(running)):
+                running[pool.submit(function, unit.outcome, *unit.arguments, partial(report, number))] = number
+            if not running:
+                break
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in sorted(finished, key=running.__getitem__):
+                number, error = running.pop(future), future.exception()
+                failure = failure or error
+                if error is None:
+                    with lock:
+                        on_done(number)
+    if failure is not None:
+        raise failure
 
 
-def _feed(
-    pool: Executor,
-    start: Callable[[Executor, int], Future[Any]],
-    number: int,
-    workers: int,
-    on_done: OnDone,
-    drain: Callable[[], None],
-    poll: float | None,
-    running: dict[Future[Any], int] | None = None,
-) -> None:
-    """Keep a pool busy.
-
-    No more units are submitted than there are workers: memory is bounded, and after an error none is left that a pool
-    would still start.
-    """
-    running = {} if running is None else running
-    waiting = iter(range(number))
-    while True:
-        while len(running) < workers and (following := next(waiting, None)) is not None:
-            running[start(pool, following)] = following
-        if not running:
-            return
-        finished, _ = wait(running, poll, FIRST_COMPLETED)
-        drain()
-        for future in sorted(finished, key=running.__getitem__):
-            future.result()
-            on_done(running.pop(future))
-
-
-# Set in worker processes.
-_events: Any = None
-
-
-def _begin_worker(events: Any, threads: int) -> None:
-    global _events
-    _events = events
-    # Ctrl-C reaches all processes of a terminal; the first one decides what happens.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Read when PyTorch is imported, which is later.
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _in_worker(function: Function, number: int, unit: Unit) -> None:
-    # A put ends when the event is on its way, so all events of a unit are there before its end is known.
-    function(unit.outcome, *unit.arguments, lambda event: _events.put((number, event)))
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """Stop the worker processes at once."""
-    for process in list((getattr(pool, "_processes", None) or {}).values()):
-        process.terminate()
-
-
-_ENGINES: dict[str, Engine] = {"turn": _in_turn, "threads": _by_threads, "processes": _by_processes}
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use: a scheduler may grant fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+_ENGINES: dict[str, Engine] = {"turn": _in_turn, "threads": _by_threads, "processes": by_processes}
