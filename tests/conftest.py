@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import satsynth  # noqa: F401  # sets how the threads of OpenMP wait, before anything imports PyTorch
 from made_data import MadeData, make_data
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -177,7 +177,7 @@ def test_names_of_files_are_unique_and_need_no_folders(tmp_path: Path) -> None:
 
 
 def placed_scene(transform: tuple[float, ...]) -> Scene:
-    return Scene("p", "g", "train", "p.tif", "p.png", (6, 2, 64, 40), 20, 32, "EPSG:32640", transform, "d")
+    return Scene("p", "g", "p.tif", "p.png", "train", (6, 2, 64, 40), 20, 32, "EPSG:32640", transform, "d")
 
 
 @pytest.mark.parametrize("transform", [(0.5, 0, 5e5, 0, -0.5, 2e6), (0.3, 0.4, 5e5, 0.4, -0.3, 2e6)])
@@ -203,13 +203,13 @@ def test_an_interrupted_export_goes_on_and_equals_an_undisturbed_one(
     whole = exported(tmp_path / "a", PAIRS, describe())
     real, calls = exporting._write_files, []
 
-    def failing(target: Path, shard: Path, *rest: Any) -> None:
+    def failing(mark: Path, shard: Path, target: Path, *rest: Any) -> None:
         calls.append(shard.name)
         if len(calls) == 3:
             (target / "images" / "half.tmp").write_bytes(b"half")
             (target / "images" / "half.tmp").unlink()
             raise KeyboardInterrupt
-        real(target, shard, *rest)
+        real(mark, shard, target, *rest)
 
     monkeypatch.setattr(exporting, "_write_files", failing)
     with pytest.raises(KeyboardInterrupt):

@@ -51,7 +51,7 @@ def test_all_bad_files_are_named_at_once(made_project: Project) -> None:
     _paint(raw / "area 3/masks/0.png")
     output = made_project.fail("augment", "micro")
     assert "has 4 bad file(s)" in output
-    assert "area 0/images/0.png  has no mask: area 0/masks/0.png is not there" in output
+    assert "area 0/images/0.png  has no mask: area 0/masks/0.png does not exist" in output
     assert "area 1/images/0.png  cannot be read" in output
     assert "area 2/images/0.png  is 96 x 96 pixels, but its mask area 2/masks/0.png is 50 x 96" in output
     assert "colour #FF00FF in 12 pixel(s), first at x=5, y=7" in output

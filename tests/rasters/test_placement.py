@@ -93,7 +93,7 @@ def test_a_mask_on_its_image_is_taken(raw: Path, crs: str | None, grid: Affine |
         (UTM, TURNED, "pixels away from the image's"),
         ("EPSG:32639", GRID, "(mask in EPSG:32639, image in EPSG:32640)"),
         (WGS, Affine(5e-6, 0, 56.01, 0, -5e-6, 25.13), "(mask in EPSG:4326, image in EPSG:32640)"),
-        (WGS, GRID, "not on the image's map at all"),
+        (WGS, GRID, "outside the image's map"),
     ],
 )
 def test_a_mask_elsewhere_on_earth_is_named_with_its_remedy(raw: Path, crs: str, grid: Affine, said: str) -> None:
@@ -127,10 +127,10 @@ def test_a_mask_on_a_finer_or_coarser_grid_of_the_same_area_is_taken(raw: Path, 
     ("size", "align", "said"),
     [
         ((HEIGHT, WIDTH - 1), "exact", "is 60 x 40 pixels, but its mask masks/a.tif is 59 x 40"),
-        ((WIDTH, HEIGHT), "exact", "its mask masks/a.tif is 40 x 60: one of them is turned by a quarter"),
-        ((WIDTH, HEIGHT), "nearest", "one of them is turned by a quarter"),
-        ((HEIGHT, WIDTH * 2), "nearest", "its mask masks/a.tif is 120 x 40: of another shape"),
-        ((HEIGHT // 2, WIDTH // 2 + 3), "nearest", "of another shape"),
+        ((WIDTH, HEIGHT), "exact", "its mask masks/a.tif is 40 x 60: one of them is rotated by 90 degrees"),
+        ((WIDTH, HEIGHT), "nearest", "one of them is rotated by 90 degrees"),
+        ((HEIGHT, WIDTH * 2), "nearest", "its mask masks/a.tif is 120 x 40: the shapes differ"),
+        ((HEIGHT // 2, WIDTH // 2 + 3), "nearest", "the shapes differ"),
         ((HEIGHT // 3, WIDTH // 3), "nearest", ""),
         ((HEIGHT * 7 // 3, WIDTH * 7 // 3 + 1), "nearest", ""),
     ],

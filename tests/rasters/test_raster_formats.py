@@ -314,16 +314,14 @@ def test_what_gdal_reads_and_would_not_turn_is_refused(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "1.tif"), IMAGE)
     for orientation in (3, 6):
         for read in (raster_info, read_image, lambda path: read_raw_mask(path, "color")):
-            with pytest.raises(
-                DataError, match=rf"says that it is to be turned \(EXIF orientation {orientation}\)"
-            ) as caught:
+            with pytest.raises(DataError, match=rf"is not upright \(EXIF orientation {orientation}\)") as caught:
                 read(tmp_path / f"{orientation}.tif")
             assert "-auto-orient" in caught.value.remedy
 
 
 def test_colour_masks_of_16_bit_are_refused_and_not_cut_to_8(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "mask.png"), paint(MASK)[..., ::-1].astype(np.uint16) * 257)
-    with pytest.raises(DataError, match="holds uint16 values; colours are 8 bit"):
+    with pytest.raises(DataError, match="holds uint16 values; colours must be 8 bit"):
         read_raw_mask(tmp_path / "mask.png", "color")
 
 

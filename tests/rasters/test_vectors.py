@@ -229,14 +229,14 @@ def test_polygons_that_cannot_be_laid_on_their_image_are_named_when_scenes_are_f
 def test_unknown_attributes_are_named_by_the_check(made: Made) -> None:
     write_geojson(made.folder / "b.geojson", shapes=[("Facade", *SHAPES[0][1:]), ("7", *SHAPES[1][1:])])
     scenes = find_scenes(made.description, made.folder, file_digest)
-    with pytest.raises(DataError, match=r"'kind' is 'Facade'.*it knows -, facade, 7, unsure") as caught:
+    with pytest.raises(DataError, match=r"'kind' is 'Facade'.*its values are -, facade, 7, unsure") as caught:
         check_scenes(scenes, made.reader, workers=1)
     assert "Did you mean 'facade'?" in caught.value.problem
 
 
 def test_an_attribute_that_is_not_there_and_lines_are_refused(made: Made) -> None:
     polygons = Polygons(described(attribute="class"))
-    with pytest.raises(DataError, match="no attribute 'class'; it has kind"):
+    with pytest.raises(DataError, match="no attribute 'class'; its attributes are kind"):
         polygons.check(made.folder / "a.geojson", raster_info(made.folder / "a.tif"))
     content = geojson()
     content["features"][0]["geometry"] = {

@@ -75,19 +75,24 @@ def outside_link(path: Path) -> None:
 SPOILERS: list[tuple[str, Callable[[Path], None], str, str]] = [
     ("images", truncate, "cannot be read", "Fetch or export this file again"),
     ("images", lambda path: path.write_bytes(b""), "is empty (0 bytes)", "Fetch or export this file again"),
-    ("images", lambda path: path.write_text("<html>404"), "it is no image that Pillow knows", "Fetch or export"),
-    ("images", claim(2_000_000, 3), "says that it has 2000000 x 3 pixels", "its header is damaged"),
+    (
+        "images",
+        lambda path: path.write_text("<html>404"),
+        "Pillow does not recognise it as an image",
+        "Fetch or export",
+    ),
+    ("images", claim(2_000_000, 3), "has 2000000 x 3 pixels according to its header", "its header is damaged"),
     ("images", claim(40_000, 40_000), "of which 1,600 million must be decoded at once", "tiled GeoTIFF"),
     ("images", lambda path: save(path, picture(RNG, 96, 71)), "71 x 96 pixels, but its mask", "Export both"),
     ("images", lambda path: save(path, np.zeros((96, 70), np.uint16)), "holds uint16 values", "scaling: {low: 0"),
-    ("images", outside_link, "is a symbolic link that leaves the raw folder", "--params=raw=<folder>"),
+    ("images", outside_link, "is a symbolic link that leads out of the raw folder", "--params=raw=<folder>"),
     ("masks", truncate, "cannot be read", "Fetch or export this file again"),
     ("masks", lambda path: path.write_bytes(b""), "is empty (0 bytes)", "Fetch or export this file again"),
-    ("masks", lambda path: path.write_text("<html>404"), "it is no image that Pillow knows", "Fetch or export"),
-    ("masks", claim(2_000_000, 3), "says that it has 2000000 x 3 pixels", "its header is damaged"),
+    ("masks", lambda path: path.write_text("<html>404"), "Pillow does not recognise it as an image", "Fetch or export"),
+    ("masks", claim(2_000_000, 3), "has 2000000 x 3 pixels according to its header", "its header is damaged"),
     ("masks", lambda path: save(path, np.zeros((96, 70), np.uint16)), "has 1 band(s)", "`masks.encoding: index`"),
-    ("masks", lambda path: path.unlink(), "has no mask: north/masks/a.png is not there", "Add the mask"),
-    ("masks", jpeg_named_png, "is compressed as JPEG, with loss", "PNG or TIFF without loss"),
+    ("masks", lambda path: path.unlink(), "has no mask: north/masks/a.png does not exist", "Add the mask"),
+    ("masks", jpeg_named_png, "is compressed with loss (JPEG)", "lossless PNG or TIFF"),
     (
         "masks",
         unknown_colour,
@@ -95,7 +100,7 @@ SPOILERS: list[tuple[str, Callable[[Path], None], str, str]] = [
         "`classes` or `ignore`",
     ),
     ("masks", reverse, "in reverse order (B, G, R)", "in the order R, G, B"),
-    ("masks", outside_link, "is a symbolic link that leaves the raw folder", "--params=raw=<folder>"),
+    ("masks", outside_link, "is a symbolic link that leads out of the raw folder", "--params=raw=<folder>"),
 ]
 
 
@@ -151,7 +156,7 @@ def test_colours_where_ids_are_expected_are_named(made: MadeData) -> None:
     assert "`masks.encoding: color`" in found.remedy
 
 
-@pytest.mark.parametrize(("name", "said"), [("gone.png", "is missing"), ("../away.png", "outside of the raw folder")])
+@pytest.mark.parametrize(("name", "said"), [("gone.png", "is missing"), ("../away.png", "outside the raw folder")])
 def test_the_files_of_one_large_image_must_be_in_the_raw_folder(tmp_path: Path, name: str, said: str) -> None:
     save(tmp_path / "raw" / "image.png", picture(RNG, 64, 96))
     save(tmp_path / "away.png", np.zeros((64, 96), np.uint8))
@@ -206,7 +211,7 @@ def test_a_copy_of_a_test_image_in_training_is_named_and_the_test_keeps_it(made:
     shutil.copy(made.raw / "west" / "masks" / "a.png", made.raw / "north" / "masks" / "c.png")
     (found,) = bad_of(made)
     assert (found.file, found.scene) == ("north/images/c.png", "north/c")
-    assert found.problem == "for train is a copy of west/images/a.png, which is for test"
+    assert found.problem == "is in train, but is a copy of west/images/a.png, which is in test"
 
 
 def test_a_mask_path_that_leaves_the_raw_folder_is_refused(tmp_path: Path) -> None:
@@ -216,7 +221,7 @@ def test_a_mask_path_that_leaves_the_raw_folder_is_refused(tmp_path: Path) -> No
         save(tmp_path / "masks" / f"{name}.png", paint(mask))
     bad = bad_of(made)
     assert len(bad) == len(made.masks)
-    assert all("leaves the raw folder" in file.problem and "`layout.mask`" in file.remedy for file in bad)
+    assert all("lies outside the raw folder" in file.problem and "`layout.mask`" in file.remedy for file in bad)
 
 
 def test_a_linked_folder_that_leaves_the_raw_folder_is_refused_and_one_within_is_not_followed(tmp_path: Path) -> None:
@@ -287,7 +292,7 @@ def test_a_tiff_mask_compressed_with_loss_is_named(tmp_path: Path) -> None:
         with rasterio.open(made.raw / group / "masks" / f"{file}.tif", "w", **profile, **more) as written:
             written.write(colors)
     (found,) = bad_of(made)
-    assert found.file == "west/masks/a.tif" and "compressed as JPEG, with loss" in found.problem
+    assert found.file == "west/masks/a.tif" and "compressed with loss (JPEG)" in found.problem
 
 
 def test_a_damaged_tiff_does_not_spoil_the_reading_of_those_after_it(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from made_data import MadeData, describe, make_data, paint, save
-from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.description import DatasetDescription, FilesLayout
 from satsynth.rasters.land_sea_lake import read_land_sea_lake
 from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.finding import find_scenes, raw_folder
+from satsynth.scenes.files import file_scenes
+from satsynth.scenes.finding import find_scenes, raw_folder, search_scenes
+from satsynth.scenes.found import AssignedScene
 from satsynth.scenes.problems import BadFilesError
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.errors import DataError
@@ -34,6 +36,20 @@ def test_all_scenes_are_found_with_sizes_and_splits(made: MadeData) -> None:
         assert scene.window == (0, 0, scene.width, scene.height)
         assert (made.raw / scene.image).parent.name == "images"
     check_scenes(scenes, made.reader(), workers=2)
+
+
+def test_finding_opens_no_file_and_leaves_size_and_window_to_the_scene(made: MadeData) -> None:
+    (made.raw / "west" / "images" / "a.png").write_bytes(b"no image")
+    assert isinstance(made.description.layout, FilesLayout)
+    found, bad = file_scenes(made.description, made.description.layout, made.raw)
+    assert bad == [] and {scene.scene_id for scene in found} == set(made.masks)
+    assert all(type(scene) is AssignedScene and scene.window is None for scene in found)
+    scenes, bad = search_scenes(made.description, made.raw, file_digest)
+    assert [file.scene for file in bad] == ["west/a"]
+    by_id = {scene.scene_id: scene for scene in found}
+    for scene in scenes:
+        of_found = vars(by_id[scene.scene_id])
+        assert vars(scene) == vars(scene) | of_found | {"window": (0, 0, scene.width, scene.height)}
 
 
 def test_finding_again_gives_the_same_and_a_changed_mask_changes_one_digest(made: MadeData) -> None:
@@ -104,11 +120,11 @@ def test_everything_wrong_is_listed_at_once(made: MadeData) -> None:
         made.scenes()
     for said in (
         "has 4 bad file(s)",
-        "north/images/a.png has no mask: north/masks/a.png is not there",
+        "north/images/a.png has no mask: north/masks/a.png does not exist",
         "north/images/b.png is empty (0 bytes) (2)",
         "south/images/a.png is 100 x 65 pixels, but its mask south/masks/a.png is 100 x 64 (3)",
         "west/masks/a.png cannot be read",
-        "(3) Export both at one size, or remove both.",
+        "(3) Export both at the same size, or remove both.",
     ):
         assert said in " ".join(caught.value.problem.split())
     assert "parameters_dataset_made.yml" in caught.value.remedy
@@ -201,7 +217,7 @@ def test_the_blue_marbles_mask_lies_on_its_image(project: Path) -> None:
 def test_rows_of_blocks_outside_of_the_image_are_refused(project: Path, rows: tuple[int, int]) -> None:
     description, raw = bluemarble(project)
     layout = description.layout.model_copy(update={"rows": rows})
-    with pytest.raises(DataError, match=r"outside of the 10 rows of blocks \(0\.\.9\)"):
+    with pytest.raises(DataError, match=r"outside the 10 rows of blocks \(0\.\.9\)"):
         find_scenes(description.model_copy(update={"layout": layout}), raw, file_digest)
 
 

@@ -114,7 +114,7 @@ def test_isaid_masks_in_bgr_are_refused_by_that_name(project: Path, tmp_path: Pa
     save(tmp_path / "val" / "Semantic_masks" / "images" / "P0003_instance_color_RGB.png", np.ascontiguousarray(turned))
     with pytest.raises(BadFilesError, match=r"P0003_instance_color_RGB.png .*reverse order \(B, G, R\)") as caught:
         splits(description, tmp_path)
-    assert "Write these masks again with the channels in the order R, G, B" in caught.value.problem
+    assert "Save these masks again with the channels in the order R, G, B" in caught.value.problem
 
 
 NAMES = ("al_qurnah_12", "al_qurnah_17", "kujawsko-pomorskie_3", "aachen_1", "aachen_11", "aachen_2")

@@ -13,7 +13,7 @@ from made_data import MadeData, blobs, describe, make_data, paint, save
 from satsynth.rasters.reading import raster_info, reduce_mask
 from satsynth.scenes.scene import COLUMNS, Scene, scenes_from_frame, scenes_to_frame
 
-PLAIN = Scene("a", "g", "train", "a.png", "m.png", (0, 0, 8, 6), 6, 8, None, None, "d1")
+PLAIN = Scene("a", "g", "a.png", "m.png", "train", (0, 0, 8, 6), 6, 8, None, None, "d1")
 PLACED = replace(PLAIN, scene_id="b", crs="EPSG:32640", transform=(0.5, 0.0, 5e5, 0.0, -0.5, 4e6))
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from made_data import MadeData, describe, make_data, save
 from satsynth.datasets.description import BlocksLayout
-from satsynth.scenes.blocks import with_margin
+from satsynth.scenes.blocks import block_windows
 from satsynth.scenes.finding import find_scenes, search_scenes
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import check_apart, neighbours_across_splits
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
 
-PLAIN = Scene("a", "g", "train", "a.png", "m.png", (0, 0, 20, 20), 20, 20, None, None, "")
+PLAIN = Scene("a", "g", "a.png", "m.png", "train", (0, 0, 20, 20), 20, 20, None, None, "")
 
 
 def splits(made: MadeData) -> dict[str, str]:
@@ -101,7 +101,7 @@ def test_lists_that_leave_a_split_empty_are_refused(tmp_path: Path) -> None:
     made = make_data(tmp_path, splits={"lists": {"val": "val.txt", "test": "test.txt"}})
     write_list(made, "val.txt", "east/a")
     write_list(made, "test.txt")
-    with pytest.raises(DataError, match=r"The split 'test' .* is empty: no scene is for it"):
+    with pytest.raises(DataError, match=r"The split 'test' .* is empty: no scene is assigned to it"):
         made.scenes()
 
 
@@ -128,7 +128,7 @@ def test_images_of_different_splits_must_not_have_one_mask_unless_it_is_a_map(tm
     rng = np.random.default_rng(0)
     for date in (2020, 2021):
         save(made.raw / "north" / "images" / f"a_{date}.png", rng.integers(0, 256, (96, 70, 3)).astype(np.uint8))
-    with pytest.raises(DataError, match=r"2 scene\(s\) would be seen in training and in val or test") as caught:
+    with pytest.raises(DataError, match=r"2 scene\(s\) would be in more than one split") as caught:
         made.scenes()
     assert "'north/a_2020' (train) and 'north/a_2021' (val) have the same labels, north/masks/a.png" in str(
         caught.value
@@ -165,30 +165,24 @@ def test_blocks_of_different_splits_are_a_margin_apart_and_no_other_pixel_is_los
 ) -> None:
     side, columns = 16, 4
     layout = BlocksLayout(kind="blocks", image="a", mask="m", block=side, rows=(0, 2), margin=margin)
-    whole = [
-        replace(PLAIN, scene_id=str(i), split=split, window=(i % columns * side, i // columns * side, side, side))
-        for i, split in enumerate(chosen)
-    ]
-    drawn = with_margin(whole, layout)
-    for before, after in zip(whole, drawn, strict=True):
-        assert before.split != "test" or after.window == before.window
+    splits = {(i % columns, i // columns): split for i, split in enumerate(chosen)}
+    windows = block_windows(splits, layout)
+    for (column, row), (x, y, width, height) in windows.items():
         neighbours = [
-            other
-            for other in whole
-            if other.split != before.split
-            and max(abs(a - b) for a, b in zip(other.window[:2], before.window[:2], strict=True)) == side
+            cell
+            for cell, split in splits.items()
+            if split != splits[column, row] and max(abs(cell[0] - column), abs(cell[1] - row)) == 1
         ]
-        assert neighbours or after.window == before.window
-        assert after.window[2] >= side - 2 * margin and after.window[3] >= side - 2 * margin
-    for a in drawn:
-        for b in drawn:
-            if a.split != b.split:
-                gaps = [
-                    max(b.window[i] - a.window[i] - a.window[i + 2], a.window[i] - b.window[i] - b.window[i + 2])
-                    for i in (0, 1)
-                ]
+        whole = (column * side, row * side, side, side)
+        assert splits[column, row] != "test" or (x, y, width, height) == whole
+        assert neighbours or (x, y, width, height) == whole
+        assert width >= side - 2 * margin and height >= side - 2 * margin
+    for a, first in windows.items():
+        for b, second in windows.items():
+            if splits[a] != splits[b]:
+                gaps = [max(second[i] - first[i] - first[i + 2], first[i] - second[i] - second[i + 2]) for i in (0, 1)]
                 assert max(gaps) >= margin
-    check_apart(drawn)
+    check_apart(replace(PLAIN, scene_id=str(cell), split=splits[cell], window=windows[cell]) for cell in windows)
 
 
 def test_blocks_of_a_raster_of_ones_own_keep_their_margin_in_the_table(tmp_path: Path) -> None:

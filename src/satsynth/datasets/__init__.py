@@ -1,1 +1,1 @@
-"""What a data set is: descriptions, classes as raw masks write them, colours."""
+"""Descriptions of data sets, and the conversion between raw labels and class indices."""

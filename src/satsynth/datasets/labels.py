@@ -1,4 +1,4 @@
-"""From raw ids or colours to class indices."""
+"""Conversion of raw ids or colours to class indices."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ UNKNOWN = 254
 
 @dataclass(frozen=True)
 class Unknown:
-    """How often a mask holds a raw value that the description does not know, and where first."""
+    """How often a mask holds a raw value that is not in the description, and where it occurs first."""
 
     pixels: int
     x: int
     y: int
 
     def __add__(self, later: Unknown) -> Unknown:
-        """Add what a later part of the mask holds."""
+        """Add the pixels in a later part of the mask."""
         return Unknown(self.pixels + later.pixels, self.x, self.y)
 
 
 class LabelMap:
-    """Maps raw masks to class indices by a lookup table.
+    """Maps raw masks to class indices with a lookup table.
 
     Args:
         description: The data set.
@@ -43,7 +43,7 @@ class LabelMap:
         entries: list[tuple[Any, str, int]] = [(c.raw, c.name, i) for i, c in enumerate(description.classes)]
         entries += [(value, "ignore", IGNORE_INDEX) for value in description.ignore]
         if self.encoding == "attribute":
-            # Polygons are rasterised as class indices at once.
+            # Polygons are rasterised directly as class indices.
             entries = [(index, name, index) for _, name, index in [*entries, (None, "ignore", IGNORE_INDEX)]]
         for raw, name, index in entries:
             code = raw if isinstance(raw, int) else pack_colors(np.array(raw, np.uint8)[None, None])[0, 0]
@@ -51,7 +51,7 @@ class LabelMap:
             self._names[int(code)] = name
 
     def indices(self, raw: np.ndarray) -> np.ndarray:
-        """Return class indices; unknown values become ``UNKNOWN``.
+        """Convert raw values to class indices; unknown values become ``UNKNOWN``.
 
         Args:
             raw: ``(H, W)`` integer ids, or ``(H, W, 3)`` uint8 RGB colours.
@@ -62,14 +62,14 @@ class LabelMap:
         return self._look_up(self._codes(raw))
 
     def unknown_codes(self, raw: np.ndarray, top: int = 0) -> dict[int, Unknown]:
-        """Count the raw values that the description does not know.
+        """Count the raw values that are not in the description.
 
         Args:
             raw: ``(H, W)`` integer ids, or ``(H, W, 3)`` uint8 RGB colours.
-            top: Row of the mask at which they begin.
+            top: Row of the mask at which ``raw`` begins.
 
         Returns:
-            Pixels and first place of each unknown value; colours as ``0xRRGGBB``.
+            Number of pixels and first position of each unknown value; colours are ``0xRRGGBB``.
         """
         codes = self._codes(raw)
         bad = self._look_up(codes) == UNKNOWN
@@ -83,7 +83,7 @@ class LabelMap:
         }
 
     def in_words(self, unknown: Mapping[int, Unknown], limit: int = 3) -> str:
-        """Return what unknown values a mask holds, the most frequent first, each with the nearest known one."""
+        """Describe unknown values in words, the most frequent first, each with the nearest known value."""
         ordered = sorted(unknown.items(), key=lambda item: (-item[1].pixels, item[0]))
         parts = []
         for value, found in ordered[:limit]:
@@ -98,14 +98,14 @@ class LabelMap:
         return "; ".join(parts)
 
     def reversed_words(self, unknown: Mapping[int, Unknown]) -> str | None:
-        """Return in words that all unknown colours are known ones with their channels in reverse, or None."""
-        if self.encoding != "color" or not unknown or not all(_turned(value) in self._names for value in unknown):
+        """Describe unknown colours if all of them are known ones with reversed channels, else return None."""
+        if self.encoding != "color" or not unknown or not all(_reversed(value) in self._names for value in unknown):
             return None
         value = max(unknown, key=lambda code: unknown[code].pixels)
         pixels = sum(found.pixels for found in unknown.values())
         return (
             f"its colours are those of the description in reverse order (B, G, R) in {pixels} pixel(s): "
-            f"{self._show(value)} is {self._named(_turned(value))} reversed"
+            f"{self._show(value)} is {self._named(_reversed(value))} reversed"
         )
 
     def _codes(self, raw: np.ndarray) -> np.ndarray:
@@ -120,7 +120,7 @@ class LabelMap:
             return np.asarray(cv2.LUT(codes, self._table[:256]))
         if codes.dtype != np.int64:
             return self._table[codes]
-        # Negative or large ids would wrap around to others.
+        # Negative or large ids would wrap around and match other ids.
         inside = (codes >= 0) & (codes < len(self._table))
         return np.where(inside, self._table[np.where(inside, codes, 0)], np.uint8(UNKNOWN))
 
@@ -132,7 +132,7 @@ class LabelMap:
 
 
 def reversed_twins(description: DatasetDescription) -> list[tuple[str, str]]:
-    """Return classes whose colours are each other's with the channels in reverse, so that B, G, R passes unnoticed."""
+    """Return pairs of classes whose colours differ only in channel order, so that B, G, R cannot be detected."""
     colors = {value: "ignore" for value in description.ignore if isinstance(value, tuple)}
     colors |= {c.raw: c.name for c in description.classes if isinstance(c.raw, tuple)}
     pairs = ((name, colors.get(color[::-1], name)) for color, name in colors.items())
@@ -141,12 +141,12 @@ def reversed_twins(description: DatasetDescription) -> list[tuple[str, str]]:
 
 def pack_colors(colors: np.ndarray) -> np.ndarray:
     """Pack ``(H, W, 3)`` uint8 RGB into ``(H, W)`` uint32 ``0xRRGGBB``."""
-    # Four bytes B, G, R, 255 are the number 0xFFRRGGBB, its least byte first.
+    # The four bytes B, G, R, 255 are the little-endian number 0xFFRRGGBB.
     codes = cv2.cvtColor(colors, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0]
     return np.asarray(codes & np.uint32(0xFFFFFF))
 
 
-def _turned(color: int) -> int:
+def _reversed(color: int) -> int:
     """Return ``0xBBGGRR`` of ``0xRRGGBB``."""
     return (color & 0xFF) << 16 | color & 0xFF00 | color >> 16
 

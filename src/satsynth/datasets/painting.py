@@ -1,4 +1,4 @@
-"""From class indices back to a data set's own ids or colours."""
+"""Conversion of class indices back to a data set's own ids or colours."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from satsynth.work.ignore import IGNORE_INDEX
 
 
 class Painter:
-    """Writes masks of class indices as a data set's own masks are written.
+    """Converts masks of class indices to a data set's own encoding.
 
-    Labels that are attributes of polygons have no value in a raster: their masks hold the class index.
+    Labels that are attributes of polygons have no raw value in a raster, so their masks keep the class index.
 
     Args:
         description: The data set.
@@ -39,7 +39,7 @@ class Painter:
             self._table = self._table.astype(np.uint8)
 
     def paint(self, mask: np.ndarray) -> np.ndarray:
-        """Return a mask as the data set writes it.
+        """Return a mask in the data set's own encoding.
 
         Args:
             mask: ``(H, W)`` uint8 of class indices, 255 = ignore.
@@ -50,7 +50,7 @@ class Painter:
         return self._table[mask]
 
     def legend(self) -> dict[str, Any]:
-        """Return what the painted values mean: classes with raw value and display colour, and the ignored value."""
+        """Return the meaning of painted values: classes with raw value and display colour, and the ignored value."""
         classes = [
             {"name": name, "raw": _shown(raw), "color": _shown(tuple(color))}
             for name, raw, color in zip(self._names, self._raws, self._colors, strict=True)
@@ -59,7 +59,7 @@ class Painter:
 
 
 def _unused(raws: list[Any]) -> Any:
-    """Return a value for ignored pixels that no class has: id 255 or black, or the next free one."""
+    """Return a value for ignored pixels that no class uses: id 255 or black, or else the next free one."""
     if isinstance(raws[0], tuple):
         return next(grey for level in range(256) if (grey := (level, level, level)) not in raws)
     return next(value for value in [*range(255, -1, -1), *range(256, 1 << 16)] if value not in raws)

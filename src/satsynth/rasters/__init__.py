@@ -1,1 +1,1 @@
-"""Rasters and polygons as files: pictures, TIFFs, where they lie on Earth, read by windows."""
+"""Files of rasters and polygons: pictures, TIFFs and vector files, read by window, and their georeferences."""

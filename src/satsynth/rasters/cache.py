@@ -1,4 +1,4 @@
-"""What all raster formats share: rasters decoded last are kept, bad files are named, absurd sizes refused."""
+"""What all raster formats share: a cache of decoded rasters, errors for bad files, and a limit on size."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from satsynth.work.errors import DataError
 
 MAX_SIDE = 1_000_000
-# 3 GiB of RGB; the largest scenes of iSAID have 170 million pixels.
+# 3 GiB of RGB. The largest scenes of iSAID have 170 million pixels.
 MAX_DECODED = 1 << 30
 
 
 class RasterCache:
-    """Keeps some decoded rasters; threads that ask for the same one wait for a single decoding.
+    """Cache of decoded rasters. Threads that ask for the same raster share one decoding.
 
     Args:
-        size: Number of rasters kept.
+        size: Number of rasters to keep.
     """
 
     def __init__(self, size: int) -> None:
@@ -31,12 +31,12 @@ class RasterCache:
         self._lock = threading.Lock()
 
     def get(self, path: Path, kind: str, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return a raster, decoded now or before.
+        """Return a raster from the cache, or decode it.
 
         Args:
-            path: The file; a change of its modification time makes it another.
-            kind: What is made of the file.
-            decode: Makes it.
+            path: The file. When its modification time changes, it is decoded again.
+            kind: What the file is decoded to.
+            decode: Function that decodes it.
 
         Raises:
             DataError: The file is missing.
@@ -70,7 +70,7 @@ class RasterCache:
 
 
 def unreadable(path: Path, why: object) -> DataError:
-    """Return the error for a file that is missing, empty or damaged."""
+    """Return the error for a missing, empty or damaged file."""
     try:
         size = path.stat().st_size if path.exists() else None
     except OSError:
@@ -82,25 +82,25 @@ def unreadable(path: Path, why: object) -> DataError:
 
 
 def check_size(path: Path, height: int, width: int, decoded: int) -> None:
-    """Refuse a raster that no memory holds, before anything is decoded.
+    """Refuse a raster that does not fit in memory, before anything is decoded.
 
     Args:
         path: The file.
-        height: Rows that it says it has.
-        width: Columns.
+        height: Rows according to its header.
+        width: Columns according to its header.
         decoded: Pixels that must be decoded at once.
 
     Raises:
-        DataError: It is absurdly large, or cannot be read in parts.
+        DataError: The raster is implausibly large, or too large to be decoded at once.
     """
     if max(height, width) > MAX_SIDE:
         raise DataError(
-            f"{path} says that it has {width} x {height} pixels; no side may be longer than {MAX_SIDE:,}.",
-            "Fetch or export this file again: its header is damaged.",
+            f"{path} has {width} x {height} pixels according to its header; no side may be longer than {MAX_SIDE:,}.",
+            "Fetch or export this file again, since its header is damaged.",
         )
     if decoded > MAX_DECODED:
         raise DataError(
             f"{path} has {width} x {height} pixels, of which {decoded / 1e6:,.0f} million must be decoded at once; "
-            f"at most {MAX_DECODED / 1e6:,.0f} million can be.",
+            f"the limit is {MAX_DECODED / 1e6:,.0f} million.",
             "Store it as a tiled GeoTIFF, which is read by window: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE",
         )

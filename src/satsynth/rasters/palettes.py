@@ -1,4 +1,4 @@
-"""Palettes of masks: whether one index means one colour in all of them."""
+"""Palettes of masks: check that each index has the same colour in all of them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from satsynth.rasters.pictures import picture_palette
 from satsynth.rasters.reading import TIFF
 from satsynth.rasters.tiffs import tiff_palette
 
-LOOKED_AT = 64
+MASKS_READ = 64
 
 
 def differing_palettes(raw: Path, masks: Sequence[str]) -> tuple[str, str, int] | None:
-    """Return two masks and an index that they show in two colours, or None.
+    """Return two masks and an index that has different colours in them, or None.
 
-    Programs that make PNG files smaller give each file a palette of its own. Then the colours are the labels, and the
-    indices, which a description may ask for, mean something else in each file.
+    Programs that compress PNG files give each file its own palette. The colours are then the labels, while an index
+    means something different in each file.
 
     Args:
         raw: The raw folder.
-        masks: Paths of masks below it, which can be read; some of them, evenly spread, are looked at.
+        masks: Paths of readable masks below it. An evenly spaced sample of them is read.
     """
     shown: dict[int, tuple[tuple[int, ...], str]] = {}
-    for mask in masks[:: max(1, len(masks) // LOOKED_AT)]:
+    for mask in masks[:: max(1, len(masks) // MASKS_READ)]:
         path = raw / mask
         palette = tiff_palette(path) if path.suffix.lower() in TIFF else picture_palette(path)
         for index, color in palette.items():

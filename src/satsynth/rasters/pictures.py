@@ -1,4 +1,4 @@
-"""PNG, JPEG and what else Pillow reads: decoded whole."""
+"""PNG, JPEG and the other formats that Pillow reads, decoded as a whole."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from satsynth.rasters.cache import check_size, unreadable
 from satsynth.work.errors import DataError
 
-# Large aerial scenes are the rule here, not an attack; absurd sizes are refused by check_size.
+# Large aerial scenes are normal here, not an attack. check_size refuses implausible sizes.
 Image.MAX_IMAGE_PIXELS = None
 _ORIENTATION = 0x0112
 _BAND = 1 << 24
-# MPO is what some cameras make of JPEG.
+# Some cameras write JPEG as MPO.
 _JPEG = ("JPEG", "MPO")
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Return height and width as decoded, without decoding.
+    """Return the height and width that decoding gives, without decoding.
 
     Raises:
-        DataError: The file is missing, empty, no picture, or absurdly large.
+        DataError: The file is missing, empty, not a picture, or implausibly large.
     """
     with open_picture(path) as image:
         turned = _orientation(image) >= 5
@@ -30,12 +30,12 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def orientation(path: Path) -> int:
-    """Return the EXIF orientation of a file, 1 to 8; 1, upright, if it says nothing or Pillow cannot read it."""
+    """Return the EXIF orientation of a file, 1 to 8. It is 1 (upright) without EXIF, or if Pillow fails."""
     try:
         with Image.open(path) as image:
             return _orientation(image)
     except Exception:
-        # Many TIFFs are none that Pillow knows, and what is damaged is named by whoever decodes it.
+        # Pillow does not support many TIFFs, and damaged files are reported when they are decoded.
         return 1
 
 
@@ -46,10 +46,10 @@ def has_transparency(path: Path) -> bool:
 
 
 def picture_palette(path: Path) -> dict[int, tuple[int, ...]]:
-    """Return the colour of each index of a palette picture, without decoding it; nothing for others.
+    """Return the colour of each index of a palette picture without decoding it, or nothing for other pictures.
 
     Raises:
-        DataError: The file is missing, empty, no picture, or absurdly large.
+        DataError: The file is missing, empty, not a picture, or implausibly large.
     """
     with open_picture(path) as image:
         if image.mode != "P" or image.palette is None:
@@ -59,17 +59,17 @@ def picture_palette(path: Path) -> dict[int, tuple[int, ...]]:
 
 
 def decode_image(path: Path) -> np.ndarray:
-    """Decode a picture of 8 bit, upright.
+    """Decode an 8-bit picture and turn it upright.
 
     Returns:
         ``(height, width, 3)`` uint8 RGB, or ``(height, width, 4)`` RGBA if the file has transparency.
 
     Raises:
-        DataError: The file cannot be read, is truncated, or is not 8 bit.
+        DataError: The file cannot be read, is truncated, or does not hold 8-bit values.
     """
     with open_picture(path) as image:
         if image.mode.startswith(("I", "F")):
-            raise DataError(f"{path} holds {image.mode} values; 8 bit are expected.", "Store it as PNG or TIFF.")
+            raise DataError(f"{path} holds {image.mode} values; 8-bit values are expected.", "Store it as PNG or TIFF.")
         clear = _is_clear(image)
         pixels = _upright(image, path)
         mode = "RGBA" if clear else "RGB"
@@ -77,17 +77,17 @@ def decode_image(path: Path) -> np.ndarray:
 
 
 def decode_mask(path: Path, encoding: str) -> np.ndarray:
-    """Decode a mask as it is stored, upright.
+    """Decode a mask without converting its values, and turn it upright.
 
     Args:
         path: The file.
-        encoding: ``index`` or ``color``; a palette file gives indices or colours accordingly.
+        encoding: ``index`` or ``color``. A palette file gives indices or colours accordingly.
 
     Returns:
         ``(height, width)`` ids, or ``(height, width, channels)``.
 
     Raises:
-        DataError: The file cannot be read, is truncated, or was compressed with loss.
+        DataError: The file cannot be read, is truncated, or is compressed with loss.
     """
     with open_picture(path) as image:
         how = _loss(image, path)
@@ -97,20 +97,20 @@ def decode_mask(path: Path, encoding: str) -> np.ndarray:
         if encoding == "index" and pixels.mode == "LA":
             pixels = pixels.getchannel("L")
         if encoding == "color" and image.mode.startswith(("I", "F")):
-            raise DataError(f"{path} holds {image.mode} values; colours are 8 bit.", "Store it as 8-bit RGB.")
+            raise DataError(f"{path} holds {image.mode} values; colours must be 8 bit.", "Store it as 8-bit RGB.")
         return _array(pixels.convert("RGB") if encoding == "color" and pixels.mode != "RGB" else pixels)
 
 
 def lossy(path: Path, how: str) -> DataError:
-    """Return the error for a mask whose values compression has changed."""
+    """Return the error for a mask whose values have been changed by lossy compression."""
     return DataError(
-        f"{path} is compressed as {how}, with loss: its values are no longer those of the labels.",
-        "Export the mask again as PNG or TIFF without loss; converting this file does not bring the labels back.",
+        f"{path} is compressed with loss ({how}), so its values are no longer those of the labels.",
+        "Export the mask again as lossless PNG or TIFF; converting this file does not restore the labels.",
     )
 
 
 def is_deep_png(path: Path) -> bool:
-    """Return whether a file is a PNG of 16 bit, of which Pillow would drop the lower 8 where it has colours."""
+    """Return whether a file is a 16-bit PNG; Pillow would drop the lower 8 bits of its colours."""
     try:
         with path.open("rb") as file:
             head = file.read(25)
@@ -123,12 +123,12 @@ def open_picture(path: Path) -> Image.Image:
     """Open a picture without decoding it.
 
     Raises:
-        DataError: The file is missing, empty, no picture, or absurdly large.
+        DataError: The file is missing, empty, not a picture, or implausibly large.
     """
     try:
         image = Image.open(path)
     except UnidentifiedImageError as error:
-        raise unreadable(path, "it is no image that Pillow knows") from error
+        raise unreadable(path, "Pillow does not recognise it as an image") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise unreadable(path, error) from error
     check_size(path, image.height, image.width, image.height * image.width)
@@ -136,7 +136,7 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def _array(image: Image.Image) -> np.ndarray:
-    """Copy a picture by bands of rows: whole, Pillow would for a moment hold it three times over."""
+    """Copy a picture in bands of rows; in one piece, Pillow would hold three copies of it for a moment."""
     rows = max(1, _BAND // image.width)
     if image.height <= rows:
         return np.asarray(image)
@@ -153,14 +153,14 @@ def _is_clear(image: Image.Image) -> bool:
 
 
 def _loss(image: Image.Image, path: Path) -> str:
-    """Return the name of the compression by which a picture has lost values; empty if it has not."""
+    """Return the name of the lossy compression of a picture, or an empty string if it has none."""
     if image.format in _JPEG:
         return "JPEG"
     return "WebP" if image.format == "WEBP" and not _is_lossless_webp(path) else ""
 
 
 def _is_lossless_webp(path: Path) -> bool:
-    """Return whether the first chunk of pixels of a WebP file, a RIFF container, is of the lossless kind."""
+    """Return whether the first chunk of pixels in a WebP file (a RIFF container) is lossless."""
     with path.open("rb") as file:
         file.seek(12)
         while len(head := file.read(8)) == 8:
@@ -172,10 +172,10 @@ def _is_lossless_webp(path: Path) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of a picture that is open but not decoded."""
-    # Where EXIF comes behind the pixels of a PNG, only those who decode them see it, and few programs look.
-    says = image.format in (*_JPEG, "TIFF") or "exif" in image.info
-    return int(image.getexif().get(_ORIENTATION, 1)) if says else 1
+    """Return the EXIF orientation of an open picture that has not been decoded."""
+    # EXIF behind the pixels of a PNG is ignored: it is found only by decoding, and few programs look for it.
+    has_exif = image.format in (*_JPEG, "TIFF") or "exif" in image.info
+    return int(image.getexif().get(_ORIENTATION, 1)) if has_exif else 1
 
 
 def _upright(image: Image.Image, path: Path) -> Image.Image:

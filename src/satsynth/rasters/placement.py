@@ -1,4 +1,4 @@
-"""Where pixels lie on Earth; whether a mask has its image's shape and lies where the image lies."""
+"""Where pixels lie on Earth, and checks that a mask has its image's shape and place."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from satsynth.rasters.reading import RasterInfo
 from satsynth.work.errors import DataError
 
-# In pixels of the coarser grid: what programs round differently is less.
+# In pixels of the coarser grid. Differences in rounding between programs are smaller.
 TOLERANCE = 0.5
 Bounds = tuple[float, float, float, float]
 
 
 def bounds_of(transform: Sequence[float], columns: Sequence[float], rows: Sequence[float]) -> Bounds:
-    """Return (left, bottom, right, top) of pixels on Earth.
+    """Return (left, bottom, right, top) of a window in the coordinates of its map.
 
     Args:
         transform: Six coefficients of the affine transform of the grid.
-        columns: First column, and the one behind the last.
-        rows: First row, and the one behind the last.
+        columns: First column, and the one after the last.
+        rows: First row, and the one after the last.
     """
     a, b, c, d, e, f = transform
     east = [a * x + b * y + c for x in columns for y in rows]
@@ -34,9 +34,9 @@ def check_shape(image: Path, of_image: RasterInfo, mask: str, of_mask: RasterInf
     Args:
         image: The image.
         of_image: Its size.
-        mask: Its mask's path, to be shown.
+        mask: Path of the mask, for the message.
         of_mask: The mask's size.
-        align: ``exact`` asks for the same size, ``nearest`` for the same shape.
+        align: ``exact`` requires the same size, ``nearest`` the same shape.
 
     Raises:
         DataError: The sizes, or the shapes, differ.
@@ -47,28 +47,28 @@ def check_shape(image: Path, of_image: RasterInfo, mask: str, of_mask: RasterInf
     sizes = f"{image} is {width} x {height} pixels, but its mask {mask} is {of_mask.width} x {of_mask.height}"
     if (of_mask.height, of_mask.width) == (width, height):
         raise DataError(
-            f"{sizes}: one of them is turned by a quarter.",
-            "Turn one of them. Photographs are read upright, as their EXIF orientation says.",
+            f"{sizes}: one of them is rotated by 90 degrees.",
+            "Rotate one of them. Photographs are turned upright according to their EXIF orientation.",
         )
     if align == "exact":
-        raise DataError(f"{sizes}.", "Export both at one size, or remove both.")
-    # A side is a whole number of pixels, so shapes may differ by as much as one of them.
+        raise DataError(f"{sizes}.", "Export both at the same size, or remove both.")
+    # Sides are whole numbers of pixels, so the shapes may differ by up to one pixel.
     rounding = max(height + width, of_mask.height + of_mask.width)
     if abs(of_mask.height * width - of_mask.width * height) > rounding:
         raise DataError(
-            f"{sizes}: of another shape, so it does not cover the same area.",
-            "Export both of the same area, or remove both.",
+            f"{sizes}: the shapes differ, so they do not cover the same area.",
+            "Export both for the same area, or remove both.",
         )
 
 
 def check_place(mask: Path, of_mask: RasterInfo, image: str, of_image: RasterInfo) -> None:
-    """Refuse a mask that says that it lies elsewhere on Earth than its image; most masks say nothing.
+    """Refuse a mask whose georeference puts it elsewhere than its image; masks without one pass.
 
     Args:
         mask: The mask.
-        of_mask: Its size and place.
-        image: Its image's path, to be shown.
-        of_image: The image's size and place; it has the same shape.
+        of_mask: Its size and georeference.
+        image: Path of the image, for the message.
+        of_image: The image's size and georeference. It has the same shape as the mask.
 
     Raises:
         DataError: Their corners lie more than half a pixel apart.
@@ -78,19 +78,17 @@ def check_place(mask: Path, of_mask: RasterInfo, image: str, of_image: RasterInf
     distance = _distance(of_image, of_mask)
     if distance <= TOLERANCE:
         return
-    far = (
-        f"{distance:,.1f} pixels away from the image's" if math.isfinite(distance) else "not on the image's map at all"
-    )
+    far = f"{distance:,.1f} pixels away from the image's" if math.isfinite(distance) else "outside the image's map"
     raise DataError(
         f"{mask} lies elsewhere on Earth than its image {image}: its corners are {far} "
         f"(mask in {of_mask.crs or 'no system'}, image in {of_image.crs or 'no system'}).",
-        f"Warp the mask onto its image: {_warp(of_image)}. Or, if their pixels do belong together, take the wrong "
-        "reference out of the mask: gdal_edit.py -unsetgt -a_srs None mask.tif",
+        f"Warp the mask onto its image: {_warp(of_image)}. If their pixels do belong together, remove the wrong "
+        "georeference from the mask instead: gdal_edit.py -unsetgt -a_srs None mask.tif",
     )
 
 
 def _distance(of_image: RasterInfo, of_mask: RasterInfo) -> float:
-    """Return how far a mask's corners lie from those of its image, in pixels of the coarser; 0 if it is not known."""
+    """Return the distance between the corners of mask and image in pixels of the coarser one, or 0 if it is unknown."""
     if of_image.transform is None or of_mask.transform is None:
         return 0.0
     from affine import Affine

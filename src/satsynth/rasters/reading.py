@@ -1,4 +1,4 @@
-"""Reading of raw rasters by window, whatever their format."""
+"""Read raw rasters of any format by window."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLAIN = ImageFormat()
 
 @dataclass(frozen=True)
 class RasterInfo:
-    """Size and, where a file has it, georeference of a raster."""
+    """Size of a raster, and its georeference if it has one."""
 
     height: int
     width: int
@@ -33,7 +33,7 @@ def raster_info(path: Path) -> RasterInfo:
     """Return a raster's size and georeference without decoding its pixels.
 
     Raises:
-        DataError: The file is missing, empty, no raster, or absurdly large.
+        DataError: The file is missing, empty, not a raster, or implausibly large.
     """
     if path.suffix.lower() in TIFF:
         with tiffs.reading(path) as source:
@@ -49,16 +49,16 @@ def read_image(
     """Read an image, or a window of it.
 
     Args:
-        path: The file. TIFF is read by window, anything else is decoded whole.
-        window: (x, y, width, height) in pixels; all of it without.
-        form: Which bands, and how intensities become 8 bit.
-        decoded: Keeps what was decoded whole.
+        path: The file. TIFF is read by window; other formats are decoded as a whole.
+        window: (x, y, width, height) in pixels, or None for the whole image.
+        form: Which bands to read, and how intensities become 8 bit.
+        decoded: Cache of files that are decoded as a whole.
 
     Returns:
         ``(height, width, 3)`` uint8 RGB.
 
     Raises:
-        DataError: The file cannot be read, is truncated, or is not 8 bit though no scaling is given.
+        DataError: The file cannot be read, is truncated, or is not 8 bit and no scaling is given.
     """
     if _by_gdal(path):
         pixels = _gdal_pixels(path, window, form, decoded)
@@ -74,16 +74,16 @@ def read_image(
 def read_valid(
     path: Path, window: Window | None = None, form: ImageFormat = PLAIN, decoded: RasterCache | None = None
 ) -> np.ndarray | None:
-    """Read which pixels of an image are data: neither nodata, nor transparent, nor NaN.
+    """Return which pixels of an image are valid: not nodata, not transparent and not NaN.
 
     Args:
         path: The file.
-        window: (x, y, width, height) in pixels; all of it without.
-        form: Which bands.
-        decoded: Keeps what was decoded whole.
+        window: (x, y, width, height) in pixels, or None for the whole image.
+        form: Which bands to read.
+        decoded: Cache of files that are decoded as a whole.
 
     Returns:
-        ``(height, width)`` bool, or None if the file has nothing but data.
+        ``(height, width)`` bool, or None if all pixels are valid.
 
     Raises:
         DataError: The file cannot be read.
@@ -98,19 +98,19 @@ def read_valid(
 def read_raw_mask(
     path: Path, encoding: str, window: Window | None = None, decoded: RasterCache | None = None
 ) -> np.ndarray:
-    """Read a mask as it is stored, or a window of it.
+    """Read a mask, or a window of it, without converting its values.
 
     Args:
-        path: PNG or TIFF file; palette files give indices or colours as ``encoding`` asks.
+        path: PNG or TIFF file. A palette file gives indices or colours according to ``encoding``.
         encoding: ``index`` or ``color``.
-        window: (x, y, width, height) in pixels; all of it without.
-        decoded: Keeps what was decoded whole.
+        window: (x, y, width, height) in pixels, or None for the whole mask.
+        decoded: Cache of files that are decoded as a whole.
 
     Returns:
         ``(height, width)`` ids, or ``(height, width, 3)`` uint8 RGB.
 
     Raises:
-        DataError: The file cannot be read, was compressed with loss, or does not hold what ``encoding`` says.
+        DataError: The file cannot be read, is compressed with loss, or does not match ``encoding``.
     """
     if path.suffix.lower() in TIFF:
         mask = tiffs.read_mask_bands(path, encoding, window)
@@ -118,11 +118,11 @@ def read_raw_mask(
         mask = _cut(_whole(path, encoding, lambda: _decode_mask(path, encoding), decoded), window)
     if encoding == "index" and mask.dtype.kind not in "iub":
         raise DataError(
-            f"{path} holds {mask.dtype} values; class ids are whole numbers.",
+            f"{path} holds {mask.dtype} values; class ids must be whole numbers.",
             "Store it as 8-bit ids: gdal_translate -ot Byte mask.tif new.tif",
         )
     if encoding == "color" and mask.dtype != np.uint8:
-        raise DataError(f"{path} holds {mask.dtype} values; colours are 8 bit.", "Store it as 8-bit RGB.")
+        raise DataError(f"{path} holds {mask.dtype} values; colours must be 8 bit.", "Store it as 8-bit RGB.")
     if encoding == "index" and mask.ndim != 2:
         raise DataError(
             f"{path} holds colours ({mask.shape[2]} channels), but `masks.encoding` is `index`.",
@@ -132,7 +132,7 @@ def read_raw_mask(
 
 
 def scaled(pixels: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Return ``(H, W, 3)`` intensities of any type as uint8, linear between two limits; NaN becomes 0."""
+    """Scale ``(H, W, 3)`` intensities of any type linearly between two limits to uint8; NaN becomes 0."""
     kind = np.result_type(pixels.dtype, np.float32)
     low, high = np.broadcast_to(scaling.low, 3), np.broadcast_to(scaling.high, 3)
     share = (pixels.astype(kind) - low.astype(kind)) * (255 / (high - low)).astype(kind)
@@ -140,14 +140,14 @@ def scaled(pixels: np.ndarray, scaling: Scaling) -> np.ndarray:
 
 
 def reduce_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize an image by area."""
+    """Resize an image by averaging over areas."""
     if image.shape[:2] == (height, width):
         return image
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def reduce_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize a mask by nearest neighbour (pixel centres), so that no value arises that was not there."""
+    """Resize a mask by nearest neighbour (pixel centres), so that no new value appears."""
     if mask.shape[:2] == (height, width):
         return mask
     y = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(int)
@@ -167,7 +167,7 @@ def _decode_mask(path: Path, encoding: str) -> np.ndarray:
 def _gdal_pixels(path: Path, window: Window | None, form: ImageFormat, decoded: RasterCache | None) -> np.ndarray:
     if path.suffix.lower() in TIFF:
         return tiffs.read_image_bands(path, form, window)
-    # A PNG has no windows: each one would decode it from the top.
+    # A PNG cannot be read by window: each window would decode it from the top.
     return _cut(_whole(path, "deep", lambda: tiffs.read_image_bands(path, form, None), decoded), window)
 
 
@@ -180,7 +180,7 @@ def _picked(pixels: np.ndarray, path: Path, form: ImageFormat) -> np.ndarray:
         return pixels if pixels.shape[2] == 3 else np.ascontiguousarray(pixels[..., :3])
     if max(form.bands) > 3:
         raise DataError(
-            f"{path} has 3 bands; `images.bands` asks for band {max(form.bands)}.",
+            f"{path} has 3 bands, but `images.bands` asks for band {max(form.bands)}.",
             "Correct `images.bands` in the description.",
         )
     picked = [band - 1 for band in form.bands]
@@ -201,7 +201,7 @@ def _cut(array: np.ndarray, window: Window | None) -> np.ndarray:
 def _not_8_bit(path: Path, dtype: np.dtype[Any], form: ImageFormat) -> DataError:
     low, high = tiffs.intensities(path, form)
     return DataError(
-        f"{path} holds {dtype} values, 2 % of them below {low:g} and 2 % above {high:g}; images are 8 bit unless the "
-        "description says how they are scaled.",
-        f"Say it there for the whole data set, as in `images: {{scaling: {{low: {low:g}, high: {high:g}}}}}`.",
+        f"{path} holds {dtype} values, 2 % of them below {low:g} and 2 % above {high:g}; images must be 8 bit unless "
+        "the description sets a scaling.",
+        f"Set one scaling for the whole data set, as in `images: {{scaling: {{low: {low:g}, high: {high:g}}}}}`.",
     )

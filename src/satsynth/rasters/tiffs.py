@@ -1,4 +1,4 @@
-"""GeoTIFF and what else is read by GDAL: by window, any number of bands, any depth."""
+"""GeoTIFF and other rasters that GDAL reads: by window, with any number of bands and any bit depth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HANDLES = 4
 
 
 class _Handles(threading.local):
-    """Files that this thread opened last, so that blocks decoded for one window serve the next."""
+    """Files that this thread opened last. They stay open so that blocks decoded for one window serve the next."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
@@ -50,13 +50,13 @@ _handles = _Handles()
 
 @contextmanager
 def reading(path: Path) -> Iterator[Any]:
-    """Yield this thread's open file and turn errors of GDAL into ours.
+    """Yield this thread's open file, and raise errors of GDAL as ``DataError``.
 
-    GDAL remembers an error until a file is opened, and rasterio would raise it at the next look at any other file: so
-    after one all files are closed.
+    GDAL remembers an error until a file is opened, and rasterio would raise it for the next file that is read. All
+    files are therefore closed after an error.
 
     Raises:
-        DataError: The file is missing, empty, damaged, no raster, to be turned, or absurdly large.
+        DataError: The file is missing, empty, damaged, not a raster, not upright, or implausibly large.
     """
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
@@ -69,7 +69,7 @@ def reading(path: Path) -> Iterator[Any]:
 
 
 def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray:
-    """Read the bands that are shown as red, green and blue.
+    """Read the red, green and blue band.
 
     Returns:
         ``(height, width, 3)`` of the file's own type.
@@ -87,13 +87,13 @@ def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np
 
 
 def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray | None:
-    """Read which pixels of an image are data: not nodata in all bands, not transparent, not NaN.
+    """Return which pixels of an image are valid: not nodata in all bands, not transparent and not NaN.
 
     Returns:
-        ``(height, width)`` bool, or None where the file knows nothing but data.
+        ``(height, width)`` bool, or None if all pixels are valid.
 
     Raises:
-        DataError: The file cannot be read, or does not say which bands are shown.
+        DataError: The file cannot be read, or does not say which bands are red, green and blue.
     """
     from rasterio.enums import MaskFlags
 
@@ -109,10 +109,10 @@ def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarr
 
 
 def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
-    """Return the intensities below and above which 2 % of an image's values lie, from a coarse look at it.
+    """Estimate the 2nd and the 98th percentile of an image's intensities at a reduced resolution.
 
     Raises:
-        DataError: The file cannot be read, or does not say which bands are shown.
+        DataError: The file cannot be read, or does not say which bands are red, green and blue.
     """
     with reading(path) as source:
         bands = _image_bands(source, path, form)
@@ -123,13 +123,13 @@ def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
 
 
 def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndarray:
-    """Read a mask as it is stored.
+    """Read a mask without converting its values.
 
     Returns:
         ``(height, width)`` ids, or ``(height, width, 3)`` colours.
 
     Raises:
-        DataError: The file cannot be read, holds too few or too many bands, or was compressed with loss.
+        DataError: The file cannot be read, has too few or too many bands, or is compressed with loss.
     """
     with reading(path) as source:
         how = _loss(source)
@@ -139,21 +139,23 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
         if encoding == "index":
             if len(bands) != 1:
                 raise DataError(
-                    f"{path} has {len(bands)} bands, but `masks.encoding` is `index`, which asks for one band of ids.",
-                    "Set `masks.encoding: color` if they are colours; else keep the band of ids alone: "
+                    f"{path} has {len(bands)} bands, but `masks.encoding` is `index`, which requires one band of ids.",
+                    "Set `masks.encoding: color` if they are colours, or keep only the band of ids: "
                     "gdal_translate -b 1 mask.tif new.tif",
                 )
             return np.asarray(source.read(bands[0], window=_window(window)))
         if len(bands) == 1 and _palette(source):
             return _palette_colors(source)[source.read(1, window=_window(window))]
         if len(bands) < 3:
-            raise DataError(f"{path} has {source.count} band(s); a colour mask has 3.", "Set `masks.encoding: index`.")
+            raise DataError(
+                f"{path} has {source.count} band(s), but a colour mask needs 3.", "Set `masks.encoding: index`."
+            )
         shown = _named_colors(source) or bands[:3]
         return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1))
 
 
 def tiff_palette(path: Path) -> dict[int, tuple[int, ...]]:
-    """Return the colour of each index of a palette file; nothing for others.
+    """Return the colour of each index of a palette file, or nothing for other files.
 
     Raises:
         DataError: The file cannot be read.
@@ -163,23 +165,23 @@ def tiff_palette(path: Path) -> dict[int, tuple[int, ...]]:
 
 
 def _loss(source: Any) -> str:
-    """Return the name of the compression by which a file has lost values; empty if it has not."""
-    facts = source.tags(ns="IMAGE_STRUCTURE")
-    compression = facts.get("COMPRESSION", "")
-    # GDAL says "YCbCr JPEG" of the common kind.
+    """Return the name of the lossy compression of a file, or an empty string if it has none."""
+    tags = source.tags(ns="IMAGE_STRUCTURE")
+    compression = tags.get("COMPRESSION", "")
+    # GDAL calls the common kind "YCbCr JPEG".
     if compression.endswith("JPEG"):
         return "JPEG"
-    # LERC rounds whole numbers from an allowed error of 1.
-    loses = facts.get("COMPRESSION_REVERSIBILITY") == "LOSSY" or float(facts.get("MAX_Z_ERROR", 0)) >= 1
+    # LERC changes whole numbers if the allowed error is 1 or more.
+    loses = tags.get("COMPRESSION_REVERSIBILITY") == "LOSSY" or float(tags.get("MAX_Z_ERROR", 0)) >= 1
     return compression if loses else ""
 
 
 def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
-    """Return the numbers of the bands that are red, green and blue, or of the one that is grey."""
+    """Return the numbers of the red, green and blue band, or of the only grey one."""
     if form.bands is not None:
         if max(form.bands) > source.count:
             raise DataError(
-                f"{path} has {source.count} band(s); `images.bands` asks for band {max(form.bands)}.",
+                f"{path} has {source.count} band(s), but `images.bands` asks for band {max(form.bands)}.",
                 "Correct `images.bands` in the description.",
             )
         return list(form.bands)
@@ -190,13 +192,13 @@ def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
     if len(colors) not in (1, 3):
         raise DataError(
             f"{path} has {source.count} bands and does not say which are red, green and blue.",
-            "Say it in the description, as in `images: {bands: [1, 2, 3]}`.",
+            "Set them in the description, as in `images: {bands: [1, 2, 3]}`.",
         )
     return colors
 
 
 def _named_colors(source: Any) -> list[int] | None:
-    """Return the numbers of the bands that a file calls red, green and blue, if it does."""
+    """Return the numbers of the bands that a file marks as red, green and blue, or None."""
     from rasterio.enums import ColorInterp
 
     meaning = list(source.colorinterp)
@@ -211,7 +213,7 @@ def _without_alpha(source: Any) -> list[int]:
 
 
 def _open(path: Path) -> Any:
-    # A sixth of the default on a machine of 32 GiB; rows of blocks of a huge raster fit many times.
+    # A sixth of the default on a machine with 32 GiB. It holds many rows of blocks of a huge raster.
     os.environ.setdefault("GDAL_CACHEMAX", "256")
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -226,8 +228,8 @@ def _open(path: Path) -> Any:
     if turned > 1:
         source.close()
         raise DataError(
-            f"{path} says that it is to be turned (EXIF orientation {turned}); GDAL, which reads it, does not turn it.",
-            "Turn its pixels instead: magick file.tif -auto-orient new.tif",
+            f"{path} is not upright (EXIF orientation {turned}), and GDAL does not turn the files that it reads.",
+            "Turn its pixels: magick file.tif -auto-orient new.tif",
         )
     rows, columns = source.block_shapes[0]
     check_size(path, source.height, source.width, rows * columns)

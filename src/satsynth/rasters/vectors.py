@@ -1,4 +1,4 @@
-"""Labels as polygons: laid on an image's grid, window by window, from any coordinate reference system."""
+"""Labels as polygons in any coordinate reference system, rasterised window by window on an image's grid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from satsynth.work.ignore import IGNORE_INDEX
 
 @dataclass(frozen=True)
 class VectorInfo:
-    """What a layer says of itself."""
+    """Metadata of a layer."""
 
     layer: str
     crs: str | None
@@ -32,16 +32,16 @@ class VectorInfo:
 
 
 class Polygons:
-    """Reads masks from files of polygons; where polygons overlap, the later one in the file covers the earlier.
+    """Reads masks from files of polygons.
 
-    A pixel belongs to the polygon that holds its centre.
+    A pixel belongs to the polygon that contains its centre. Where polygons overlap, the later one in the file wins.
 
     Args:
         description: The data set.
     """
 
     def __init__(self, description: DatasetDescription) -> None:
-        """Look up which attribute means which class."""
+        """Prepare the table from attribute values to classes."""
         self._masks = description.masks
         self._attribute = str(description.masks.attribute)
         self._codes = {str(c.raw): index for index, c in enumerate(description.classes)}
@@ -50,55 +50,54 @@ class Polygons:
         self._outside = names.index(self._masks.outside) if self._masks.outside else IGNORE_INDEX
 
     def check(self, path: Path, info: RasterInfo) -> VectorInfo:
-        """Refuse polygons that cannot be laid on an image.
+        """Check that polygons can be rasterised on an image's grid.
 
         Args:
             path: The file of polygons.
-            info: The image's size and place.
+            info: Size and georeference of the image.
 
         Raises:
-            DataError: Image or polygons have no place on Earth, the attribute or layer is not there, or all polygons
-                lie outside of the image.
+            DataError: Image or polygons have no georeference, the attribute or layer does not exist, or all polygons
+                lie outside the image.
         """
         found = vector_info(path, self._masks.layer)
         if self._attribute not in found.fields:
             raise DataError(
-                f"{path} has no attribute '{self._attribute}'; it has {', '.join(found.fields) or 'none'}.",
+                f"{path} has no attribute '{self._attribute}'; its attributes are {', '.join(found.fields) or 'none'}.",
                 "Correct `masks.attribute` in the description.",
             )
         if info.crs is None or info.transform is None:
             raise DataError(
                 f"{path} holds polygons, but their image has no coordinate reference system.",
-                "Give the image one (gdal_translate -a_srs EPSG:... -a_ullr ...), or rasterise the polygons yourself.",
+                "Assign one to it (gdal_translate -a_srs EPSG:... -a_ullr ...), or rasterise the polygons yourself.",
             )
         if found.crs is None:
             raise DataError(
-                f"{path} has no coordinate reference system, so nobody knows where on the image its polygons lie.",
-                "Say which one it is: ogr2ogr -a_srs EPSG:... new.gpkg old.gpkg",
+                f"{path} has no coordinate reference system, so its polygons cannot be placed on the image.",
+                "Assign the right one: ogr2ogr -a_srs EPSG:... new.gpkg old.gpkg",
             )
         place = _in_crs(_bounds(info, (0, 0, info.width, info.height)), info.crs, found.crs)
         if found.bounds is not None and not _overlap(place, found.bounds):
             raise DataError(
-                f"{path} has all its polygons outside of the image: they lie in {_shown(found.bounds)} of {found.crs}, "
+                f"{path} has all its polygons outside the image: they lie in {_shown(found.bounds)} of {found.crs}, "
                 f"the image in {_shown(place)}.",
-                "Check which polygons belong to which image, and that both state their true coordinate reference "
-                "system.",
+                "Check which polygons belong to which image, and that both have the right coordinate reference system.",
             )
         return found
 
     def read(self, path: Path, info: RasterInfo, window: Window | None) -> np.ndarray:
-        """Rasterise the polygons that touch a window; the others are not read.
+        """Rasterise the polygons that touch a window, without reading the others.
 
         Args:
             path: The file of polygons.
-            info: The image's size and place.
-            window: (x, y, width, height) in the image's pixels; all of it without.
+            info: Size and georeference of the image.
+            window: (x, y, width, height) in the image's pixels, or None for the whole image.
 
         Returns:
             ``(h, w)`` uint8 of class indices, 255 = ignore.
 
         Raises:
-            DataError: The file cannot be used, or holds attributes that the description does not know.
+            DataError: The file cannot be used, or holds attribute values that are not in the description.
         """
         from rasterio.features import rasterize
 
@@ -125,8 +124,8 @@ class Polygons:
             near = difflib.get_close_matches(value, list(self._codes), 1)
             more = f", and {len(unknown) - 1} more such values" if len(unknown) > 1 else ""
             raise DataError(
-                f"{path} has {count} polygon(s) whose attribute '{self._attribute}' is '{value}'{more}, which the "
-                f"description does not know; it knows {', '.join(self._codes)}.",
+                f"{path} has {count} polygon(s) whose attribute '{self._attribute}' is '{value}'{more}, which is "
+                f"not in the description; its values are {', '.join(self._codes)}.",
                 (f"Did you mean '{near[0]}'? " if near else "")
                 + "Correct the polygons, or add the value to `classes` or `ignore`.",
             )
@@ -138,15 +137,15 @@ class Polygons:
         if others:
             raise DataError(
                 f"{path} holds {', '.join(sorted(others))} where polygons are expected.",
-                "Take them out, or make areas of them (ST_Buffer).",
+                "Remove them, or turn them into areas (ST_Buffer).",
             )
 
 
 def vector_info(path: Path, layer: str | None) -> VectorInfo:
-    """Return what a layer says of itself.
+    """Return the metadata of a layer.
 
     Raises:
-        DataError: The file cannot be read, or has several layers and none is named.
+        DataError: The file cannot be read, or has several layers and none is chosen.
     """
     try:
         return _vector_info(str(path), path.stat().st_mtime_ns, layer)
@@ -163,7 +162,8 @@ def _vector_info(path: str, _: int, layer: str | None) -> VectorInfo:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         if layer is None and len(layers) != 1:
             raise DataError(
-                f"{path} has {len(layers)} layers: {', '.join(layers)}.", "Name one in the description: `masks.layer`."
+                f"{path} has {len(layers)} layers: {', '.join(layers)}.",
+                "Choose one with `masks.layer` in the description.",
             )
         chosen = layer or layers[0]
         info = pyogrio.read_info(path, layer=chosen, force_total_bounds=True)
@@ -178,7 +178,7 @@ def _vector_info(path: str, _: int, layer: str | None) -> VectorInfo:
 
 
 def _features(path: Path, layer: str, attribute: str, bounds: Bounds) -> tuple[np.ndarray, list[str]]:
-    """Read the geometries that touch bounds, in the file's order, and their attribute as text."""
+    """Read the geometries that touch some bounds, in the file's order, and their attribute as text."""
     import shapely
     from pyogrio.errors import DataSourceError, FeatureError, GeometryError
     from pyogrio.raw import read
@@ -189,7 +189,7 @@ def _features(path: Path, layer: str, attribute: str, bounds: Bounds) -> tuple[n
         raise unreadable(path, error) from error
     if wkb is None or not len(wkb):
         return np.zeros(0, object), []
-    # A spatial index gives features in an order of its own.
+    # With a spatial index, features arrive in another order than in the file.
     order = np.argsort(fids)
     geometries = shapely.from_wkb(wkb[order])
     kept = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
@@ -198,7 +198,7 @@ def _features(path: Path, layer: str, attribute: str, bounds: Bounds) -> tuple[n
 
 
 def attribute_text(value: Any) -> str:
-    """Return an attribute as a description writes it: whole numbers without a point, nothing as `null`."""
+    """Return an attribute as a description writes it: whole numbers without a decimal point, nothing as `null`."""
     if value is None or value != value:
         return "null"
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
@@ -207,7 +207,7 @@ def attribute_text(value: Any) -> str:
 
 
 def _moved(geometries: np.ndarray, source: str, target: str) -> list[Any]:
-    """Return geometries in another coordinate reference system."""
+    """Transform geometries to another coordinate reference system."""
     from rasterio.crs import CRS
     from rasterio.warp import transform_geom
 

@@ -1,1 +1,1 @@
-"""Data-set descriptions, the finding of scenes and the reading of raw rasters; raw ids and colours live only here."""
+"""Scenes of a data set: finding and checking them, their splits, and reading them as class indices."""

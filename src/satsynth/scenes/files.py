@@ -1,4 +1,4 @@
-"""Looking through a raw folder for images and the masks that belong to them."""
+"""Find images in a raw folder and match them with their masks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout, composed
+from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.problems import BadFile
-from satsynth.scenes.scene import Scene
-from satsynth.scenes.splits import divide
+from satsynth.scenes.splits import assign_splits
 from satsynth.work.errors import DataError
 
 
-def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path) -> tuple[list[Scene], list[BadFile]]:
+def file_scenes(
+    description: DatasetDescription, layout: FilesLayout, raw: Path
+) -> tuple[list[AssignedScene], list[BadFile]]:
     """Find the images of a data set and match them with their masks.
 
     Args:
@@ -25,10 +27,10 @@ def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path)
         raw: Its raw folder.
 
     Returns:
-        Scenes with their splits, and what cannot be used.
+        Scenes with their splits, and the files that cannot be used.
 
     Raises:
-        DataError: No file has the name of an image, or the splits cannot be made.
+        DataError: No file matches the pattern for images, or the splits cannot be made.
     """
     listing = _list(raw)
     names, bad = listing.names, listing.bad
@@ -38,26 +40,37 @@ def file_scenes(description: DatasetDescription, layout: FilesLayout, raw: Path)
         raise DataError(
             f"None of the {len(names)} files below {raw} matches the pattern {layout.pattern!r} "
             f"of the data set '{description.name}'.",
-            f"Check the folder, or `layout.pattern`. The first files there: {', '.join(names[:5]) or 'none'}.",
+            f"Check the folder, or correct `layout.pattern`. The first files are: {', '.join(names[:5]) or 'none'}.",
         )
     known = {_plain(name): name for name in names} | {composed(name): name for name in names}
-    drafts = []
+    found = []
     for image, match in matches:
         parts = match.groupdict()
         wanted = os.path.normpath(layout.mask.format(**parts))
         mask = known.get(wanted) or known.get(_plain(wanted)) or wanted
         scene, group = layout.scene.format(**parts), layout.group.format(**parts)
-        drafts.append(Scene(scene, group, "", image, mask, (0, 0, 0, 0), 0, 0, None, None, ""))
-    bad += _orphans(layout, names, {draft.mask for draft in drafts} | {draft.image for draft in drafts})
-    drafts, unknown = divide(drafts, description, raw)
-    bad += unknown
-    usable, unusable = _usable(drafts, listing)
+        found.append(FoundScene(scene, group, image, mask))
+    bad += _orphans(layout, names, {scene.mask for scene in found} | {scene.image for scene in found})
+    splits, unmatched = assign_splits(found, description, raw)
+    bad += unmatched
+    assigned = [
+        AssignedScene(**vars(scene), split=split, window=None)
+        for scene, split in zip(found, splits, strict=True)
+        if split is not None
+    ]
+    usable, unusable = _usable(assigned, listing)
     return usable, bad + unusable
 
 
 @dataclass
 class _Listing:
-    """What lies below a raw folder: files, those of them that are links out of it, and what cannot be looked at."""
+    """Contents of a raw folder.
+
+    Args:
+        names: Paths of files below it.
+        links: Target of each symbolic link that leads out of it.
+        bad: Files and folders that cannot be used, whatever they hold.
+    """
 
     names: list[str] = field(default_factory=list)
     links: dict[str, Path] = field(default_factory=dict)
@@ -67,12 +80,12 @@ class _Listing:
 def _list(raw: Path) -> _Listing:
     found = _Listing()
 
-    def closed(error: OSError) -> None:
+    def unreadable_folder(error: OSError) -> None:
         folder = Path(os.fsdecode(error.filename)).relative_to(raw).as_posix()
         remedy = "Give this user read access to the folder."
         found.bad.append(BadFile(folder, f"cannot be opened ({error.strerror})", remedy))
 
-    for folder, folders, files in os.walk(raw, onerror=closed):
+    for folder, folders, files in os.walk(raw, onerror=unreadable_folder):
         # Notebooks and macOS leave copies of pictures in hidden files and folders.
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         for name in [*(name for name in files if not name.startswith(".")), *folders]:
@@ -85,7 +98,7 @@ def _list(raw: Path) -> _Listing:
                 found.names.append(below)
             elif name in files:
                 shown = below.encode("utf-8", "backslashreplace").decode()
-                found.bad.append(BadFile(shown, "has a name that is not UTF-8", "Rename it."))
+                found.bad.append(BadFile(shown, "has a name that is not UTF-8", "Rename the file."))
             elif below in found.links:
                 found.bad.append(_link(below, target))
     found.names.sort()
@@ -101,8 +114,8 @@ def _is_text(name: str) -> bool:
 
 
 def _link(name: str, target: Path, scene: str = "") -> BadFile:
-    problem = f"is a symbolic link that leaves the raw folder, to {target}"
-    remedy = "Copy what it points to in its place, or name that folder as raw data: --params=raw=<folder>."
+    problem = f"is a symbolic link that leads out of the raw folder, to {target}"
+    remedy = "Replace the link by a copy of its target, or name that folder as raw data: --params=raw=<folder>."
     return BadFile(name, problem, remedy, scene)
 
 
@@ -111,44 +124,44 @@ def _match(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
 
 
 def _plain(name: str) -> str:
-    """Return a name, composed, with its extension in lower case: cameras and Windows write .JPG and .TIF."""
+    """Return a composed name with its extension in lower case, since cameras and Windows write .JPG and .TIF."""
     name = composed(name)
     stem, dot, suffix = name.rpartition(".")
     return stem + dot + suffix.lower() if dot and "/" not in suffix else name
 
 
-def _usable(drafts: Sequence[Scene], listing: _Listing) -> tuple[list[Scene], list[BadFile]]:
-    """Part scenes that have a mask and a name of their own from those that do not."""
+def _usable(scenes: Sequence[AssignedScene], listing: _Listing) -> tuple[list[AssignedScene], list[BadFile]]:
+    """Separate scenes that have a mask and a unique name from those that do not."""
     names = set(listing.names)
-    count = Counter(draft.scene_id for draft in drafts)
+    count = Counter(scene.scene_id for scene in scenes)
     usable, bad = [], []
-    for draft in drafts:
-        away = [name for name in (draft.image, draft.mask) if name in listing.links]
-        if away:
-            bad += [_link(name, listing.links[name], draft.scene_id) for name in away]
+    for scene in scenes:
+        outside = [name for name in (scene.image, scene.mask) if name in listing.links]
+        if outside:
+            bad += [_link(name, listing.links[name], scene.scene_id) for name in outside]
             continue
-        if count[draft.scene_id] > 1:
-            problem = f"is one of {count[draft.scene_id]} images that give the same scene identifier '{draft.scene_id}'"
-            remedy = "Let `layout.scene` tell them apart."
-        elif draft.mask.startswith(("..", "/")):
-            problem = f"has no mask: {draft.mask} leaves the raw folder"
-            remedy = "Name a path below the raw folder in `layout.mask`."
-        elif draft.mask not in names:
-            problem = f"has no mask: {draft.mask} is not there"
+        if count[scene.scene_id] > 1:
+            problem = f"is one of {count[scene.scene_id]} images that give the same scene identifier '{scene.scene_id}'"
+            remedy = "Change `layout.scene` so that each image gets an identifier of its own."
+        elif scene.mask.startswith(("..", "/")):
+            problem = f"has no mask: {scene.mask} lies outside the raw folder"
+            remedy = "Set `layout.mask` to a path below the raw folder."
+        elif scene.mask not in names:
+            problem = f"has no mask: {scene.mask} does not exist"
             remedy = "Add the mask, or remove the image."
         else:
-            usable.append(draft)
+            usable.append(scene)
             continue
-        bad.append(BadFile(draft.image, problem, remedy, draft.scene_id))
+        bad.append(BadFile(scene.image, problem, remedy, scene.scene_id))
     return usable, bad
 
 
 def _orphans(layout: FilesLayout, names: Iterable[str], used: set[str]) -> list[BadFile]:
-    """Return masks to which there is no image."""
+    """Return masks that belong to no image."""
     try:
         shape = re.compile(_mask_pattern(layout), re.compile(layout.pattern).flags)
     except re.error:
-        # A group that refers back to another cannot be taken out of the pattern: orphans stay unknown.
+        # A group that refers to another one cannot be taken out of the pattern, so orphans are not detected.
         return []
     return [
         BadFile(name, "is a mask without an image", "Add the image, or remove the mask.")
@@ -158,7 +171,7 @@ def _orphans(layout: FilesLayout, names: Iterable[str], used: set[str]) -> list[
 
 
 def _mask_pattern(layout: FilesLayout) -> str:
-    """Return the regular expression of a mask's path: the template, each group by its own expression."""
+    """Return a regular expression for masks: the template of their path, with each group's own expression filled in."""
     parts = re.split(r"{(\w+)}", layout.mask)
     seen: set[str] = set()
     expression = ""
@@ -175,7 +188,7 @@ def _mask_pattern(layout: FilesLayout) -> str:
 
 
 def _group(pattern: str, name: str) -> str:
-    """Return the expression inside a named group; the pattern is known to hold it and to be valid."""
+    """Return the expression inside a named group of a valid pattern that has this group."""
     start = pattern.index(f"(?P<{name}>") + len(f"(?P<{name}>")
     depth, place, in_set = 1, start, False
     while depth:
@@ -186,7 +199,7 @@ def _group(pattern: str, name: str) -> str:
             in_set = character != "]"
         elif character == "[":
             in_set = True
-            # A bracket right after the opening, or after its ^, is a character like any other.
+            # A bracket directly after the opening bracket, or after its ^, is an ordinary character.
             rest = pattern[place + 1 :]
             place += len(rest) - len(rest.removeprefix("^").removeprefix("]"))
         else:

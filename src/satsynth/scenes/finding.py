@@ -1,10 +1,9 @@
-"""Finding a data set's scenes: images matched with masks, sizes, splits and digests, without decoding a pixel."""
+"""Find a data set's scenes: images matched with masks, their sizes, splits and digests, without decoding pixels."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout
@@ -14,6 +13,7 @@ from satsynth.rasters.tiffs import Window
 from satsynth.rasters.vectors import Polygons
 from satsynth.scenes.blocks import block_scenes
 from satsynth.scenes.files import file_scenes
+from satsynth.scenes.found import AssignedScene
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named
@@ -28,11 +28,11 @@ def raw_folder(description: DatasetDescription, override: str | None, project: P
 
     Args:
         description: The data set.
-        override: Another place than the description's, absolute or relative to the project.
+        override: Folder to use instead of the description's, absolute or relative to the project.
         project: The project's folder.
 
     Raises:
-        DataError: It is not there; the message says where the data come from.
+        DataError: It does not exist or is empty. The message says where to get the data.
     """
     where = override or description.raw
     if where.startswith("package:"):
@@ -52,13 +52,13 @@ def raw_folder(description: DatasetDescription, override: str | None, project: P
         state = "is empty" if folder.is_dir() else "does not exist"
         raise DataError(
             f"The raw folder of the data set '{description.name}', {folder}, {state}.",
-            f"{description.obtain.strip()} Put it there, or name another folder with --params=raw=<folder>.",
+            f"{description.obtain.strip()} Put the data there, or name another folder with --params=raw=<folder>.",
         )
     return folder
 
 
 def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> list[Scene]:
-    """Find all scenes, and accept no bad file.
+    """Find all scenes and accept no bad file.
 
     Args:
         description: The data set.
@@ -66,8 +66,8 @@ def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Pa
         digest: Digest of a file's content.
 
     Raises:
-        BadFilesError: Files that cannot be used, all listed at once.
-        DataError: Nothing was found, or the splits cannot be made.
+        BadFilesError: Files cannot be used. The message lists all of them.
+        DataError: No scene was found, or the splits cannot be made.
     """
     scenes, bad = search_scenes(description, raw, digest)
     refuse(bad, description.name)
@@ -78,7 +78,7 @@ def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Pa
 def search_scenes(
     description: DatasetDescription, raw: Path, digest: Callable[[Path], str]
 ) -> tuple[list[Scene], list[BadFile]]:
-    """Find the scenes that can be used, and the files that cannot.
+    """Find the scenes that can be used and the files that cannot.
 
     Args:
         description: The data set.
@@ -86,7 +86,7 @@ def search_scenes(
         digest: Digest of a file's content.
 
     Raises:
-        DataError: Nothing was found, or the splits cannot be made.
+        DataError: No scene was found, or the splits cannot be made.
     """
     raw = raw.resolve()
     layout = description.layout
@@ -97,7 +97,7 @@ def search_scenes(
     scenes = []
     for scene in found:
         try:
-            scenes.append(_measured(scene, description, raw, digest))
+            scenes.append(_opened(scene, description, raw, digest))
         except DataError as error:
             broken = scene.mask if error.problem.startswith(f"{raw / scene.mask} ") else scene.image
             bad.append(BadFile.of(error, broken, raw, scene.scene_id))
@@ -107,16 +107,17 @@ def search_scenes(
 
 
 def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> None:
-    """Refuse splits that are empty, that are named in vain, or that share a pixel.
+    """Refuse splits that are empty, that share pixels, or whose patterns match nothing.
 
     Raises:
-        DataError: They are.
+        DataError: A split is empty, splits share pixels, or a pattern matches nothing.
     """
     check_named(scenes, description)
     check_apart(scenes, shared_masks=description.masks.reader == "vector")
 
 
-def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:
+def _opened(scene: AssignedScene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:
+    """Read the headers of a scene's files, check that image and mask fit, and return it with its size and digest."""
     info = raster_info(raw / scene.image)
     if description.masks.reader == "vector":
         Polygons(description).check(raw / scene.mask, info)
@@ -124,16 +125,15 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
         mask = raster_info(raw / scene.mask)
         check_shape(raw / scene.image, info, scene.mask, mask, description.masks.align)
         check_place(raw / scene.mask, mask, scene.image, info)
-    window = scene.window if scene.window[2] else (0, 0, info.width, info.height)
+    window = scene.window or (0, 0, info.width, info.height)
     try:
         content = _content(scene, window, raw, digest)
     except OSError as error:
         raise DataError(
-            f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access."
+            f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access to it."
         ) from error
-    return replace(
-        scene,
-        window=window,
+    return Scene(
+        **{**vars(scene), "window": window},
         height=max(1, round(window[3] * description.scale)),
         width=max(1, round(window[2] * description.scale)),
         crs=info.crs,
@@ -143,7 +143,7 @@ def _measured(scene: Scene, description: DatasetDescription, raw: Path, digest: 
 
 
 def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> None:
-    """Refuse scenes whose files are no longer those that were found and checked.
+    """Refuse scenes whose files have changed since they were found and checked.
 
     Args:
         scenes: The scenes.
@@ -151,7 +151,7 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
         digest: Digest of a file's content.
 
     Raises:
-        DataError: Files have changed or are gone.
+        DataError: Files have changed or are missing.
     """
     changed = []
     for scene in scenes:
@@ -169,25 +169,25 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
         )
 
 
-def _content(scene: Scene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
-    digests = [digest(file) for file in (raw / scene.image, *_parts(raw / scene.mask))]
+def _content(scene: AssignedScene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
+    digests = [digest(file) for file in (raw / scene.image, *_mask_files(raw / scene.mask))]
     return digest_of([*digests, list(window)])
 
 
-def _parts(mask: Path) -> list[Path]:
-    """Return a mask's file, and those beside a shapefile that hold its attributes and its place on Earth."""
+def _mask_files(mask: Path) -> list[Path]:
+    """Return a mask's file and, for a shapefile, the files beside it that hold its attributes and georeference."""
     if mask.suffix.lower() != ".shp":
         return [mask]
     return [mask, *filter(Path.exists, (mask.with_suffix(suffix) for suffix in (".dbf", ".cpg", ".prj")))]
 
 
 def _copies_across_splits(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> list[BadFile]:
-    """Return images whose very content is also an image of val or test; of two copies the one for training is bad."""
+    """Return images that are copies of an image in another split: of two copies, the one for training is bad."""
     keeper: dict[str, Scene] = {}
     bad = []
     for scene in sorted(scenes, key=lambda scene: -SPLITS.index(scene.split)):
         first = keeper.setdefault(digest(raw / scene.image), scene)
         if first.split != scene.split and first.image != scene.image:
-            problem = f"for {scene.split} is a copy of {first.image}, which is for {first.split}"
+            problem = f"is in {scene.split}, but is a copy of {first.image}, which is in {first.split}"
             bad.append(BadFile(scene.image, problem, "Remove one of the two.", scene.scene_id))
     return bad

@@ -1,4 +1,4 @@
-"""Bad files of a data set: all of them in one table, each with what to do about it."""
+"""Bad files of a data set, listed in one table with a remedy for each."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class BadFile:
 
     Args:
         file: Its path below the raw folder.
-        problem: What was found, and what was expected.
+        problem: What was found and what was expected.
         remedy: What to do about it.
-        scene: The scene that is left out if bad scenes are skipped; empty where none had been made of the file.
+        scene: The scene that is left out if bad scenes are skipped; empty if the file belongs to no scene.
     """
 
     file: str
@@ -29,32 +29,32 @@ class BadFile:
 
     @classmethod
     def of(cls, error: DataError, file: str, raw: Path, scene: str = "") -> BadFile:
-        """Return the bad file that an error speaks of, which begins with the file's path."""
+        """Return the bad file that an error is about; the error's message begins with the file's path."""
         problem = error.problem.removeprefix(f"{raw / file} ").removesuffix(".")
         return cls(file, problem, error.remedy, scene)
 
 
 class BadFilesError(DataError):
-    """Files of a data set that cannot be used, all of them."""
+    """Files of a data set cannot be used; the message lists all of them."""
 
 
 def refuse(files: Sequence[BadFile], dataset: str) -> None:
     """Raise if there are bad files.
 
     Raises:
-        BadFilesError: There are; the message shows them as a table.
+        BadFilesError: There are bad files. The message shows them as a table.
     """
     if not files:
         return
     raise BadFilesError(
         f"The data set '{dataset}' has {len(files)} bad file(s):\n{as_text(files)}",
-        f"Mend or remove these files, correct conf/base/parameters_dataset_{dataset}.yml, "
+        f"Repair or remove these files, correct conf/base/parameters_dataset_{dataset}.yml, "
         "or leave these scenes out with --params=ingestion.on_bad_scene=skip.",
     )
 
 
 def as_text(files: Sequence[BadFile], limit: int = 20) -> str:
-    """Return a table of files and problems, each with the number of its remedy, and the remedies below it."""
+    """Return a table of files and problems with numbered remedies below it."""
     shown = files[:limit]
     remedies = list(dict.fromkeys(file.remedy for file in shown))
     width = max(len(file.file) for file in shown)
@@ -67,5 +67,5 @@ def as_text(files: Sequence[BadFile], limit: int = 20) -> str:
 
 
 def as_frame(files: Sequence[BadFile]) -> pd.DataFrame:
-    """Return all bad files as a table, a row a file."""
+    """Return all bad files as a table, one row per file."""
     return pd.DataFrame([astuple(file) for file in files], columns=[field.name for field in fields(BadFile)])

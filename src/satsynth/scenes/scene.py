@@ -1,4 +1,4 @@
-"""A scene: an image, its mask, the window of both that it covers, and how to read it as class indices."""
+"""A scene (an image, its mask and the window of both that it covers), its reader, and the table of scenes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from satsynth.rasters.reading import (
 )
 from satsynth.rasters.tiffs import Window
 from satsynth.rasters.vectors import Polygons
+from satsynth.scenes.found import AssignedScene
 from satsynth.work.errors import DataError
 from satsynth.work.ignore import IGNORE_INDEX
 
@@ -32,28 +33,18 @@ COLUMNS = ["scene_id", "group", "split", "image", "mask", "window", "height", "w
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One row of the table of scenes.
+class Scene(AssignedScene):
+    """A scene whose files have been opened: one row of the table of scenes.
 
     Args:
-        scene_id: Unique name.
-        group: Name of the group of neighbouring scenes.
-        split: ``train``, ``val`` or ``test``.
-        image: Path of the image below the raw folder.
-        mask: Path of the mask below the raw folder.
         window: (x, y, width, height) in the image's pixels.
         height: Rows of the scene after scaling.
         width: Columns of the scene after scaling.
-        crs: Coordinate reference system, if the source has one.
-        transform: Six coefficients of the affine transform of the image's grid, if it has one.
+        crs: Coordinate reference system of the image, or None.
+        transform: Six coefficients of the affine transform of the image's grid, or None.
         digest: SHA-256 of image, mask and window.
     """
 
-    scene_id: str
-    group: str
-    split: str
-    image: str
-    mask: str
     window: Window
     height: int
     width: int
@@ -68,7 +59,7 @@ class SceneReader:
     Args:
         description: The data set.
         raw: Its raw folder.
-        workers: Threads that read at a time: image and mask of as many scenes are kept decoded, and of one more.
+        workers: Threads that read at the same time. Image and mask of one scene more than that are kept decoded.
     """
 
     def __init__(self, description: DatasetDescription, raw: Path, workers: int = 1) -> None:
@@ -84,11 +75,11 @@ class SceneReader:
 
         Args:
             mask: Path below the raw folder.
-            info: Size of the image, and where it lies.
+            info: Size and georeference of the image.
             window: (x, y, width, height) in the image's pixels.
 
         Returns:
-            Raw ids ``(h, w)`` or colours ``(h, w, 3)``; of polygons class indices, 255 = ignore.
+            Raw ids ``(h, w)`` or colours ``(h, w, 3)``; for polygons, class indices with 255 = ignore.
         """
         path, masks = self.raw / mask, self.description.masks
         if self._polygons is not None:
@@ -103,7 +94,7 @@ class SceneReader:
         return read_raw_mask(path, masks.encoding, window, self._decoded)
 
     def _nearest(self, path: Path, info: RasterInfo, window: Window | None) -> np.ndarray:
-        """Read a raw mask of another grid over the same area: of each pixel of the image, where its centre lies."""
+        """Read a raw mask on another grid over the same area, at the centre of each pixel of the image."""
         size = raster_info(path)
         x, y, width, height = window or (0, 0, info.width, info.height)
         rows = ((np.arange(y, y + height) + 0.5) * size.height / info.height).astype(int)
@@ -114,11 +105,11 @@ class SceneReader:
         return raw[np.ix_(rows - top, columns - left)]
 
     def image(self, image: str, window: Window | None = None) -> np.ndarray:
-        """Read an image, or a window of it, as ``(h, w, 3)`` uint8 RGB; its path is below the raw folder."""
+        """Read an image, given by its path below the raw folder, or a window of it, as ``(h, w, 3)`` uint8 RGB."""
         return read_image(self.raw / image, window, self.description.images, self._decoded)
 
     def valid(self, image: str, window: Window | None = None) -> np.ndarray | None:
-        """Read which pixels of an image are data, ``(h, w)`` bool, or None if all are; its path is as above."""
+        """Return which pixels of an image are valid, ``(h, w)`` bool, or None if all are."""
         return read_valid(self.raw / image, window, self.description.images, self._decoded)
 
     def read(self, scene: Scene, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -139,12 +130,14 @@ class SceneReader:
 
 
 class ScenePart:
-    """A part of a scene whose raw pixels are read once for all windows in it, those of the image when asked for.
+    """A part of a scene whose raw pixels are read once for all windows in it. The image is read on first use.
+
+    All positions and sizes are in the scene's scaled pixels.
 
     Args:
-        reader: Reads them.
+        reader: Reader of the data set.
         scene: The scene.
-        top: First row, in the scene's scaled pixels, like all that follows.
+        top: First row.
         left: First column.
         height: Rows.
         width: Columns.
@@ -161,8 +154,8 @@ class ScenePart:
         self._mask = reader.labels.indices(raw)
         if (self._mask == UNKNOWN).any():
             raise DataError(
-                f"{reader.raw / scene.mask} holds values that the description does not know, "
-                "though it was checked: the file or the description has changed since.",
+                f"{reader.raw / scene.mask} holds values that are not in the description: "
+                "the file or the description has changed since it was checked.",
                 "Check it again: kedro run --pipeline=ingestion",
             )
         valid = reader.valid(scene.image, self._source)
@@ -188,7 +181,7 @@ class ScenePart:
 
 
 def _source_window(scene: Scene, top: int, left: int, height: int, width: int) -> Window:
-    """Return a window of a scene in its image's own pixels."""
+    """Convert a window of a scene from scaled pixels to pixels of its image."""
     x, y, whole_width, whole_height = scene.window
     fx, fy = whole_width / scene.width, whole_height / scene.height
     x0, y0 = round(left * fx), round(top * fy)
@@ -197,7 +190,7 @@ def _source_window(scene: Scene, top: int, left: int, height: int, width: int) -
 
 
 def scenes_to_frame(scenes: list[Scene]) -> pd.DataFrame:
-    """Return the table of scenes, a row a scene, sorted by identifier."""
+    """Return the table of scenes, one row per scene, sorted by identifier."""
     rows = [
         {column: getattr(scene, column) for column in COLUMNS} for scene in sorted(scenes, key=lambda s: s.scene_id)
     ]
@@ -212,7 +205,7 @@ def scenes_from_frame(frame: pd.DataFrame) -> Iterator[Scene]:
     for row in frame.to_dict("records"):
         window = tuple(int(v) for v in row["window"])
         transform = None if row["transform"] is None else tuple(float(v) for v in row["transform"])
-        # Columns of text hold a missing value as NaN.
+        # pandas stores a missing value in a text column as NaN.
         values = {
             **row,
             "window": window,

@@ -10,10 +10,10 @@ from satsynth.work.frozen import Frozen
 
 
 class IngestionSettings(Frozen):
-    """What becomes of files that cannot be used."""
+    """What happens to files that cannot be used."""
 
     on_bad_scene: Literal["error", "skip"] = Field(
         default="error",
-        description="`error`: stop and show all of them. `skip`: leave their scenes out, say so, and record them in "
-        "`bad_files`.",
+        description="`error`: stop and list all of them. `skip`: leave their scenes out, log a warning and record "
+        "them in `bad_files`.",
     )

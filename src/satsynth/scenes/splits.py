@@ -1,10 +1,9 @@
-"""Which scene goes into which split, and the proof that splits do not overlap."""
+"""Assign scenes to splits, and check that splits do not overlap."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from satsynth.datasets.description import DatasetDescription, composed
 from satsynth.rasters.placement import Bounds, bounds_of
+from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError, listing
@@ -19,48 +19,49 @@ from satsynth.work.errors import DataError, listing
 SPLITS = ("train", "val", "test")
 
 
-def divide(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> tuple[list[Scene], list[BadFile]]:
-    """Give each scene its split.
+def assign_splits(
+    scenes: Sequence[FoundScene], description: DatasetDescription, raw: Path
+) -> tuple[list[str | None], list[BadFile]]:
+    """Return the split of each scene.
 
     Args:
-        scenes: Scenes without a split.
+        scenes: The scenes.
         description: The data set.
-        raw: Its raw folder, where the lists are.
+        raw: Its raw folder, which holds the lists of splits.
 
     Returns:
-        The scenes with their splits, without those that the data set's lists leave out, and what the lists name
-        in vain.
+        For each scene its split, or None where the data set's lists leave it out, and the entries of the lists that
+        match no scene or several.
 
     Raises:
         DataError: A list is missing, or a scene is named for two splits.
     """
     listed, bad = _listed(scenes, description, raw)
     rest = None if description.splits.lists.train else "train"
-    divided = []
-    for number, scene in enumerate(scenes):
-        split = listed.get(number, rest)
-        if split is not None:
-            divided.append(replace(scene, split=split if split != "train" else _by_pattern(scene, description)))
-    return divided, bad
+    splits = [listed.get(number, rest) for number in range(len(scenes))]
+    return [
+        _by_pattern(scene, description) if split == "train" else split
+        for scene, split in zip(scenes, splits, strict=True)
+    ], bad
 
 
-def _by_pattern(scene: Scene, description: DatasetDescription) -> str:
+def _by_pattern(scene: FoundScene, description: DatasetDescription) -> str:
     rule = description.splits
     name = scene.group if rule.by == "group" else scene.scene_id
     named = [split for split in ("val", "test") if any(fnmatch(name, pattern) for pattern in getattr(rule, split))]
     if len(named) > 1:
         raise DataError(
-            f"The {rule.by} '{name}' of the data set '{description.name}' is named under both `splits.val` and "
+            f"The {rule.by} '{name}' of the data set '{description.name}' is listed under both `splits.val` and "
             "`splits.test`.",
-            "Leave it in one of them.",
+            "Remove it from one of them.",
         )
     return named[0] if named else "train"
 
 
 def _listed(
-    scenes: Sequence[Scene], description: DatasetDescription, raw: Path
+    scenes: Sequence[FoundScene], description: DatasetDescription, raw: Path
 ) -> tuple[dict[int, str], list[BadFile]]:
-    """Return the split of each listed scene by its number, and the lines that name no scene, or several."""
+    """Return the split of each listed scene by its index, and the lines that match no scene or several."""
     split_of: dict[int, str] = {}
     lists = description.splits.lists.named()
     names = _names(scenes) if lists else {}
@@ -71,20 +72,20 @@ def _listed(
             found = names.get(name, []) if name else []
             if name and len(found) != 1:
                 what = f"{len(found)} images here" if found else "no image here"
-                remedy = "Add the image, or take the line out." if not found else "Name it with its folder."
+                remedy = "Add the image, or delete the line." if not found else "Write the name with its folder."
                 bad.append(BadFile(file, f"names '{name}' in line {number}, which is {what}", remedy))
             for scene in found[:1]:
                 if split_of.setdefault(scene, split) != split:
                     raise DataError(
                         f"The scene '{scenes[scene].scene_id}' of the data set '{description.name}' is named in the "
                         f"lists of both {split_of[scene]} and {split} ({raw / file}, line {number}).",
-                        "Leave it in one of them.",
+                        "Remove it from one of them.",
                     )
     return split_of, bad
 
 
-def _names(scenes: Sequence[Scene]) -> dict[str, list[int]]:
-    """Return the scenes by all the names that a list may give them."""
+def _names(scenes: Sequence[FoundScene]) -> dict[str, list[int]]:
+    """Return the indices of scenes by every name that a list may use for them."""
     names: dict[str, list[int]] = defaultdict(list)
     for number, scene in enumerate(scenes):
         path = PurePosixPath(scene.image)
@@ -104,11 +105,11 @@ def _lines(path: Path, description: DatasetDescription) -> list[str]:
         ) from error
 
 
-def check_named(scenes: Sequence[Scene], description: DatasetDescription) -> None:
+def check_named(scenes: Sequence[AssignedScene], description: DatasetDescription) -> None:
     """Refuse patterns that match nothing, and empty splits.
 
     Raises:
-        DataError: Something is named in vain, or a split has no scene.
+        DataError: A pattern matches nothing, or a split has no scene.
     """
     rule = description.splits
     names = sorted({scene.group if rule.by == "group" else scene.scene_id for scene in scenes})
@@ -117,11 +118,11 @@ def check_named(scenes: Sequence[Scene], description: DatasetDescription) -> Non
         if unmatched:
             raise DataError(
                 f"`splits.{split}` of the data set '{description.name}' names {unmatched}, which no {rule.by} matches.",
-                f"Correct it. The {rule.by}s are: {_some(names)}.",
+                f"Correct the pattern. The {rule.by}s are: {_some(names)}.",
             )
     for split in SPLITS:
         if not any(scene.split == split for scene in scenes):
-            why = "every scene is for val or test" if split == "train" else "no scene is for it"
+            why = "all scenes are in val or test" if split == "train" else "no scene is assigned to it"
             raise DataError(
                 f"The split '{split}' of the data set '{description.name}' is empty: {why}.",
                 f"Correct `splits`. The {rule.by}s are: {_some(names)}.",
@@ -129,11 +130,11 @@ def check_named(scenes: Sequence[Scene], description: DatasetDescription) -> Non
 
 
 def check_apart(scenes: Iterable[Scene], shared_masks: bool = False) -> None:
-    """Refuse scenes of which a pixel would be in two splits.
+    """Refuse scenes that would put a pixel into two splits.
 
     Args:
         scenes: The scenes.
-        shared_masks: Whether images of different places may have one mask, as polygons on a map.
+        shared_masks: Whether images of different places may share one mask, as with polygons on a map.
 
     Raises:
         DataError: One scene has two splits, or windows of one image, or of one mask, overlap across splits.
@@ -159,15 +160,15 @@ def check_apart(scenes: Iterable[Scene], shared_masks: bool = False) -> None:
         ]
     if leaks:
         raise DataError(
-            f"{len(leaks)} scene(s) would be seen in training and in val or test:\n{listing(leaks)}",
-            "Correct `layout` or `splits` in the data set's description so that each pixel has one split.",
+            f"{len(leaks)} scene(s) would be in more than one split:\n{listing(leaks)}",
+            "Correct `layout` or `splits` in the data set's description so that each pixel belongs to one split.",
         )
 
 
 def neighbours_across_splits(scenes: Sequence[Scene]) -> list[str]:
-    """Return in words which scenes of different splits show the same ground, of those that say where they lie.
+    """Describe pairs of georeferenced scenes in different splits that show the same ground.
 
-    Scenes that merely touch, or overlap by less than a hundredth of the smaller, are not meant.
+    Scenes that only touch, or overlap by less than 1 % of the smaller one, do not count.
     """
     by_crs: dict[str, list[Scene]] = defaultdict(list)
     for scene in scenes:
