@@ -283,10 +283,10 @@ def test_whole_numbers_are_attributes_too(made: Made) -> None:
     ("changes", "said"),
     [
         ({"masks": {**MASKS, "attribute": None}}, "`attribute` is missing"),
-        ({"masks": {**MASKS, "encoding": "index"}}, "need each other"),
-        ({"masks": {**MASKS, "outside": "sea"}}, "`masks.outside: sea` is none of the classes"),
-        ({"masks": {"encoding": "color", "outside": "ground"}}, "for `reader: vector` alone"),
-        ({"masks": {"encoding": "color"}}, "is no colour|only with `masks.encoding: attribute`"),
+        ({"masks": {**MASKS, "encoding": "index"}}, "must be used together"),
+        ({"masks": {**MASKS, "outside": "sea"}}, "`masks.outside: sea` is not one of the classes"),
+        ({"masks": {"encoding": "color", "outside": "ground"}}, "only for `reader: vector`"),
+        ({"masks": {"encoding": "color"}}, "is not a colour|only with `masks.encoding: attribute`"),
         ({"ignore": ["facade"]}, "raw value facade is given twice"),
     ],
 )
