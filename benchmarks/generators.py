@@ -29,10 +29,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from satsynth.analysis.report.gallery import contact_sheet
+from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.sampling import draw
-from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
+from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, GeneratorSettings
 from satsynth.diffusion.training import denoising_step, optimizer_for
+from satsynth.generation.families import Request
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream, to_image
@@ -52,7 +53,7 @@ OUTPUT = PROJECT / "data" / "08_reporting" / "generators"
 SIDE = 128
 PUBLIC_WIDTHS = (128, 128, 256, 256, 512, 512)
 FEWEST_IMAGES = 3000
-STEPS = int(parameters().sampling.steps)
+STEPS = int(parameters().diffusion.drawing.steps)
 
 
 @dataclass
@@ -91,30 +92,38 @@ class Rival:
 def ours(classes: int, device: torch.device, compute: ComputeSettings) -> Rival:
     """Return satsynth's default, drawn from noise level 80 as is advised after more than 10,000 images."""
     settings = DiffusionSettings(**parameters().diffusion)
-    sampling = SamplingSettings(**{**parameters().sampling, "sigma_max": 80.0})
-    return _joint("satsynth", settings, sampling, classes, device, compute, sampling.steps)
+    drawing = settings.drawing.model_copy(update={"sigma_max": 80.0})
+    return _joint("satsynth", settings, drawing, classes, device, compute, drawing.steps)
 
 
 def paper(classes: int, device: torch.device, compute: ComputeSettings, part: int = 1) -> Rival:
     """Return the paper's model at the size of the nearest public code, its widths divided by ``part``."""
     widths = tuple(width // part for width in PUBLIC_WIDTHS)
     model = {
-        "network": {"stem": 1, "widths": widths, "layers": 2},
+        "network": {"stem": 1, "widths": widths, "layers": 2, "patch_kernel": 3, "head": 0},
+        "label_code": "bits",
         "label_scale": 1.0,
         "preconditioning": "ddpm_epsilon",
     }
     settings = DiffusionSettings(
-        model=model, noise={"kind": "ddpm"}, images=1, batch_size=8, learning_rate=1e-4, weight_decay=0.0, ema=0.999
+        model=model,
+        noise={"kind": "ddpm"},
+        images=1,
+        batch_size=8,
+        optimizer="adamw",
+        learning_rate=1e-4,
+        weight_decay=0.0,
+        ema=0.999,
     )
     name = "DDPM, public size" if part == 1 else f"DDPM, widths / {part}"
-    sampling = SamplingSettings(sampler="euler", schedule="ddpm", steps=STEPS, clip=True)
-    return _joint(name, settings, sampling, classes, device, compute, 1000)
+    drawing = DiffusionDrawing(sampler="euler", schedule="ddpm", steps=STEPS, clip=True)
+    return _joint(name, settings, drawing, classes, device, compute, 1000)
 
 
 def _joint(
     name: str,
     settings: DiffusionSettings,
-    sampling: SamplingSettings,
+    drawing: DiffusionDrawing,
     classes: int,
     device: torch.device,
     compute: ComputeSettings,
@@ -123,6 +132,11 @@ def _joint(
     torch.manual_seed(0)
     generator = Generator(settings.model, classes)
     network = generator.denoiser.to(device).to(memory_format=torch.channels_last)
+
+    def draw(module: nn.Module, numbers: range) -> tuple[np.ndarray, np.ndarray]:
+        drawer = JointDrawer(generator.with_denoiser(module), SIDE, drawing, device, compute)
+        return drawer.draw(numbers, Request(0))
+
     return Rival(
         name,
         network,
@@ -131,10 +145,10 @@ def _joint(
         settings.learning_rate,
         settings.batch_size,
         lambda noise: network(noise, torch.ones(len(noise), device=device)),
-        lambda module, numbers: draw(generator.with_denoiser(module), numbers, SIDE, sampling, device, compute),
+        draw,
         paper_steps,
-        {"name": name, **settings.model_dump(mode="json", exclude={"images"})},
-        sampling.model_dump(mode="json"),
+        {"name": name, **settings.model_dump(mode="json", exclude={"images", "drawing"})},
+        drawing.model_dump(mode="json"),
     )
 
 
@@ -146,7 +160,7 @@ def library(classes: int, device: torch.device, width: int = 64) -> Rival:
     from denoising_diffusion_pytorch import GaussianDiffusion, Unet
 
     torch.manual_seed(0)
-    joiner = Generator(DiffusionSettings(model={"label_scale": 1.0}, images=1).model, classes)
+    joiner = Generator(GeneratorSettings(label_code="bits", label_scale=1.0), classes)
     network = GaussianDiffusion(
         Unet(dim=width, dim_mults=(1, 2, 4, 8), channels=joiner.channels, attn_dim_head=width // 2),
         image_size=SIDE,
@@ -303,9 +317,9 @@ def trained_rival(
         folder.finish({"kind": "benchmark", "seconds": seconds}, [WEIGHTS])
 
     step = Step("benchmark_training", VERSION, digests(tiles=tiles), {**rival.settings, "images": images})
-    folder = remembered(measures.run, step, work)
-    average.module.load_state_dict(torch.load(folder.result / WEIGHTS, weights_only=True))
-    rival.training_seconds = folder.manifest()["seconds"]
+    done = remembered(measures.run, step, work)
+    average.module.load_state_dict(torch.load(done.result / WEIGHTS, weights_only=True))
+    rival.training_seconds = done.manifest["seconds"]
     return average.module.eval()
 
 

@@ -12,16 +12,20 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from satsynth.analysis.measures import fidelity
-from satsynth.analysis.measures.masks import like, mask_statistics
+from satsynth.analysis.measures.feature_space import standardise
+from satsynth.analysis.measures.inputs import scene_halves
+from satsynth.analysis.measures.kernel_distance import bandwidth_of, kernel_distance
+from satsynth.analysis.measures.mask_statistics import mask_statistics, within_range
+from satsynth.analysis.measures.spectrum_distance import radial_spectrum, spectrum_distance
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream
 from satsynth.pairs.tiling import comparable_rows
+from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits
 from satsynth.segmentation.features import image_features
-from satsynth.segmentation.saved import SavedNetwork, run_row
+from satsynth.segmentation.saved import SavedNetwork, training_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
-from satsynth.segmentation.training import HeldOut, train_network
+from satsynth.segmentation.training import TrainingTask, train_network
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
@@ -58,7 +62,6 @@ def parameters() -> Any:
         for name, file in (
             ("compute", "parameters"),
             ("diffusion", "parameters_diffusion"),
-            ("sampling", "parameters_sampling"),
         )
     }
     return OmegaConf.create(loaded)
@@ -78,25 +81,25 @@ class Measures:
         self.run = Workspace(project=str(PROJECT))
         self.train = decoded(tiles, "train", self.run.work)
         folder = self._trained("judge", JUDGE, [self.train], 0, {})
-        self.judge, self.judge_row = SavedNetwork(folder.result), run_row(folder)
+        self.judge, self.judge_row = SavedNetwork(folder.result), training_row(folder)
         self.reference = image_features(self.judge, np.asarray(self.train.images), compute)
         self.masks = mask_statistics(self.train.masks, tiles.class_names)
 
     def distance(self, images: np.ndarray) -> float:
         """Return the kernel distance of some images to the real training images."""
-        reference, found = fidelity.standardise(self.reference, image_features(self.judge, images, self.compute))
-        return fidelity.kernel_distance(reference, found, fidelity.bandwidth_of(reference))
+        reference, found = standardise(self.reference, image_features(self.judge, images, self.compute))
+        return kernel_distance(reference, found, bandwidth_of(reference))
 
     def yardsticks(self) -> dict[str, Any]:
         """Return the same measures of real pairs, and of a network trained on them."""
-        reference = fidelity.standardise(self.reference)[0]
-        halves = fidelity.scene_halves(self.tiles.scenes("train"))
-        width = fidelity.bandwidth_of(reference)
+        reference = standardise(self.reference)[0]
+        halves = scene_halves(self.tiles.scenes("train"))
+        width = bandwidth_of(reference)
         splits = {split: decoded(self.tiles, split, self.run.work) for split in ("val", "test")}
         return {
             "judge_miou": self.judge_row["miou"],
             "kernel_distance": {
-                "train_halves": fidelity.kernel_distance(reference[halves], reference[~halves], width),
+                "train_halves": kernel_distance(reference[halves], reference[~halves], width),
                 **{
                     split: self.distance(np.asarray(pairs.images)[comparable_rows(self.tiles, split)])
                     for split, pairs in splits.items()
@@ -120,44 +123,40 @@ class Measures:
         return {
             "kernel_distance": self.distance(images),
             "masks": statistics,
-            "masks_like": f"{sum(like(statistics, self.masks).values())} of {len(statistics)}",
-            "spectrum_distance": fidelity.spectrum_distance(
-                fidelity.radial_spectrum(np.asarray(self.train.images)), fidelity.radial_spectrum(images)
+            "masks_like": f"{sum(within_range(statistics, self.masks).values())} of {len(statistics)}",
+            "spectrum_distance": spectrum_distance(
+                radial_spectrum(np.asarray(self.train.images)), radial_spectrum(images)
             ),
             **(self._miou("synthetic", [DecodedPairs(images, masks)], digest, seeds) if seeds else {}),
         }
 
     def _miou(self, kind: str, sources: list[DecodedPairs], facts: dict[str, Any], seeds: Sequence[int]) -> Any:
-        rows = [run_row(self._trained(kind, TRAINING, sources, seed, facts)) for seed in seeds]
+        rows = [training_row(self._trained(kind, TRAINING, sources, seed, facts)) for seed in seeds]
         names = ["miou", *(f"iou_{name}" for name in self.tiles.class_names)]
         return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
     def _trained(
         self, kind: str, training: TrainingSettings, sources: list[DecodedPairs], seed: int, facts: dict[str, Any]
     ) -> WorkFolder:
-        held_out = [
-            HeldOut(decoded(self.tiles, split, self.run.work), self.tiles.scenes(split)) for split in ("val", "test")
-        ]
+        work = self.run.work
+        val, test = (HeldOut(decoded(self.tiles, split, work), self.tiles.scenes(split)) for split in ("val", "test"))
+        task = TrainingTask(
+            title=f"{kind} {seed}",
+            network=NETWORK,
+            stream=PairStream(sources, seed),
+            images=training.images,
+            seed=seed,
+            settings=training,
+            columns={"kind": kind, "seed": seed},
+            keep_weights=kind == "judge",
+        )
 
         def train(folder: WorkFolder) -> None:
-            train_network(
-                folder,
-                NETWORK,
-                PairStream(sources, seed),
-                training.images,
-                *held_out,
-                class_names=self.tiles.class_names,
-                seed=seed,
-                settings=training,
-                compute=self.compute,
-                on_metrics=lambda step, values: None,
-                facts={"kind": kind, "seed": seed},
-                title=f"{kind} {seed}",
-                keep_weights=kind == "judge",
-            )
+            train_network(folder, task, HeldOutSplits(val, test, self.tiles.class_names), self.compute)
 
         settings = {"kind": kind, "seed": seed, "training": training.model_dump(mode="json"), **facts}
-        return remembered(self.run, Step("benchmark", VERSION, digests(tiles=self.tiles), settings), train)
+        step = Step("benchmark", VERSION, digests(tiles=self.tiles), settings)
+        return remembered(self.run, step, train).folder
 
 
 def pairs_digest(images: np.ndarray, masks: np.ndarray) -> str:

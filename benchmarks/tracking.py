@@ -21,13 +21,29 @@ import numpy as np
 from satsynth import tracking
 from satsynth.analysis.report.gallery import contact_sheet
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings
-from satsynth.diffusion.training import train_generator
+from satsynth.diffusion.training import train_denoiser
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.tracking.child import NoTracker
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 
 CLASSES = 4
+
+
+class Reported:
+    """A training's report to its run.
+
+    Args:
+        child: The run.
+    """
+
+    def __init__(self, child: tracking.Child) -> None:
+        self._child, self._colors = child, np.eye(CLASSES, 3, dtype=np.uint8) * 255
+        self.metrics = child.metrics
+
+    def pictures(self, step: int, drawn: np.ndarray, masks: np.ndarray) -> None:
+        """Log pairs as one picture."""
+        self._child.image(step, "drawn", contact_sheet(list(zip(drawn, masks, strict=True)), self._colors, 4))
 
 
 def made_pairs(count: int, side: int) -> DecodedPairs:
@@ -42,8 +58,9 @@ def seconds_of(tracker: tracking.Tracker | NoTracker, root: Path, images: int, s
     settings = DiffusionSettings(
         model=GeneratorSettings(network=NetworkSettings(stem=4, widths=(16, 32))), images=images, batch_size=8
     )
-    pairs, colors = made_pairs(64, side), np.eye(CLASSES, 3, dtype=np.uint8) * 255
+    pairs, compute = made_pairs(64, side), ComputeSettings(device="cpu")
     origin = {
+        "family": "diffusion",
         "classes": [{"name": str(k), "color": [k, 0, 0]} for k in range(CLASSES)],
         "tile_size": side,
         "scenes": [],
@@ -54,12 +71,7 @@ def seconds_of(tracker: tracking.Tracker | NoTracker, root: Path, images: int, s
         work_folder(root, Step("diffusion", 1, {}, {})) as folder,
         tracker.child("diffusion", tracking.flat(settings.model_dump(mode="json")), folder) as child,
     ):
-
-        def show(step: int, drawn: np.ndarray, masks: np.ndarray) -> None:
-            child.image(step, "drawn", contact_sheet(list(zip(drawn, masks, strict=True)), colors, 4))
-
-        compute = ComputeSettings(device="cpu")
-        train_generator(folder, pairs, pairs, origin, settings, compute, child.metrics, show)
+        train_denoiser(folder, pairs, pairs, origin, settings, compute, Reported(child))
     return time.perf_counter() - began
 
 

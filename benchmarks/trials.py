@@ -17,18 +17,15 @@ import cv2
 import numpy as np
 from measures import PROJECT, Measures, parameters, tiles_of
 from omegaconf import OmegaConf
+from safetensors.numpy import load_file
 
 from satsynth.analysis.report.gallery import contact_sheet
-from satsynth.diffusion.generator import load_generator
-from satsynth.diffusion.sampling import draw
-from satsynth.diffusion.settings import DiffusionSettings, SamplingSettings
-from satsynth.diffusion.training import RESULT_VERSION, train_generator
+from satsynth.diffusion.saved import AVERAGED
+from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.generation.families import Request, family_of
 from satsynth.generation.saved import SavedGenerator
-from satsynth.pairs.cache import decoded
-from satsynth.training.device import choose_device
+from satsynth.generation.training import train_generator, training_step
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.ancestry import digests
-from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.remembered import remembered
 
 OUTPUT = PROJECT / "data" / "08_reporting" / "trials"
@@ -40,8 +37,9 @@ def main() -> None:
     arguments.add_argument("--dataset", default="dubai")
     arguments.add_argument("--raw", help="folder of the raw data, where it is not the description's own")
     arguments.add_argument("--name", required=True, help="what is tried")
-    arguments.add_argument("--set", nargs="*", default=[], help="changes of `diffusion`, as in images=20000")
-    arguments.add_argument("--sampling", nargs="*", default=[], help="changes of `sampling`, as in steps=30")
+    arguments.add_argument(
+        "--set", nargs="*", default=[], help="changes of `diffusion`, as in images=20000 drawing.steps=30"
+    )
     arguments.add_argument("--pairs", type=int, default=512)
     arguments.add_argument("--seeds", type=int, default=1, help="networks trained on synthetic pairs alone")
     given = arguments.parse_args()
@@ -50,38 +48,25 @@ def main() -> None:
     base = parameters()
     compute = ComputeSettings(**base["compute"])
     settings = DiffusionSettings(**_changed(base["diffusion"], given.set))
-    sampling = SamplingSettings(**_changed(base["sampling"], given.sampling))
-    measures = Measures(tiles, compute)
-
-    def train(folder: WorkFolder) -> None:
-        pairs, val = (decoded(tiles, split, measures.run.work) for split in ("train", "val"))
-        train_generator(folder, pairs, val, tiles.training_origin(), settings, compute, lambda step, values: None)
-
+    measures, family = Measures(tiles, compute), family_of("diffusion")
     began = time.monotonic()
-    used = settings.model_dump(mode="json")
-    saved = SavedGenerator(
-        remembered(measures.run, Step("diffusion", RESULT_VERSION, digests(tiles=tiles), used), train).result
+    done = remembered(
+        measures.run,
+        training_step(family, settings, tiles, compute),
+        lambda folder: train_generator(folder, family, settings, tiles, compute, measures.run.work),
     )
+    saved = SavedGenerator(done.result)
     trained = time.monotonic()
-    generator = load_generator(saved, choose_device(compute))
+    drawer = family.load(saved, settings, compute)
     batches = [
-        draw(
-            generator,
-            range(first, min(first + 32, given.pairs)),
-            saved.tile_size,
-            sampling,
-            choose_device(compute),
-            compute,
-        )
-        for first in range(0, given.pairs, 32)
+        drawer.draw(range(first, min(first + 32, given.pairs)), Request(0)) for first in range(0, given.pairs, 32)
     ]
     drawn = time.monotonic()
     images, masks = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     line: dict[str, Any] = {
         "name": given.name,
         "set": given.set,
-        "sampling": given.sampling,
-        "parameters": sum(p.numel() for p in generator.denoiser.parameters()),
+        "parameters": sum(value.size for value in load_file(saved.path / AVERAGED).values()),
         "images": settings.images,
         "training_seconds": round(trained - began, 1),
         "pairs_per_second": round(given.pairs / (drawn - trained), 2),

@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+import satsynth  # noqa: F401  # sets how the threads of OpenMP wait, before anything imports PyTorch
 from made_data import MadeData, make_data
 
+# How long an example takes depends on what else runs on the machine.
+settings.register_profile("satsynth", deadline=None)
+settings.load_profile("satsynth")
 PROJECT = Path(__file__).resolve().parents[1]
 
 

@@ -8,6 +8,7 @@ from satsynth.pipelines import (
     download,
     export,
     ingestion,
+    judge,
     report,
     sampling,
     segmentation,
@@ -16,10 +17,11 @@ from satsynth.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the seven pipelines, all of them as `augment`, the default, and those that stand alone."""
+    """Return the eight pipelines, all of them as `augment`, the default, and those that run by themselves."""
     parts = {
         "ingestion": ingestion.create_pipeline(),
         "tiling": tiling.create_pipeline(),
+        "judge": judge.create_pipeline(),
         "diffusion": diffusion.create_pipeline(),
         "sampling": sampling.create_pipeline(),
         "comparison": comparison.create_pipeline(),

@@ -44,8 +44,10 @@ class Counting:
 
 
 @pytest.fixture
-def family() -> Counting:
-    return Counting()
+def family(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    made = Counting()
+    monkeypatch.setattr(sampling, "family_of", {"counting": made}.__getitem__)
+    return made
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def folder_at(root: Path, total: int = TOTAL) -> WorkFolder:
 
 
 def sampled(folder: WorkFolder, saved: SavedGenerator, family: Any, total: int = TOTAL, *earlier: Path) -> PairStore:
-    return sample_pairs(folder, saved, family, FamilySettings(), SETTINGS, total, COMPUTE, earlier)
+    return sample_pairs(folder, saved, FamilySettings(), SETTINGS, total, COMPUTE, earlier)
 
 
 def contents(store: PairStore) -> dict[str, bytes]:

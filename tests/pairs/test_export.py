@@ -203,13 +203,13 @@ def test_an_interrupted_export_goes_on_and_equals_an_undisturbed_one(
     whole = exported(tmp_path / "a", PAIRS, describe())
     real, calls = exporting._write_files, []
 
-    def failing(target: Path, shard: Path, *rest: Any) -> None:
+    def failing(mark: Path, shard: Path, target: Path, *rest: Any) -> None:
         calls.append(shard.name)
         if len(calls) == 3:
             (target / "images" / "half.tmp").write_bytes(b"half")
             (target / "images" / "half.tmp").unlink()
             raise KeyboardInterrupt
-        real(target, shard, *rest)
+        real(mark, shard, target, *rest)
 
     monkeypatch.setattr(exporting, "_write_files", failing)
     with pytest.raises(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from made_data import CLASSES, made_pairs, write_store
-from satsynth.pairs.pair import Pair
+from satsynth.pairs.pair import Pair, pixel_digest
 from satsynth.pairs.store import PairStore, write_shard
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, file_digest
@@ -36,6 +37,7 @@ def test_a_store_survives_a_round_trip(tmp_path: Path) -> None:
     index = store.index()
     for column in ("pair_id", "split", "scene_id", "row", "col"):
         assert index[column].tolist() == [getattr(pair, column) for pair in pairs]
+    assert store.pixel_digests("val") == index["sha256"].tolist()[520:]
 
 
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 512, 513])
@@ -60,6 +62,35 @@ def test_counts_of_pixels_equal_brute_force(tmp_path: Path) -> None:
     pairs = made_pairs(30)
     counts = write_store(tmp_path, pairs, shard=7).pixel_counts()
     assert counts.tolist() == [[int((pair.mask == k).sum()) for k in range(3)] for pair in pairs]
+
+
+def test_the_digest_of_a_pair_follows_from_its_pixels_and_nothing_else(tmp_path: Path) -> None:
+    (pair,) = made_pairs(1)
+    turned = np.asfortranarray(pair.image)
+    other_image, other_mask = pair.image.copy(), pair.mask.copy()
+    other_image[3, 5, 1] ^= 1
+    other_mask[7, 2] ^= 1
+    pairs = [
+        pair,
+        Pair("another", turned, pair.mask, "val", "elsewhere", 9, 9, "EPSG:4326", (1.0, 2.0, 3.0, 4.0)),
+        replace(pair, image=other_image),
+        replace(pair, mask=other_mask),
+    ]
+    digests = write_store(tmp_path, pairs).index()["sha256"].tolist()
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+    text = f"{pair.image.shape} {pair.mask.shape}".encode()
+    assert digests[0] == hashlib.sha256(text + pair.image.tobytes() + pair.mask.tobytes()).hexdigest()
+    flat = pixel_digest(pair.image.reshape(8, 32, 3), pair.mask.reshape(8, 32))
+    assert flat != digests[0], "the same bytes in another shape"
+
+
+def test_a_store_of_an_earlier_version_says_how_to_make_it_again(tmp_path: Path) -> None:
+    store = write_store(tmp_path, made_pairs(3))
+    (file,) = store.path.glob("*.parquet")
+    pq.write_table(pq.read_table(file).drop_columns("sha256"), file)
+    with pytest.raises(SatSynthError, match=r"pairs-00000\.parquet has no column sha256") as caught:
+        store.index()
+    assert "--pipeline=augment" in caught.value.remedy
 
 
 def test_equal_pairs_give_equal_bytes_and_other_pairs_others(tmp_path: Path) -> None:
@@ -145,6 +176,7 @@ def test_hugging_face_datasets_decodes_pictures_and_class_names(
         np.testing.assert_array_equal(np.asarray(row["mask"]), pair.mask)
         assert row["pixels"] == [int((pair.mask == k).sum()) for k in range(3)]
         assert [NAMES[k] for k in row["classes"]] == [NAMES[k] for k in range(3) if (pair.mask == k).any()]
+        assert row["sha256"] == pixel_digest(pair.image, pair.mask)
         assert row["bounds"] == (None if pair.bounds is None else list(pair.bounds))
         assert {key: row[key] for key in ("pair_id", "split", "scene_id", "row", "col", "crs")} == {
             key: getattr(pair, key) for key in ("pair_id", "split", "scene_id", "row", "col", "crs")

@@ -46,7 +46,8 @@ def test_what_an_entry_says() -> None:
     assert found["networks.<name>.encoder"].kind == "text"
     assert found["training.batch_size"].bounds == "≥ 2"
     assert found["training.batch_size"].default == "16"
-    assert found["training.images"].default == ""
+    assert found["networks.<name>.encoder"].default == ""
+    assert found["networks.<name>.architecture"].kind.startswith("`fpn`, `pspnet`, ")
     assert found["seeds"].kind == "list of whole number"
     layout = {entry.path: entry for entry in entries("description")}
     assert layout["layout (blocks).block"].kind == "whole number"

@@ -3,14 +3,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 
-from satsynth.analysis.statistics.verdict import printable
+from satsynth.analysis.report.comparisons import network_rows
+from satsynth.analysis.report.page import printable
+from satsynth.analysis.report.sections import segmentation
+from satsynth.analysis.report.tables import adjacency_table, origin_table
+from satsynth.analysis.statistics.summary import summarise
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.pipelines.report.pipeline import create_pipeline
-from satsynth.pipelines.report.tables import adjacency_table, comparisons, origin_table
 from satsynth.work.files import write_json
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, work_folder
+from trainings_made import iou, tables_of
 
 
 def test_classes_that_touch_most_in_train_come_first_with_their_intervals_in_each_set() -> None:
@@ -52,7 +57,11 @@ def test_the_report_shows_the_parameters_of_every_stage_it_rests_on() -> None:
 
 
 def test_augmentations_stand_beside_what_is_known_of_the_papers() -> None:
+    runs, confusion = tables_of({(0, 0): 0.4, (0, 1): 0.5})
+    summary = summarise(runs, confusion, iou)
+    networks = network_rows(summary, "made", {"fpn": ("fpn", "resnet50")}, 128)
     scores = {"miou": 0.5, "miou_se": 0.01, "difference": 0.1, "difference_low": 0.0, "difference_high": 0.2}
     rows = [{"network": "fpn", "augmentation": name, "ratio": 0.0, **scores} for name in ("flips", "cutmix")]
-    (section,) = comparisons(pd.DataFrame({"network": ["fpn"]}), pd.DataFrame(rows), False)
+    first, section = segmentation(summary, networks, pd.DataFrame(rows), go.Figure(), "made")
+    assert first.title == "Segmentation on real test scenes"
     assert section.title == "Augmentations" and any("Table 5" in text for text in section.text)

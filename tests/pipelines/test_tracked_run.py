@@ -135,7 +135,7 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
     tracker = hooks._tracker
     assert isinstance(tracker, Recorder)
     tracking.use(None)
-    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    write_json(tmp_path / "manifest.json", {"family": "diffusion", "digest": "abc", "parents": {}})
     hooks.after_dataset_saved("generator", SavedGenerator(tmp_path))
     (model,) = [given for call, given in tracker.calls if call == "model"]
     assert model.name == name and model.generator.digest == "abc"

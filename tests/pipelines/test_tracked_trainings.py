@@ -16,10 +16,9 @@ from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.generation.families import Report
 from satsynth.generation.settings import GenerationSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.comparison.nodes import train_judge
 from satsynth.pipelines.diffusion.nodes import make_generator
-from satsynth.pipelines.trainings import Cell, segmentation_run
-from satsynth.segmentation.arms import Arm
+from satsynth.pipelines.judge.nodes import train_judge
+from satsynth.pipelines.segmentation.nodes import train_networks
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import write_json
@@ -29,7 +28,7 @@ from satsynth.work.workspace import Workspace
 SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
 SEGMENTATION = SegmentationSettings.model_validate(
     {
-        "networks": {"small": {"architecture": "fpn", "encoder": "resnet18"}},
+        "networks": {"small": {"architecture": "unet", "encoder": "resnet18"}},
         "judge": {"network": "small"},
         "ratios": [0, 0.5],
         "seeds": [0],
@@ -74,24 +73,26 @@ def tiles(tmp_path: Path) -> PairStore:
 def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
     recorder: Recorder, tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(folder: Any, *given: Any, on_metrics: Any, facts: Any, **named: Any) -> None:
-        on_metrics(2, {"val_miou": 0.4})
+    def train(folder: Any, task: Any, held_out: Any, compute: Any, report: Any) -> None:
+        report.metrics(2, {"val_miou": 0.4})
         write_json(folder.result / TIMING, {"seconds": 1})
-        folder.finish({"kind": "segmentation", "row": {**facts, **SCORES}})
+        folder.finish({"kind": "segmentation", "row": {**task.columns, **SCORES}, "confusion": {}})
 
     monkeypatch.setattr("satsynth.segmentation.training.train_network", train)
-    synthetic = write_store(tmp_path / "synthetic", made_pairs(8, split="synthetic"))
-    run, cell = Workspace(project=str(tmp_path)), Cell("small", Arm(0.5), 0)
+    monkeypatch.setattr("satsynth.segmentation.training.seconds_an_image", lambda *_: 1.0)
+    synthetic = write_store(tmp_path / "synthetic", made_pairs(8, split="synthetic"), parents={"tiles": tiles.digest})
     for _ in range(2):
-        segmentation_run(cell, tiles, synthetic, SEGMENTATION, ComputeSettings(), run)
-    ((name, params, inputs),) = recorder.begun
+        train_networks(tiles, synthetic, SEGMENTATION, ComputeSettings(), Workspace(project=str(tmp_path)))
+    (_, real_params, real_inputs), (name, params, inputs) = recorder.begun
     assert name == "small R=0.5 seed=0" and inputs == ["tiles", "synthetic_pairs"]
-    assert {"ratio": "0.5", "network": "small", "seed": "0"}.items() <= params.items()
-    assert recorder.values == [(name, 0, {"ratio": 0.5}), (name, 2, {"val_miou": 0.4})]
-    told = {f"test_{score}": value for score, value in SCORES.items()}
-    assert recorder.reuses == [(name, {**told, "ratio": 0.5}, ["tiles", "synthetic_pairs"])]
-    segmentation_run(Cell("small", Arm(0.0), 0), tiles, synthetic, SEGMENTATION, ComputeSettings(), run)
-    assert recorder.begun[1][2] == ["tiles"], "real pairs alone saw no synthetic ones"
+    assert real_inputs == ["tiles"], "real pairs alone saw no synthetic ones"
+    assert set(params) - set(real_params) == {"synthetic.rows"}
+    assert {"ratio": "0.5", "network": "small", "seed": "0", "augmentation": "flips"}.items() <= params.items()
+    assert {"training.images": "32", "model.encoder": "resnet18", "precision": "fp32"}.items() <= params.items()
+    logged = [values for values in recorder.values if values[0] == name]
+    assert logged == [(name, 0, {"ratio": 0.5}), (name, 2, {"val_miou": 0.4})]
+    final = {f"test_{score}": value for score, value in SCORES.items()}
+    assert recorder.reuses[1] == (name, {**final, "ratio": 0.5}, ["tiles", "synthetic_pairs"])
 
 
 def test_a_generators_training_shows_its_settings_and_tiles(

@@ -27,7 +27,7 @@ def test_smoke_run_fills_every_entry_and_prints_gallery_and_table(smoke: tuple[P
     assert "eprecat" not in output
     for name in (
         "class_distribution.csv",
-        "fidelity.json",
+        "fidelity.parquet",
         "memorisation.json",
         "nearest_neighbours.csv",
         "segmentation_summary.csv",
@@ -69,10 +69,10 @@ def test_each_stage_says_what_it_will_do_or_what_came_out(smoke: tuple[Project, 
         [r"Scenes of 'bluemarble': \d+ train"],
         [r"Tiling: \d+ scenes into tiles of 128 x 128", r"Tiles of 128 x 128: \d+ train"],
         [
-            rf"Diffusion: trained on 320 images .*, about {number} minutes",
+            rf"Diffusion: training on 320 images .*, about {number} minutes",
             rf"Diffusion: 320 images in {number} minutes, val error {number}",
         ],
-        [r"Sampling: \d+ pairs in 6 steps"],
+        [r"Sampling: \d+ pairs by 'diffusion'"],
         [r"Judge: fpn_mobilenetv3, trained on 160 images", rf"Judge: fpn_mobilenetv3, mIoU {number}"],
         [rf"Segmentation: 1 of them are new, about {number} minutes"],
         [rf"Report: the verdict and \d+ sections, {number} MB"],

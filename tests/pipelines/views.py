@@ -76,8 +76,9 @@ PREVIEW_PLACES = {
 
 
 def viz_nodes(site: Path) -> dict[str, str]:
-    """Return the ids of a static Kedro-Viz site by name."""
-    return {node["name"]: node["id"] for node in json.loads((site / "api/main").read_text())["nodes"]}
+    """Return the ids of nodes and entries in a static Kedro-Viz site by name; a stage may have the name of an entry."""
+    nodes = json.loads((site / "api/main").read_text())["nodes"]
+    return {node["name"]: node["id"] for node in nodes if node["type"] != "modularPipeline"}
 
 
 def preview_in_viz(page: Any, address: str, node: str, kind: str) -> None:

@@ -98,9 +98,9 @@ def test_nothing_is_fetched_or_exported_by_the_default() -> None:
     assert not names & {"fetch_raw", "export_tiles", "export_synthetic"}
 
 
-def test_augment_is_the_default_and_the_sum_of_the_seven() -> None:
-    seven = ("ingestion", "tiling", "diffusion", "sampling", "comparison", "segmentation", "report")
-    assert {node.name for name in seven for node in pipelines[name].nodes} == {
+def test_augment_is_the_default_and_the_sum_of_the_eight() -> None:
+    eight = ("ingestion", "tiling", "judge", "diffusion", "sampling", "comparison", "segmentation", "report")
+    assert {node.name for name in eight for node in pipelines[name].nodes} == {
         node.name for node in pipelines["augment"].nodes
     }
     assert pipelines["__default__"].nodes == pipelines["augment"].nodes
@@ -111,6 +111,19 @@ def test_kedro_can_validate_every_parameter_of_the_nodes() -> None:
     used = {name.removeprefix("params:") for name in _all().inputs() if name.startswith("params:")}
     assert {name: types[name] for name in used} == {name: MODELS[name] for name in used}
     assert len(used) == len(MODELS) - 1, "all but `tracking`, which belongs to no node"
+
+
+# What only a project can say: its data set, its folder, the name of its experiment.
+NO_DEFAULTS = ("description", "workspace", "tracking")
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in NO_DEFAULTS])
+def test_a_plain_script_gets_the_parameters_of_the_default_environment(name: str) -> None:
+    configured = loader("base")["parameters"][name]
+    if name == "tiling":
+        # Each description has its own.
+        configured = {key: value for key, value in configured.items() if key not in ("stride", "keep")}
+    assert MODELS[name].model_validate(configured) == MODELS[name]()
 
 
 def test_description_files_are_named_after_their_data_set() -> None:

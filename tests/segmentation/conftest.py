@@ -3,8 +3,10 @@ import pytest
 
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
+from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits
+from satsynth.segmentation.reporting import SILENCE
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
-from satsynth.segmentation.training import HeldOut, train_network
+from satsynth.segmentation.training import TrainingTask, train_network
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.ignore import IGNORE_INDEX
@@ -41,28 +43,44 @@ def small_network():
 def train_small(striped_pairs, small_network):
     """Return a function that trains a small network in a work folder under a root."""
 
-    def train(root, seed=0, on_metrics=lambda step, metrics: None, keep_weights=True, **changes):
-        settings = TrainingSettings(images=40, batch_size=4, evaluations=3, learning_rate=1e-2)
-        arguments = {
-            "network_settings": small_network,
-            "stream": PairStream(changes.pop("sources", [striped_pairs(6, 0), striped_pairs(5, 1)]), seed),
-            "images": changes.get("settings", settings).images,
-            "val": HeldOut(striped_pairs(4, 2), ["v"] * 4),
-            "test": HeldOut(striped_pairs(5, 3), ["a", "b", "a", "c", "b"]),
-            "class_names": ("one", "two", "three"),
-            "seed": seed,
-            "settings": settings,
-            "compute": ComputeSettings(device="cpu", checkpoint_seconds=1e-9),
-            "on_metrics": on_metrics,
-            "facts": {"network": "small", "ratio": 0.5, "seed": seed},
-            "title": "small",
-            "keep_weights": keep_weights,
-        }
+    def train(root, seed=0, settings=None, sources=None, val=None, test=None, keep_weights=True, report=SILENCE):
+        settings = settings or TrainingSettings(images=40, batch_size=4, evaluations=3, learning_rate=1e-2)
+        task = TrainingTask(
+            title="small",
+            network=small_network,
+            stream=PairStream(sources or [striped_pairs(6, 0), striped_pairs(5, 1)], seed),
+            images=settings.images,
+            seed=seed,
+            settings=settings,
+            columns={"network": "small", "ratio": 0.5, "seed": seed},
+            keep_weights=keep_weights,
+        )
+        held_out = HeldOutSplits(
+            val=val or HeldOut(striped_pairs(4, 2), ["v"] * 4),
+            test=test or HeldOut(striped_pairs(5, 3), ["a", "b", "a", "c", "b"]),
+            class_names=("one", "two", "three"),
+        )
+        compute = ComputeSettings(device="cpu", checkpoint_seconds=1e-9)
         step = Step("segmentation", 1, {"tiles": "0"}, {"seed": seed})
         with work_folder(root, step) as folder, single_thread():
-            return folder, train_network(folder, **{**arguments, **changes})
+            return folder, train_network(folder, task, held_out, compute, report)
 
     return train
+
+
+class Metrics:
+    """A report that keeps the metrics."""
+
+    def __init__(self):
+        self.logged = []
+
+    def metrics(self, step, values):
+        self.logged.append((step, dict(values)))
+
+
+@pytest.fixture
+def metrics():
+    return Metrics()
 
 
 @pytest.fixture(scope="session")

@@ -23,4 +23,4 @@ def test_features_do_not_depend_on_the_batch_size(trained_small, striped_pairs, 
 def test_a_folder_without_a_network(tmp_path):
     with pytest.raises(SatSynthError, match="no finished segmentation network") as caught:
         SavedNetwork(tmp_path)
-    assert "--pipeline=comparison" in caught.value.remedy
+    assert "--pipeline=judge" in caught.value.remedy

@@ -1,26 +1,25 @@
 import sys
 import types
-from typing import get_args
 
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 
-import satsynth.segmentation.networks as networks
-from satsynth.segmentation.networks import build_network, encoder_features
+from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.features import encoder_features
+from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.settings import SegmentationNetwork
 from satsynth.work.errors import ResourceError, SatSynthError
 
-ARCHITECTURES = [
-    name for name in get_args(SegmentationNetwork.model_fields["architecture"].annotation) if name != "farseg"
-]
+OF_SMP = [name for name in ARCHITECTURES if name != "farseg"]
 
 
 class OfflineError(OSError, ValueError):
     """What some releases of huggingface_hub raise without a connection."""
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OF_SMP)
 def test_every_architecture_gives_logits(architecture):
     network = build_network(SegmentationNetwork(architecture=architecture, encoder="resnet18"), 5).eval()
     with torch.inference_mode():
@@ -30,7 +29,7 @@ def test_every_architecture_gives_logits(architecture):
 
 
 def test_there_are_six_architectures_of_smp():
-    assert len(set(ARCHITECTURES)) == 6
+    assert len(set(OF_SMP)) == 6
 
 
 class MadeFarSeg(torch.nn.Module):
@@ -121,7 +120,7 @@ def test_weights_that_cannot_be_downloaded(monkeypatch, error):
     def fail(*arguments, **options):
         raise error("no route to host")
 
-    monkeypatch.setattr(networks.smp, "create_model", fail)
+    monkeypatch.setattr(smp, "create_model", fail)
     settings = SegmentationNetwork(architecture="unet", encoder="resnet18", weights="imagenet")
     with pytest.raises(ResourceError, match=r"'imagenet' of the encoder resnet18 .* no route to host") as caught:
         build_network(settings, 3)
@@ -132,7 +131,7 @@ def test_an_error_that_has_nothing_to_do_with_weights_is_not_dressed_up(monkeypa
     def fail(*arguments, **options):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(networks.smp, "create_model", fail)
+    monkeypatch.setattr(smp, "create_model", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         build_network(SegmentationNetwork(architecture="unet", encoder="resnet18"), 3)
 
@@ -140,7 +139,7 @@ def test_an_error_that_has_nothing_to_do_with_weights_is_not_dressed_up(monkeypa
 def test_encoder_features_are_means_over_space(small_network):
     network = build_network(small_network, 3).eval()
     images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    found = encoder_features(network, images)
+    found = encoder_features(ARCHITECTURES["fpn"], network, images)
     with torch.inference_mode():
         deepest = network.encoder(images)[-2:]
     expected = [[plane.mean().item() for level in deepest for plane in level[i]] for i in range(3)]

@@ -18,6 +18,23 @@ def test_a_grid():
     assert grid.networks["a"].weights is None
 
 
+def test_a_misspelt_architecture_is_refused_with_the_nearest_name():
+    network = {"architecture": "deeplabv3", "encoder": "resnet18"}
+    with pytest.raises(ValidationError, match=r"must be one of fpn, pspnet, .* \(did you mean 'deeplabv3plus'\?\)"):
+        SegmentationSettings(**{**GRID, "networks": {"a": network}})
+
+
+def test_farseg_is_no_judge():
+    with pytest.raises(ValidationError, match="'a' has the architecture 'farseg'"):
+        SegmentationSettings(**{**GRID, "networks": {"a": {"architecture": "farseg", "encoder": "resnet18"}}})
+
+
+def test_the_defaults_are_a_grid():
+    grid = SegmentationSettings()
+    assert SegmentationSettings.model_validate(grid.model_dump()) == grid
+    assert grid.ratios == (0, 1) and grid.judge.network in grid.networks
+
+
 def test_null_takes_a_network_away():
     grid = SegmentationSettings(**{**GRID, "networks": {**GRID["networks"], "b": None}})
     assert list(grid.networks) == ["a"]

@@ -8,11 +8,12 @@ import satsynth.segmentation.training as training
 import satsynth.training.loop as loop
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.segmentation.alignment import agreement
+from satsynth.segmentation.evaluation import HeldOut, evaluate
 from satsynth.segmentation.features import load_network
 from satsynth.segmentation.metrics import scores
-from satsynth.segmentation.saved import SavedNetwork, run_row
+from satsynth.segmentation.saved import SavedNetwork, training_row
 from satsynth.segmentation.settings import TrainingSettings
-from satsynth.segmentation.training import HeldOut, evaluate, seconds_an_image
+from satsynth.segmentation.training import seconds_an_image
 from satsynth.training.loop import look_points
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
@@ -50,7 +51,7 @@ def test_evaluate_against_loops(striped_pairs, batch_size):
 
 def test_row_and_files(trained_small):
     folder, row = trained_small
-    assert row == run_row(folder)
+    assert row == training_row(folder)
     assert {path.name for path in folder.result.iterdir()} == {"manifest.json", "model.safetensors", "timing.json"}
     assert (row["network"], row["ratio"], row["seed"], row["steps"]) == ("small", 0.5, 0, 10)
     assert row["best_step"] in look_points(5, 10, 3)
@@ -72,8 +73,8 @@ def test_stored_weights_are_the_chosen_ones(trained_small, striped_pairs):
 
 
 @pytest.mark.parametrize(("quality", "best"), [((1, 2, 3), 2), ((3, 2, 1), 0), ((1, 3, 2), 1), ((2, 2, 1), 0)])
-def test_the_best_look_is_chosen_and_the_first_of_equals(train_small, tmp_path, monkeypatch, quality, best):
-    states, told = [], {}
+def test_the_best_look_is_chosen_and_the_first_of_equals(train_small, tmp_path, monkeypatch, metrics, quality, best):
+    states = []
 
     def evaluated(network, held_out, *rest, **more):
         states.append({key: value.clone() for key, value in network.state_dict().items()})
@@ -81,14 +82,13 @@ def test_the_best_look_is_chosen_and_the_first_of_equals(train_small, tmp_path, 
         return {"a": np.diag([hits] * 3) + 1}
 
     monkeypatch.setattr(training, "evaluate", evaluated)
-    _, row = train_small(
-        tmp_path, on_metrics=lambda step, m: told.update({(step, name): value for name, value in m.items()})
-    )
+    _, row = train_small(tmp_path, report=metrics)
+    logged = {(step, name): value for step, values in metrics.logged for name, value in values.items()}
     looks = sorted(look_points(5, 10, 3))
-    assert [step for step, name in told if name == "val_miou"] == looks
+    assert [step for step, name in logged if name == "val_miou"] == looks
     assert row["best_step"] == looks[best]
-    assert row["val_miou"] == told[looks[best], "val_miou"]
-    assert row["miou"] == told[10, "test_miou"] == pytest.approx(5 / 9)
+    assert row["val_miou"] == logged[looks[best], "val_miou"]
+    assert row["miou"] == logged[10, "test_miou"] == pytest.approx(5 / 9)
     # The test split is scored once, with the weights of the best look.
     assert len(states) == len(looks) + 1
     assert all(torch.equal(states[-1][key], value) for key, value in states[best].items())
@@ -135,30 +135,22 @@ def test_an_absent_class_has_no_score(train_small, tmp_path, striped_pairs):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_split_without_labels_is_refused_before_training(train_small, tmp_path, striped_pairs, split):
+def test_a_split_without_labels_is_refused_before_training(train_small, tmp_path, striped_pairs, metrics, split):
     pairs = striped_pairs(3, 0)
     empty = HeldOut(DecodedPairs(pairs.images, np.full_like(pairs.masks, IGNORE_INDEX)), ["a"] * 3)
-    told = []
     with pytest.raises(DataError, match=f"3 pairs of the {split} split") as caught:
-        train_small(tmp_path, on_metrics=lambda *arguments: told.append(arguments), **{split: empty})
+        train_small(tmp_path, report=metrics, **{split: empty})
     assert f"splits.{split}" in caught.value.remedy
-    assert not told
+    assert not metrics.logged
 
 
-def test_ignored_pixels_teach_nothing(train_small, tmp_path, striped_pairs):
+def test_ignored_pixels_teach_nothing(train_small, tmp_path, striped_pairs, metrics):
     """A training whose pairs are ignored entirely has no gradient, and does not fail."""
     pairs = striped_pairs(4, 0)
     empty = DecodedPairs(pairs.images, np.full_like(pairs.masks, IGNORE_INDEX))
-    told = []
     settings = TrainingSettings(images=8, batch_size=4, evaluations=1)
-    train_small(
-        tmp_path,
-        keep_weights=False,
-        sources=[empty],
-        settings=settings,
-        on_metrics=lambda step, m: told.append(m),
-    )
-    losses = [m for m in told if "loss" in m]
+    train_small(tmp_path, keep_weights=False, sources=[empty], settings=settings, report=metrics)
+    losses = [values for _, values in metrics.logged if "loss" in values]
     assert [m["loss"] for m in losses] == [0]
     assert [m["gradient_norm"] for m in losses] == [0]
 

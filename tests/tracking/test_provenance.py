@@ -56,7 +56,7 @@ def test_nested_metrics_become_numbers_by_dots() -> None:
     assert found == {"fidelity.a.b": 1.0, "fidelity.a.d.e": 0.5}
 
 
-def test_the_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_is_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["/somewhere/kedro", "run", "--env=smoke"])
     tags = machine_tags()
     assert float(tags["memory_gib"]) == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.1)

@@ -63,7 +63,7 @@ class Generator:
 
 
 def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool = True) -> Generator:
-    """Build a saved generator on a device, with averaged weights unless told otherwise."""
+    """Build a saved generator on a device, with averaged weights by default."""
     generator = Generator(GeneratorSettings(**saved.manifest["model"]), len(saved.manifest["classes"]))
     generator.denoiser.load_state_dict(load_file(saved.path / (AVERAGED if averaged else WEIGHTS)))
     generator.denoiser.eval().to(device).to(memory_format=torch.channels_last)

@@ -40,7 +40,7 @@ class StemUNet(nn.Module):
             down_block_types=["DownBlock2D"] * (levels - 1) + [f"{lowest}DownBlock2D"],
             up_block_types=[f"{lowest}UpBlock2D"] + ["UpBlock2D"] * (levels - 1),
         )
-        # Wide patches make 3 x 3 convolutions here as dear as all those of the highest resolution.
+        # With wide patches, 3 x 3 convolutions here cost as much as all those of the highest resolution.
         self.unet.conv_in = nn.Conv2d(
             self.unet.config.in_channels, settings.widths[0], settings.patch_kernel, padding="same"
         )

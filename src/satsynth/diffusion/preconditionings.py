@@ -27,7 +27,7 @@ class Preconditioning(Protocol):
 class CleanPreconditioning:
     """The network predicts the clean pair itself.
 
-    Its output need not carry the noise, so a stem of large patches with few channels suffices (JiT, arXiv 2511.13720).
+    Its output need not carry the noise, so a stem of large patches with few channels is enough (JiT, arXiv 2511.13720).
     The loss weight is bounded at low noise, where the clean pair is almost known.
     """
 
@@ -59,7 +59,7 @@ class EDMPreconditioning:
 class DDPMPreconditioning:
     """The discrete model of DDPM, T = 1000 and a linear schedule of variances, in terms of sigma.
 
-    Its noisy pair ``sqrt(abar_t) x0 + sqrt(1 - abar_t) noise`` is ours, ``x0 + sigma_t noise``, times ``c_in``, with
+    Its noisy pair ``sqrt(abar_t) x0 + sqrt(1 - abar_t) noise`` equals ``x0 + sigma_t noise``, times ``c_in``, with
     ``sigma_t = sqrt((1 - abar_t) / abar_t)``. Levels between those of the table get a ``t`` between theirs.
 
     Args:

@@ -77,7 +77,7 @@ def joint_loss(
 def denoising_step(
     generator: Generator, settings: DiffusionSettings, device: torch.device, compute: ComputeSettings
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; its noise depends on (seed, images seen) alone."""
+    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen)."""
 
     def step_loss(
         images: torch.Tensor, masks: torch.Tensor, seen: int
@@ -114,7 +114,7 @@ def train_denoiser(
     Args:
         folder: Work folder.
         pairs: Real training pairs.
-        val: Real pairs of held-out scenes, only to be looked at (and to choose among looks, with `keep: best`).
+        val: Real pairs of held-out scenes, used only to measure errors (and to choose among looks, with `keep: best`).
         origin: ``family``, ``classes``, ``tile_size`` and ``scenes`` for the manifest.
         settings: What to train and how.
         compute: Where.
@@ -235,7 +235,7 @@ def seconds_an_image(
         steps: Steps that are timed, after one that is not.
 
     Raises:
-        SatSynthError: The tile size does not fit the network, or memory does not suffice.
+        SatSynthError: The tile size does not fit the network, or memory runs out.
     """
     check_size(settings.model.network, side)
     device = choose_device(compute)

@@ -30,7 +30,7 @@ Pictures = Callable[[int, np.ndarray, np.ndarray], None]
 
 @dataclass(frozen=True)
 class Watch:
-    """What is looked at; the same pairs, noise and seeds at each look.
+    """What is measured and drawn; the same pairs, noise and seeds at each look.
 
     Args:
         train: Pairs that are trained on.

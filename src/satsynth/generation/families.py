@@ -64,7 +64,7 @@ class Report(Protocol):
 
 
 class Silence:
-    """A report that nobody reads."""
+    """A report that ignores everything."""
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Do nothing."""
@@ -132,7 +132,7 @@ class Family(Protocol):
         Args:
             folder: Work folder.
             pairs: Real training pairs.
-            val: Real pairs of held-out scenes, only to be looked at.
+            val: Real pairs of held-out scenes, used only to measure.
             origin: ``family``, ``classes``, ``tile_size`` and ``scenes``, for the manifest.
             settings: Its parameters.
             compute: Where.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from satsynth.generation.families import Drawer, Family, FamilySettings, Request
+from satsynth.generation.families import Drawer, Family, FamilySettings, Request, family_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.pair import Pair
@@ -22,7 +24,7 @@ from satsynth.work.errors import ResourceError
 from satsynth.work.files import atomic, link_or_copy, read_json, write_json
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import Step, WorkFolder
-from satsynth.work.progress import Progress
+from satsynth.work.units import Advance, Report, Unit, run_units
 
 # Raised by a change of this file that changes a set of pairs; each family has a version of its own.
 RESULT_VERSION = 4
@@ -71,15 +73,34 @@ def draw_batch(drawer: Drawer, numbers: Sequence[int], sampling: SamplingSetting
     return images, np.stack([without_small_regions(mask, sampling.smallest_region) for mask in masks])
 
 
-def draw_shard(
-    path: Path,
-    numbers: range,
-    drawer: Drawer,
-    class_names: Sequence[str],
-    sampling: SamplingSettings,
-    progress: Progress | None = None,
-) -> None:
-    """Draw one shard and write it: a unit of work that stands alone."""
+@dataclass(frozen=True)
+class Source:
+    """What a shard is drawn from.
+
+    Args:
+        generator: Folder of the generator.
+        settings: Parameters of its family.
+        sampling: The set.
+        compute: Where.
+    """
+
+    generator: Path
+    settings: FamilySettings
+    sampling: SamplingSettings
+    compute: ComputeSettings
+
+
+@lru_cache(maxsize=1)
+def _loaded(source: Source) -> tuple[SavedGenerator, Drawer]:
+    """Return the generator, loaded once in each process that draws."""
+    saved = SavedGenerator(source.generator)
+    return saved, family_of(saved.family).load(saved, source.settings, source.compute)
+
+
+def draw_shard(path: Path, numbers: range, source: Source, report: Report) -> None:
+    """Draw one shard and write it: an independent unit of work, which reports the seconds that it took."""
+    began, sampling = time.monotonic(), source.sampling
+    saved, drawer = _loaded(source)
     pairs = []
     for first in range(numbers.start, numbers.stop, sampling.batch_size):
         # The size of a batch may change a grey level: it is always whole, so that a pair is the same in sets of any
@@ -91,15 +112,14 @@ def draw_shard(
             Pair(f"synthetic-{number:06d}", image, mask, "synthetic", row=number)
             for number, image, mask in zip(wanted, images, masks, strict=False)
         ]
-        if progress is not None:
-            progress.update(len(wanted))
-    write_shard(path, pairs, class_names)
+        report(Advance(len(wanted)))
+    write_shard(path, pairs, saved.class_names)
+    report(time.monotonic() - began)
 
 
 def sample_pairs(
     folder: WorkFolder,
     saved: SavedGenerator,
-    family: Family,
     settings: FamilySettings,
     sampling: SamplingSettings,
     total: int,
@@ -111,47 +131,51 @@ def sample_pairs(
     Args:
         folder: Work folder of `sampling_step`.
         saved: The generator.
-        family: Its family.
-        settings: The family's parameters.
+        settings: Parameters of its family.
         sampling: The set.
         total: Number of pairs.
         compute: Where.
         earlier: Folders of sets that differ only in their number of pairs; their equal shards are taken.
 
     Raises:
-        ResourceError: The generator has fewer different pairs than asked for, or memory does not suffice.
+        ResourceError: The generator has fewer different pairs than asked for, or memory runs out.
     """
     from satsynth.training.device import memory_errors
 
     size = sampling.shard_pairs
+    source = Source(saved.path, settings, sampling, compute)
+    parts = [range(i, min(i + size, total)) for i in range(0, total, size)]
     shards = [
-        (folder.result / f"synthetic-{i // size:05d}.parquet", range(i, min(i + size, total)))
-        for i in range(0, total, size)
+        Unit(folder.result / f"synthetic-{number:05d}.parquet", len(part), (part, source))
+        for number, part in enumerate(parts)
     ]
     _take_equal(shards, earlier)
-    missing = [(path, numbers) for path, numbers in shards if not path.exists()]
+    missing = [shard for shard in shards if not shard.outcome.exists()]
     if missing:
-        drawer = family.load(saved, settings, compute)
-        _require_enough(drawer, total, saved)
-        done = total - sum(len(numbers) for _, numbers in missing)
         timing = folder.result / TIMING
         # Shards that another set has drawn took a time that is not known here.
-        spent = read_json(timing)["seconds"] if timing.exists() else None if done else 0.0
-        with memory_errors("Lower `sampling.batch_size`."), Progress(total, "Sampling", "pairs", done) as progress:
-            for path, numbers in missing:
-                began = time.monotonic()
-                draw_shard(path, numbers, drawer, saved.class_names, sampling, progress)
-                if spent is not None:
-                    spent += time.monotonic() - began
-                    write_json(timing, {"seconds": spent})
+        known = timing.exists() or len(missing) == len(shards)
+
+        def took(shard: Unit, seconds: float) -> None:
+            if known:
+                spent = read_json(timing)["seconds"] if timing.exists() else 0.0
+                write_json(timing, {"seconds": spent + seconds})
+
+        with memory_errors("Lower `sampling.batch_size`."):
+            _require_enough(_loaded(source)[1], total, saved)
+            try:
+                run_units(draw_shard, shards, "Sampling", "pairs", on_event=took)
+            finally:
+                # The memory of the device is for whatever follows.
+                _loaded.cache_clear()
     return finish_store(folder, saved.manifest["classes"], saved.tile_size, {"family": saved.family})
 
 
-def _take_equal(shards: Sequence[tuple[Path, range]], earlier: Sequence[Path]) -> None:
+def _take_equal(shards: Sequence[Unit], earlier: Sequence[Path]) -> None:
     """Take shards over from other sets, those that hold as many pairs."""
-    for path, numbers in shards:
+    for path, size in ((shard.outcome, shard.size) for shard in shards):
         for known in (place / path.name for place in earlier):
-            if not path.exists() and known.exists() and pq.read_metadata(known).num_rows == len(numbers):
+            if not path.exists() and known.exists() and pq.read_metadata(known).num_rows == size:
                 with atomic(path) as temporary:
                     link_or_copy(known, temporary)
 

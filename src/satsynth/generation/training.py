@@ -17,7 +17,7 @@ Reporting = Callable[[WorkFolder], AbstractContextManager[Report]]
 
 
 def silent(folder: WorkFolder) -> AbstractContextManager[Report]:
-    """Return a report that nobody reads."""
+    """Return a report that ignores everything."""
     return nullcontext(Silence())
 
 

@@ -14,7 +14,10 @@ from kedro.pipeline import Pipeline
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.hooks.summary import pipeline_names
+from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.parameters import did_you_mean, problems_of
+from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.segmentation.sizes import check_tile_size
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.runs import RunLock
@@ -82,6 +85,7 @@ class ProjectHooks:
             f"{len(pipeline.nodes)} step" + ("s" if len(pipeline.nodes) > 1 else ""),
         )
         _require_inputs(pipeline, catalog)
+        _require_fitting_tiles(pipeline, catalog.load("parameters"))
         if self._lock is None:
             self._lock = RunLock(Workspace.model_validate(catalog.load("params:workspace")).work)
         self._lock.acquire()
@@ -105,6 +109,18 @@ class ProjectHooks:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _require_fitting_tiles(pipeline: Pipeline, parameters: dict[str, Any]) -> None:
+    """Refuse a run that would cut tiles of a size that its segmentation networks do not take.
+
+    Raises:
+        SatSynthError: The size does not fit; the message names sizes that do.
+    """
+    tags = {tag for node in pipeline.nodes for tag in node.tags}
+    if "tiling" in tags and tags & {"judge", "segmentation"}:
+        networks = SegmentationSettings.model_validate(parameters["segmentation"]).networks
+        check_tile_size(networks, TilingSettings.model_validate(parameters["tiling"]).tile_size)
 
 
 def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

@@ -102,7 +102,10 @@ class TrackingHooks:
             # Each is nearly 5 MB, since it brings all of plotly.js with it; the report does so once for all.
             if not self._reports:
                 self._tracker.figure(data, f"figures/{dataset_name}.html")
-        elif dataset_name in ("fidelity", "alignment", "memorisation"):
+        elif dataset_name == "fidelity":
+            rows = zip(data["measure"], data["set"], data["value"], strict=True)
+            self._tracker.metrics("", 0, {f"fidelity.{measure}.{name}": float(value) for measure, name, value in rows})
+        elif dataset_name in ("alignment", "memorisation"):
             self._tracker.metrics("", 0, tracking.numbers(data, f"{dataset_name}."))
 
     @hook_impl

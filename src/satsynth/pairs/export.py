@@ -23,7 +23,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.scenes.scene import Scene
 from satsynth.work.files import atomic, disk_errors, write_json
 from satsynth.work.folder import WorkFolder
-from satsynth.work.progress import Progress
+from satsynth.work.units import Report, Unit, run_units
 
 RESULT_VERSION = 1
 LEGEND = "classes.json"
@@ -54,21 +54,16 @@ def export_pairs(
     shards = store.manifest["shards"]
     done = folder.path / "done"
     starts = np.cumsum([0, *(shard["rows"] for shard in shards)])
-    finished = sum(shard["rows"] for shard in shards if (done / shard["file"]).exists())
-    with Progress(store.count(), "Exporting", "pairs", finished) as progress:
-        for number, shard in enumerate(shards):
-            mark = done / shard["file"]
-            if mark.exists():
-                continue
-            path = store.path / shard["file"]
-            if settings.form == "parquet":
-                _write_parquet(folder.result, path, number, splits)
-            else:
-                part = names[starts[number] : starts[number + 1]]
-                placed = scenes if settings.images == "geotiff" else {}
-                _write_files(folder.result, path, part, splits, painter, placed)
-            write_json(mark, {})
-            progress.update(shard["rows"])
+    placed = scenes if settings.images == "geotiff" else {}
+    units = []
+    for number, shard in enumerate(shards):
+        arguments: tuple[Any, ...] = (store.path / shard["file"], folder.result, splits)
+        if settings.form == "parquet":
+            arguments = (*arguments, number)
+        else:
+            arguments = (*arguments, names[starts[number] : starts[number + 1]], painter, placed)
+        units.append(Unit(done / shard["file"], shard["rows"], arguments))
+    run_units(_write_parquet if settings.form == "parquet" else _write_files, units, "Exporting", "pairs")
     listed = [] if settings.form == "parquet" else _write_lists(folder.result, store, names, splits, painter)
     counts = {split: store.count(split) for split in splits if store.count(split)}
     folder.finish({"kind": "export", "form": settings.form, "counts": counts}, listed)
@@ -94,14 +89,16 @@ def _rows(path: Path, names: Sequence[str], splits: Sequence[str]) -> Iterator[t
 
 
 def _write_files(
-    target: Path,
+    mark: Path,
     shard: Path,
-    names: Sequence[str],
+    target: Path,
     splits: Sequence[str],
+    names: Sequence[str],
     painter: Painter,
     scenes: Mapping[str, Scene],
+    report: Report,
 ) -> None:
-    """Write the files of one shard; not atomically, for a shard without its mark is written again."""
+    """Write the files of one shard, then its mark; not atomically, for a shard without its mark is written again."""
     images, masks = target / "images", target / "masks"
     with disk_errors(target):
         for folder in (images, masks):
@@ -116,6 +113,7 @@ def _write_files(
                 continue
             (images / f"{name}.png").write_bytes(row["image"]["bytes"])
             (masks / f"{name}.png").write_bytes(encode_image(mask) if mask.ndim == 3 else encode_mask(mask))
+    write_json(mark, {})
 
 
 def _transform(scene: Scene, transform: Sequence[float], row: int, col: int) -> Affine:
@@ -165,7 +163,7 @@ def _write_lists(
     return written
 
 
-def _write_parquet(target: Path, shard: Path, number: int, splits: Sequence[str]) -> None:
+def _write_parquet(mark: Path, shard: Path, target: Path, splits: Sequence[str], number: int, report: Report) -> None:
     """Copy the rows of one shard, a file a split, with all columns and the metadata that Hugging Face reads."""
     source = pq.ParquetFile(shard)
     present = set(pq.read_table(shard, columns=["split"]).column("split").to_pylist())
@@ -180,3 +178,4 @@ def _write_parquet(target: Path, shard: Path, number: int, splits: Sequence[str]
                 kept = batch.filter(pc.equal(batch.column("split"), split))
                 if kept.num_rows:
                     writer.write_table(pa.Table.from_batches([kept], source.schema_arrow))
+    write_json(mark, {})

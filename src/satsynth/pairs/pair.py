@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,6 +76,19 @@ def _decode(data: bytes, flags: int) -> np.ndarray:
     if array is None:
         raise DataError("A picture in a pair store is damaged: it is not a PNG.", "Remove that version and run again.")
     return np.asarray(array)
+
+
+def pixel_digest(image: np.ndarray, mask: np.ndarray) -> str:
+    """Return the SHA-256 of a pair's content as hexadecimal digits: of shapes and pixels, not of how they are encoded.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        mask: ``(H, W)`` uint8.
+    """
+    digest = hashlib.sha256(f"{image.shape} {mask.shape}".encode())
+    for array in (image, mask):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def class_counts(mask: np.ndarray, classes: int) -> np.ndarray:

@@ -14,7 +14,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from satsynth.pairs.pair import Pair, class_counts, decode_image, decode_mask, encode_image, encode_mask
+from satsynth.pairs.pair import (
+    Pair,
+    class_counts,
+    decode_image,
+    decode_mask,
+    encode_image,
+    encode_mask,
+    pixel_digest,
+)
+from satsynth.work.errors import SatSynthError
 from satsynth.work.files import atomic, file_digest
 from satsynth.work.finished import Finished
 from satsynth.work.folder import WorkFolder
@@ -36,6 +45,7 @@ def store_schema(class_names: Sequence[str]) -> pa.Schema:
         pa.field("pixels", pa.list_(pa.int64())),
         pa.field("crs", pa.string()),
         pa.field("bounds", pa.list_(pa.float64())),
+        pa.field("sha256", pa.string()),
     ]
     features: dict[str, Any] = {
         name: {"dtype": kind, "_type": "Value"}
@@ -46,6 +56,7 @@ def store_schema(class_names: Sequence[str]) -> pa.Schema:
             "row": "int64",
             "col": "int64",
             "crs": "string",
+            "sha256": "string",
         }.items()
     }
     features["image"] = features["mask"] = {"_type": "Image"}
@@ -88,6 +99,7 @@ def _row(pair: Pair, classes: int) -> dict[str, Any]:
         "pixels": counts.tolist(),
         "crs": pair.crs,
         "bounds": list(pair.bounds) if pair.bounds else None,
+        "sha256": pixel_digest(pair.image, pair.mask),
     }
 
 
@@ -146,11 +158,18 @@ class PairStore(Finished):
         return sum(counts.values()) if not splits else sum(counts.get(split, 0) for split in splits)
 
     def index(self) -> pd.DataFrame:
-        """Return all columns but the pictures, a row a pair, in the store's order."""
-        columns = ["pair_id", "split", "scene_id", "row", "col", "pixels"]
-        return pd.concat(
-            [pq.read_table(file, columns=columns).to_pandas() for file in self._shards()], ignore_index=True
-        )
+        """Return all columns but the pictures and the georeference, a row a pair, in the store's order.
+
+        Raises:
+            SatSynthError: An earlier version of satsynth wrote the store.
+        """
+        columns = ["pair_id", "split", "scene_id", "row", "col", "pixels", "sha256"]
+        return pd.concat([self._columns(file, columns) for file in self._shards()], ignore_index=True)
+
+    def pixel_digests(self, split: str) -> list[str]:
+        """Return the SHA-256 of the pixels of each pair of a split, in the store's order."""
+        index = self.index()
+        return [str(digest) for digest in index.loc[index["split"] == split, "sha256"]]
 
     def scenes(self, split: str) -> list[str]:
         """Return the scene of each pair of a split, in the store's order."""
@@ -194,6 +213,15 @@ class PairStore(Finished):
             "tile_size": self.tile_size,
             "scenes": sorted(set(self.scenes("train"))),
         }
+
+    def _columns(self, file: Path, columns: list[str]) -> pd.DataFrame:
+        missing = sorted(set(columns) - set(pq.read_schema(file).names))
+        if missing:
+            raise SatSynthError(
+                f"{file} has no column {', '.join(missing)}: an earlier version of satsynth wrote it.",
+                "Make the store again: kedro run --pipeline=augment",
+            )
+        return pq.read_table(file, columns=columns).to_pandas()
 
     def _shards(self) -> list[Path]:
         return [self.path / shard["file"] for shard in self.manifest["shards"]]

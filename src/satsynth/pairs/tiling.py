@@ -8,7 +8,6 @@ is set to ignore.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -26,10 +25,9 @@ from satsynth.scenes.splits import SPLITS, check_apart
 from satsynth.work.errors import DataError
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
-from satsynth.work.progress import Progress
+from satsynth.work.units import Report, Unit, run_units
 
-RESULT_VERSION = 4
-Job = tuple[Path, Sequence["Cut"]]
+RESULT_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -188,8 +186,8 @@ def comparable_rows(store: PairStore, split: str) -> np.ndarray:
     return np.flatnonzero(kept_rows(counts, store.tile_size**2, keep, store.class_names))
 
 
-def cut_shard(path: Path, cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings) -> None:
-    """Cut one shard and write it: a unit of work that stands alone."""
+def cut_shard(path: Path, cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings, report: Report) -> None:
+    """Cut one shard and write it: an independent unit of work."""
     write_shard(path, cut_pairs(cuts, reader, settings), reader.description.class_names)
 
 
@@ -220,26 +218,23 @@ def cut_scenes(
     check_apart(scenes, shared_masks=reader.description.masks.reader == "vector")
     cuts = plan(scenes, settings)
     size = settings.shard_tiles
-    shards = [(folder.result / f"tiles-{i // size:05d}.parquet", cuts[i : i + size]) for i in range(0, len(cuts), size)]
-    missing = [(path, part) for path, part in shards if not path.exists()]
-    done = sum(len(part) for path, part in shards if path.exists())
-    with Progress(len(cuts), "Tiling", "tiles", done) as progress, ThreadPoolExecutor(workers) as pool:
-
-        def one(job: Job) -> int:
-            cut_shard(job[0], job[1], reader, settings)
-            return len(job[1])
-
-        for count in pool.map(one, _spread(missing, workers)):
-            progress.update(count)
+    parts = [cuts[i : i + size] for i in range(0, len(cuts), size)]
+    shards = [
+        Unit(folder.result / f"tiles-{number:05d}.parquet", len(part), (part, reader, settings))
+        for number, part in enumerate(parts)
+    ]
+    done = [shard for shard in shards if shard.outcome.exists()]
+    missing = [shard for shard in shards if not shard.outcome.exists()]
+    run_units(cut_shard, [*done, *_spread(missing, workers)], "Tiling", "tiles", "threads", workers)
     description: DatasetDescription = reader.description
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
-    if not any(_has_training(path) for path, _ in shards):
+    if not any(_has_training(shard.outcome) for shard in shards):
         raise DataError(f"`tiling.keep` left no training tile out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
     more = {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
     return finish_store(folder, classes, settings.tile_size, more)
 
 
-def _spread(jobs: Sequence[Job], workers: int) -> list[Job]:
+def _spread(jobs: Sequence[Unit], workers: int) -> list[Unit]:
     """Return jobs in an order in which those done at the same time are far apart, so that each thread has a scene.
 
     Only towards the end, or where one giant scene is all there is, several threads work on one scene.

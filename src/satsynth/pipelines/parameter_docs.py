@@ -61,7 +61,7 @@ def parameters_page(configured: Mapping[str, Any]) -> str:
         "name is refused.",
         "",
     ]
-    # What a description holds is long, and of interest to those alone who write one.
+    # A description is long, and only of interest to people who write one.
     for name in sorted(MODELS, key=lambda name: name == "description"):
         model = MODELS[name]
         lines += [f"## {name}", "", (model.__doc__ or "").split("\n")[0], ""]

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
+from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
@@ -18,18 +19,6 @@ from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.frozen import Frozen
 from satsynth.work.workspace import Workspace
-
-
-class ComparisonSettings(Frozen):
-    """The comparison of synthetic with real pairs."""
-
-    gallery_pairs: int = Field(default=24, ge=1, le=400, description="Pairs on each side of the gallery.")
-    inception: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Inception weights for FID and inception score: none, `download`, or a local file of "
-        "torch-fidelity's weights; needs the extra `fid`.",
-    )
 
 
 class TrackingSettings(Frozen):

@@ -1,4 +1,4 @@
-"""Real training pairs drawn again: what every measure says of a generator that knows its training pairs by heart."""
+"""Real training pairs drawn again: what each measure gives for a generator that copies its training pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well masks fit their images, in the eyes of a trained network."""
+"""How well masks fit their images, by the predictions of a trained network."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.segmentation.evaluation import HeldOut, evaluate
 from satsynth.segmentation.features import load_network
 from satsynth.segmentation.metrics import scores
 from satsynth.segmentation.saved import SavedNetwork
-from satsynth.segmentation.training import HeldOut, evaluate
 from satsynth.training.device import choose_device
 from satsynth.training.settings import ComputeSettings
 

@@ -1,4 +1,4 @@
-"""The arms of a grid: what a training is shown. Imported without PyTorch."""
+"""The arms of a grid: which pairs a training sees. Imported without PyTorch."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Arm:
     real_share: float | None = None
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What identifies the arm, for tables."""
+    def columns(self) -> dict[str, Any]:
+        """The columns that identify it in tables."""
         return asdict(self)
 
     @property
@@ -51,7 +51,7 @@ class Arm:
 
 
 def arms(settings: SegmentationSettings) -> Iterator[Arm]:
-    """Yield the arms of a grid, each once; at R = 0 there is one for each augmentation, whatever the protocol."""
+    """Yield the arms of a grid, each once; at R = 0 there is one for each augmentation."""
     found: dict[Arm, None] = {}
     for augmentation, ratio in product(settings.augmentations, settings.ratios):
         if ratio == 0:

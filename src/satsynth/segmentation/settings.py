@@ -1,12 +1,13 @@
-"""Parameters of segmentation."""
+"""Parameters of segmentation. Imported without PyTorch."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from satsynth.pairs.settings import AugmentationName
+from satsynth.segmentation.architectures.registry import ARCHITECTURES, known_architecture
 from satsynth.work.frozen import Frozen
 
 Protocol = Literal["step_matched", "epoch_matched", "synthetic_only", "pretrain_finetune"]
@@ -15,10 +16,12 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class SegmentationNetwork(Frozen):
-    """One network of segmentation-models-pytorch, or FarSeg of torchgeo."""
+    """One segmentation network."""
 
-    architecture: Literal["fpn", "pspnet", "segformer", "upernet", "deeplabv3plus", "unet", "farseg"] = Field(
-        description="Decoder; `farseg` needs the extra `farseg` and one of the encoders resnet18, 34, 50 and 101."
+    architecture: Annotated[str, AfterValidator(known_architecture)] = Field(
+        description="Kind of network. `farseg` needs the extra `farseg` and one of the encoders resnet18, 34, 50 and "
+        "101; all others are those of segmentation-models-pytorch.",
+        json_schema_extra={"enum": list(ARCHITECTURES)},
     )
     encoder: str = Field(description="Encoder by its name in segmentation-models-pytorch.")
     weights: str | None = Field(
@@ -32,52 +35,70 @@ class SegmentationNetwork(Frozen):
 class TrainingSettings(Frozen):
     """Training of one segmentation network."""
 
-    images: int = Field(description="Training budget in images, the same for every ratio.", ge=1)
+    images: int = Field(default=1600, description="Training budget in images, the same for every ratio.", ge=1)
     batch_size: int = Field(default=16, description="Pairs a step.", ge=2)
-    learning_rate: float = Field(default=2e-3, gt=0, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
     clip: float = Field(default=5.0, gt=0, description="Largest norm of the gradient.")
     evaluations: int = Field(
-        default=4, ge=1, description="Looks at the val split, at even distances in the second half; the best is kept."
+        default=2,
+        ge=1,
+        description="Evaluations on the val split, at equal distances in the second half of the training; the weights "
+        "of the best one are kept.",
     )
 
 
 class JudgeSettings(Frozen):
-    """The network that is trained on real pairs alone and lends its features to the comparison."""
+    """The network that is trained on real pairs only and provides the features for the comparison."""
 
-    network: str = Field(description="Its name in `segmentation.networks`.")
-    seed: int = Field(default=0, ge=0, description="Seed of its training; shared with the R = 0 run of the same seed.")
+    network: str = Field(default="fpn_mobilenetv3", description="Its name in `segmentation.networks`.")
+    seed: int = Field(
+        default=0, ge=0, description="Seed of its training; the training at R = 0 with this seed is the same one."
+    )
+
+
+# The network of a first run, small enough for a CPU. The decoder normalises in 32 groups: with fewer than 64 channels a
+# group is one channel, which hides how bright or dark a uniform tile is (open sea).
+_NETWORKS = {
+    "fpn_mobilenetv3": SegmentationNetwork(
+        architecture="fpn",
+        encoder="tu-mobilenetv3_small_100",
+        options={"decoder_pyramid_channels": 64, "decoder_segmentation_channels": 64},
+    )
+}
 
 
 class SegmentationSettings(Frozen):
     """The grid of trainings."""
 
     networks: dict[str, SegmentationNetwork] = Field(
-        description="Networks by name; null takes one away that another file names.", min_length=1
+        default=_NETWORKS,
+        description="Networks by name; null removes one that another file names.",
+        min_length=1,
     )
-    judge: JudgeSettings
+    judge: JudgeSettings = JudgeSettings()
     ratios: tuple[float, ...] = Field(
-        description="Synthetic pairs for each real one, R; 0 is the baseline.", min_length=1
+        default=(0.0, 1.0), description="Synthetic pairs for each real one, R; 0 is the baseline.", min_length=1
     )
-    seeds: tuple[int, ...] = Field(description="Seeds, one training each.", min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), description="Seeds, one training each.", min_length=1)
     protocols: tuple[Protocol, ...] = Field(
         default=("step_matched",),
         min_length=1,
         description="What R > 0 may cost and see. `step_matched`: as many steps as R = 0. `epoch_matched`: as many "
-        "epochs, so 1 + R times the steps. `synthetic_only`: synthetic pairs alone. `pretrain_finetune`: half of the "
+        "epochs, so 1 + R times the steps. `synthetic_only`: synthetic pairs only. `pretrain_finetune`: half of the "
         "steps on synthetic pairs, then half on real ones.",
     )
     augmentations: tuple[AugmentationName, ...] = Field(
         default=("flips",),
         min_length=1,
-        description="Augmentation arms, each at every R; all but `none` (R = 0 alone) flip and rotate.",
+        description="Augmentation arms, each at every R (`none` only at R = 0); all but `none` flip and rotate.",
     )
     real_shares: tuple[Share | None, ...] = Field(
         default=(None,),
         min_length=1,
         description="Share of real pairs in a batch where R > 0, an arm each; null is that of the union, 1 / (1 + R).",
     )
-    training: TrainingSettings
+    training: TrainingSettings = TrainingSettings()
 
     @field_validator("networks", mode="before")
     @classmethod
@@ -92,16 +113,14 @@ class SegmentationSettings(Frozen):
     @classmethod
     def _baseline(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
         if 0 not in ratios or min(ratios) < 0 or len(set(ratios)) < len(ratios):
-            raise ValueError(
-                f"`ratios` {list(ratios)} must be distinct, not negative, and hold 0, the baseline of all others"
-            )
+            raise ValueError(f"`ratios` {list(ratios)} must be distinct and not negative, and include 0, the baseline")
         return ratios
 
     @field_validator("seeds", "protocols", "augmentations", "real_shares")
     @classmethod
     def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) < len(values):
-            raise ValueError(f"{list(values)} must be distinct: a training repeated tells nothing of its spread")
+            raise ValueError(f"{list(values)} must be distinct: a repeated training says nothing about the spread")
         return values
 
     @model_validator(mode="after")
@@ -111,6 +130,9 @@ class SegmentationSettings(Frozen):
             raise ValueError(
                 f"`judge.network` '{self.judge.network}' is none of `networks`, which are {sorted(self.networks)}"
             )
-        if network.architecture == "farseg":
-            raise ValueError("`judge.network` must lend the features of its encoder, which FarSeg has no access to")
+        if not ARCHITECTURES[network.architecture].can_judge:
+            raise ValueError(
+                f"`judge.network` '{self.judge.network}' has the architecture '{network.architecture}', whose encoder "
+                "provides no features; the judge needs another network"
+            )
         return self

@@ -2,217 +2,207 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import nn
 from torch.nn import functional as F
 
-from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
-from satsynth.pairs.stream import to_tensors
-from satsynth.segmentation.metrics import BoundaryTally, confusion_matrix, scores
+from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits, evaluate
+from satsynth.segmentation.metrics import BoundaryTally, scores
 from satsynth.segmentation.networks import build_network
-from satsynth.segmentation.saved import WEIGHTS, run_row
+from satsynth.segmentation.reporting import SILENCE, Report
+from satsynth.segmentation.saved import SCORES, WEIGHTS, training_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
-from satsynth.training.loop import MetricLog, Training, look_points, train, warm_cosine
+from satsynth.training.loop import Training, look_points, train, warm_cosine
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import DataError
 from satsynth.work.files import atomic, write_json
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 
-RESULT_VERSION = 4
 # What a seed is used for; order and augmentation have 0 and 1.
 DROPOUT = 2
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Pairs of a held-out split with the scene of each.
+class TrainingTask:
+    """What is trained, on which pairs and for how long.
 
     Args:
-        pairs: The pairs.
-        scenes: Scene of each pair.
+        title: What is shown beside the progress.
+        network: Which network.
+        stream: Training pairs.
+        images: Training budget in images.
+        seed: Seed of initialisation and dropout; order and augmentation are the stream's.
+        settings: How to train.
+        columns: What identifies the training in its row.
+        keep_weights: Whether to store the chosen weights.
     """
 
-    pairs: DecodedPairs
-    scenes: Sequence[str]
+    title: str
+    network: SegmentationNetwork
+    stream: Stream
+    images: int
+    seed: int
+    settings: TrainingSettings
+    columns: Mapping[str, Any]
+    keep_weights: bool = False
 
-
-@torch.inference_mode()
-def evaluate(
-    network: nn.Module,
-    held_out: HeldOut,
-    classes: int,
-    device: torch.device,
-    compute: ComputeSettings,
-    batch_size: int = 32,
-    boundaries: BoundaryTally | None = None,
-) -> dict[str, np.ndarray]:
-    """Return the confusion matrix ``(K, K)`` of each scene, by name.
-
-    Args:
-        network: The network, on its device.
-        held_out: What it is evaluated on.
-        classes: Number of classes K.
-        device: Device of the network.
-        compute: How to compute.
-        batch_size: Tiles at once.
-        boundaries: Counts boundaries too, if given.
-    """
-    network.eval()
-    matrices: dict[str, np.ndarray] = {}
-    for first in range(0, len(held_out.pairs), batch_size):
-        part = range(first, min(first + batch_size, len(held_out.pairs)))
-        tensors = [to_tensors(*held_out.pairs[i]) for i in part]
-        images = torch.stack([image for image, _ in tensors]).to(
-            device, non_blocking=True, memory_format=torch.channels_last
-        )
-        with autocast(device, compute):
-            predicted = network(images).argmax(1).cpu()
-        for i, guess, (_, mask) in zip(part, predicted, tensors, strict=True):
-            scene = held_out.scenes[i]
-            matrices[scene] = matrices.get(scene, 0) + confusion_matrix(guess, mask, classes)
-            if boundaries is not None:
-                boundaries.add(guess.numpy(), mask.numpy())
-    network.train()
-    return matrices
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all."""
+        return max(1, self.images // self.settings.batch_size)
 
 
 def train_network(
     folder: WorkFolder,
-    network_settings: SegmentationNetwork,
-    stream: Stream,
-    images: int,
-    val: HeldOut,
-    test: HeldOut,
-    class_names: Sequence[str],
-    seed: int,
-    settings: TrainingSettings,
+    task: TrainingTask,
+    held_out: HeldOutSplits,
     compute: ComputeSettings,
-    on_metrics: MetricLog,
-    facts: Mapping[str, Any],
-    title: str,
-    keep_weights: bool,
+    report: Report = SILENCE,
 ) -> dict[str, Any]:
     """Train one network to the end of its budget, choose by val, evaluate once on test, and store the outcome.
 
     Args:
-        folder: Work folder.
-        network_settings: Which network.
-        stream: Training pairs.
-        images: Training budget in images.
-        val: Pairs of the val split, for choosing among steps.
-        test: Pairs of the test split.
-        class_names: Names in order of the class index.
-        seed: Seed of initialisation and dropout; order and augmentation are the stream's.
-        settings: How to train.
+        folder: Work folder; what it holds of an interrupted training is continued.
+        task: What is trained.
+        held_out: What it is chosen and measured by.
         compute: Where.
-        on_metrics: Called with step and metrics as training goes on.
-        facts: What identifies the run, for its row.
-        title: What is shown beside the progress.
-        keep_weights: Whether to store the chosen weights.
+        report: Takes metrics as training goes on.
 
     Returns:
-        The row of the run: facts, scores on test, seconds.
+        The row of the training: what identifies it, scores on test, seconds.
 
     Raises:
         DataError: The val or the test split has no labelled pixel.
     """
-    for split, held_out in (("val", val), ("test", test)):
-        if not any((held_out.pairs[i][1] != IGNORE_INDEX).any() for i in range(len(held_out.pairs))):
-            raise DataError(
-                f"No pixel of the {len(held_out.pairs)} pairs of the {split} split is labelled: it cannot be scored.",
-                f"Name other groups in `splits.{split}` of the data set's description.",
-            )
+    held_out.require_labels()
     device = choose_device(compute)
-    torch.manual_seed(seed)
-    classes = len(class_names)
-    network = build_network(network_settings, classes).to(device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-    best = BestWeights()
-    steps = max(1, images // settings.batch_size)
-    looks = look_points(steps / 2, steps, settings.evaluations)
+    learner = _Learner(task, held_out, device, compute)
+    with memory_errors("Lower `segmentation.training.batch_size`."):
+        checkpoint = folder.path / "checkpoint.pt"
+        seconds = train(learner.training(), task.stream, checkpoint, device, compute, report.metrics)
+    row, confusion = learner.outcome()
+    report.metrics(task.steps, {f"test_{name}": row[name] for name in SCORES if row[name] is not None})
+    _store(folder, task, held_out, learner.best.weights, row, confusion, seconds)
+    return training_row(folder)
 
-    def step_loss(
-        images: torch.Tensor, masks: torch.Tensor, seen: int
+
+class _Learner:
+    """A network in training, and its best weights so far.
+
+    Args:
+        task: What is trained.
+        held_out: What it is chosen and measured by.
+        device: Where.
+        compute: How to compute.
+    """
+
+    def __init__(
+        self, task: TrainingTask, held_out: HeldOutSplits, device: torch.device, compute: ComputeSettings
+    ) -> None:
+        """Build the network from its seed."""
+        self._task, self._held_out, self._device, self._compute = task, held_out, device, compute
+        torch.manual_seed(task.seed)
+        network = build_network(task.network, held_out.classes)
+        self._network = network.to(device).to(memory_format=torch.channels_last)
+        self._looks = look_points(task.steps / 2, task.steps, task.settings.evaluations)
+        self.best = BestWeights()
+
+    def training(self) -> Training:
+        """Return the training for the common loop."""
+        task, settings = self._task, self._task.settings
+        optimizer = torch.optim.AdamW(
+            self._network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        return Training(
+            title=task.title,
+            network=self._network,
+            optimizer=optimizer,
+            step_loss=self._step_loss,
+            steps=task.steps,
+            batch_size=settings.batch_size,
+            rate_at=warm_cosine(settings.learning_rate, task.steps, max(1, task.steps // 20)),
+            clip=settings.clip,
+            parts={"network": self._network, "optimizer": optimizer, "best": self.best},
+            after_step=self._look,
+        )
+
+    def outcome(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Evaluate the best weights on test; return the row and the confusion matrix of each scene."""
+        self._network.load_state_dict(self.best.weights)
+        boundaries = BoundaryTally(self._held_out.classes)
+        confusion = self._confusion(self._held_out.test, boundaries)
+        total, boundary = scores(np.sum(list(confusion.values()), axis=0)), boundaries.f1()
+        return {
+            **self._task.columns,
+            "steps": self._task.steps,
+            "best_step": self.best.step,
+            "val_miou": self.best.score,
+            "miou": total.miou,
+            "mf1": total.mf1,
+            "accuracy": total.accuracy,
+            "boundary_f1": float(np.nanmean(boundary)) if np.isfinite(boundary).any() else None,
+            **{
+                f"iou_{name}": None if np.isnan(value) else float(value)
+                for name, value in zip(self._held_out.class_names, total.iou, strict=True)
+            },
+        }, confusion
+
+    def _confusion(self, held_out: HeldOut, boundaries: BoundaryTally | None = None) -> dict[str, np.ndarray]:
+        classes = self._held_out.classes
+        return evaluate(self._network, held_out, classes, self._device, self._compute, boundaries=boundaries)
+
+    def _step_loss(
+        self, images: torch.Tensor, masks: torch.Tensor, seen: int
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         # Dropout draws from the global generator: without this a continued training would differ from an unbroken one.
-        torch.manual_seed(mixed_seed(seed, DROPOUT, seen))
-        with autocast(device, compute):
-            logits = network(images)
+        torch.manual_seed(mixed_seed(self._task.seed, DROPOUT, seen))
+        with autocast(self._device, self._compute):
+            logits = self._network(images)
         errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="none").sum()
         return errors / (masks != IGNORE_INDEX).sum().clamp(min=1), {}
 
-    def after_step(done: int) -> Mapping[str, float]:
-        if done not in looks:
+    def _look(self, done: int) -> Mapping[str, float]:
+        """Evaluate on val at some of the steps, and keep the weights if they are the best so far."""
+        if done not in self._looks:
             return {}
-        looked = evaluate(network, val, classes, device, compute)
-        found = scores(np.sum(list(looked.values()), axis=0))
-        best.offer(found.miou, done, network)
+        found = scores(np.sum(list(self._confusion(self._held_out.val).values()), axis=0))
+        self.best.offer(found.miou, done, self._network)
         return {"val_miou": found.miou}
 
-    training = Training(
-        title=title,
-        network=network,
-        optimizer=optimizer,
-        step_loss=step_loss,
-        steps=steps,
-        batch_size=settings.batch_size,
-        rate_at=warm_cosine(settings.learning_rate, steps, max(1, steps // 20)),
-        clip=settings.clip,
-        parts={"network": network, "optimizer": optimizer, "best": best},
-        after_step=after_step,
-    )
-    with memory_errors("Lower `segmentation.training.batch_size`."):
-        seconds = train(training, stream, folder.path / "checkpoint.pt", device, compute, on_metrics)
-    network.load_state_dict(best.weights)
-    boundaries = BoundaryTally(classes)
-    matrices = evaluate(network, test, classes, device, compute, boundaries=boundaries)
-    boundary = boundaries.f1()
-    total = scores(np.sum(list(matrices.values()), axis=0))
-    row: dict[str, Any] = {
-        **facts,
-        "steps": steps,
-        "best_step": best.step,
-        "val_miou": best.score,
-        "miou": total.miou,
-        "mf1": total.mf1,
-        "accuracy": total.accuracy,
-        "boundary_f1": float(np.nanmean(boundary)) if np.isfinite(boundary).any() else None,
-        **{
-            f"iou_{name}": None if np.isnan(value) else float(value)
-            for name, value in zip(class_names, total.iou, strict=True)
-        },
-    }
-    told = ("miou", "mf1", "accuracy", "boundary_f1")
-    on_metrics(steps, {f"test_{name}": row[name] for name in told if row[name] is not None})
-    if keep_weights:
+
+def _store(
+    folder: WorkFolder,
+    task: TrainingTask,
+    held_out: HeldOutSplits,
+    weights: Mapping[str, torch.Tensor],
+    row: Mapping[str, Any],
+    confusion: Mapping[str, np.ndarray],
+    seconds: float,
+) -> None:
+    """Write the outcome and finish the folder."""
+    if task.keep_weights:
         with atomic(folder.result / WEIGHTS) as temporary:
-            save_file({key: value.contiguous() for key, value in best.weights.items()}, temporary)
+            save_file({key: value.contiguous() for key, value in weights.items()}, temporary)
     write_json(folder.result / TIMING, {"seconds": seconds})
-    confusion = {scene: matrix.tolist() for scene, matrix in sorted(matrices.items())}
     manifest = {
         "kind": "segmentation",
-        "network": network_settings.model_dump(mode="json"),
-        "classes": list(class_names),
+        "network": task.network.model_dump(mode="json"),
+        "classes": list(held_out.class_names),
         "row": row,
-        "confusion": confusion,
+        "confusion": {scene: matrix.tolist() for scene, matrix in sorted(confusion.items())},
     }
-    folder.finish(manifest, [WEIGHTS] if keep_weights else [])
+    folder.finish(manifest, [WEIGHTS] if task.keep_weights else [])
     folder.forget_helpers()
-    return run_row(folder)
 
 
 def seconds_an_image(

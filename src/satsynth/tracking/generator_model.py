@@ -1,6 +1,6 @@
 """The generator as MLflow runs it: this file is stored with the model and executed when the model is loaded.
 
-It rests on the copy of satsynth that lies beside it, so that who loads the model needs only its pip requirements.
+It uses the copy of satsynth stored beside it, so whoever loads the model needs only its pip requirements.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ _TYPES = {int: "long", float: "double", str: "string", bool: "boolean"}
 
 @dataclass(frozen=True)
 class ModelToLog:
-    """A generator and how it is drawn from unless told otherwise.
+    """A generator and how pairs are drawn from it by default.
 
     Args:
         name: Name among the registered models.
@@ -136,7 +136,7 @@ def write_model(path: Path, model: ModelToLog, model_id: str | None = None, run:
 
 
 def changeable(model: ModelToLog) -> dict[str, Any]:
-    """Return what whoever draws may change, with its defaults: the seed, and how the family draws."""
+    """Return the parameters of `predict` with their defaults: the seed, and how the family draws."""
     drawing = model.settings.drawing.model_dump(mode="json")
     return {"seed": model.sampling.seed} | {name: value for name, value in drawing.items() if type(value) in _TYPES}
 

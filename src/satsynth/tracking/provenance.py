@@ -1,4 +1,4 @@
-"""What is told of a run beside its metrics: parameters as text, the data it saw, code, versions, machine, process."""
+"""What is recorded of a run beside its metrics: parameters, input data, code, versions, machine, process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import psutil
 from satsynth.pairs.store import PairStore
 
 HOST, PROCESS, STARTED = "satsynth.host", "satsynth.pid", "satsynth.started"
-_TOLD = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "kedro", "mlflow")
+_PACKAGES = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "kedro", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -110,21 +110,21 @@ def machine_tags() -> dict[str, str]:
         "memory_gib": f"{psutil.virtual_memory().total / 2**30:.1f}",
         "gpu": _graphics(),
     }
-    for package in _TOLD:
+    for package in _PACKAGES:
         try:
             tags[f"version.{package}"] = version(package)
         except PackageNotFoundError:
             continue
-    # A container may run as a number without a name.
+    # A container may run under a user id without a name.
     with suppress(KeyError, OSError):
         tags["mlflow.user"] = getpass.getuser()
     return tags
 
 
 def host_name() -> str:
-    """Return what tells this machine, or this container, from all others: its name and a digest of what it is."""
+    """Return an identifier of this machine or container: its name and a digest of its identity."""
     known = [socket.gethostname()]
-    # Names are given twice, and in each container numbers of processes are counted anew. Not all systems tell these.
+    # Host names repeat, and each container counts process ids from 1. Not all systems provide these files.
     with suppress(OSError):
         known.append(Path("/etc/machine-id").read_text().strip())
     with suppress(OSError):
@@ -133,18 +133,18 @@ def host_name() -> str:
 
 
 def process_tags() -> dict[str, str]:
-    """Return what tells this process from all others, on this host and elsewhere."""
+    """Return tags that identify this process on this host and elsewhere."""
     process = psutil.Process()
     return {HOST: host_name(), PROCESS: str(process.pid), STARTED: f"{_started(process):.2f}"}
 
 
 def is_dead(tags: Mapping[str, str]) -> bool:
-    """Return whether the tags name a process of this host that is there no more; False for other hosts."""
+    """Return whether the tags name a process of this host that has ended; False for other hosts."""
     if tags.get(HOST) != host_name() or not tags.get(PROCESS, "").isdigit():
         return False
     try:
         process = psutil.Process(int(tags[PROCESS]))
-        # Numbers are given again, moments are not.
+        # Process ids are reused, start times are not.
         other = abs(_started(process) - float(tags.get(STARTED, "0"))) > 2
         return other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -159,7 +159,7 @@ def _started(process: psutil.Process) -> float:
 
 
 def _processor() -> str:
-    """Return the name of the CPU; Linux tells it in a file alone."""
+    """Return the name of the CPU; Linux gives it only in a file."""
     file = Path("/proc/cpuinfo")
     if file.exists() and (found := re.search(r"^model name\s*:\s*(.+)$", file.read_text(errors="replace"), re.M)):
         return found[1].strip()

@@ -34,7 +34,7 @@ _UPLOAD_SECONDS = "120"
 
 @contextmanager
 def uploading() -> Iterator[None]:
-    """Wait longer for answers of a server, to uploads alone; a user's own setting wins."""
+    """Wait longer for a server's answers, but only to uploads; a user's own setting wins."""
     usual = os.environ.get(_TIMEOUT)
     if usual != _MANNERS[_TIMEOUT]:
         yield
@@ -47,8 +47,8 @@ def uploading() -> Iterator[None]:
 
 
 @dataclass
-class Told:
-    """All that a run was begun with, so that it can be begun anew elsewhere.
+class RunRecord:
+    """All that a run was started with, so that it can be started again elsewhere.
 
     Args:
         name: Its name.
@@ -123,24 +123,24 @@ class Store:
             if not page:
                 return
 
-    def begin(self, told: Told, parent: str | None = None) -> str:
+    def begin(self, record: RunRecord, parent: str | None = None) -> str:
         """Create a run, or continue the one whose identifier lies in its file, and return its identifier."""
-        run = self._continued(told, parent)
+        run = self._continued(record, parent)
         if run is None:
-            tags = {as_key(key): value for key, value in {**told.tags, **process_tags()}.items()}
+            tags = {as_key(key): value for key, value in {**record.tags, **process_tags()}.items()}
             if parent is not None:
                 tags["mlflow.parentRunId"] = parent
-            run = str(self.client.create_run(self.experiment, run_name=told.name, tags=tags).info.run_id)
-            self.params(run, told.params)
-            self.inputs(run, told.inputs)
-            if told.file is not None:
-                self._remember(told.file, run)
+            run = str(self.client.create_run(self.experiment, run_name=record.name, tags=tags).info.run_id)
+            self.params(run, record.params)
+            self.inputs(run, record.inputs)
+            if record.file is not None:
+                self._remember(record.file, run)
         return run
 
-    def joined(self, run: str, told: Told) -> str:
+    def joined(self, run: str, record: RunRecord) -> str:
         """Tell a run that another program began what is known, and return its identifier."""
-        self.tags(run, told.tags)
-        self.params(run, told.params)
+        self.tags(run, record.tags)
+        self.params(run, record.params)
         return run
 
     def origin(self, file: Path) -> dict[str, str]:
@@ -193,12 +193,12 @@ class Store:
         """End a run."""
         self.client.set_terminated(run, status)
 
-    def _continued(self, told: Told, parent: str | None) -> str | None:
+    def _continued(self, record: RunRecord, parent: str | None) -> str | None:
         from mlflow.exceptions import MlflowException
 
-        if told.file is None or not told.file.exists():
+        if record.file is None or not record.file.exists():
             return None
-        known: dict[str, Any] = read_json(told.file)
+        known: dict[str, Any] = read_json(record.file)
         if known.get("uri") != self.shown_uri:
             return None
         try:
@@ -213,7 +213,7 @@ class Store:
         self.client.update_run(run.info.run_id, status="RUNNING")
         self.tags(run.info.run_id, process_tags())
         if parent is not None:
-            self.tags(parent, {f"continued.{told.name}": run.info.run_id})
+            self.tags(parent, {f"continued.{record.name}": run.info.run_id})
         return str(run.info.run_id)
 
     def _remember(self, file: Path, run: str) -> None:

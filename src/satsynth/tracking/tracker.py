@@ -17,7 +17,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.tracking.child import Child
 from satsynth.tracking.model import ModelToLog
 from satsynth.tracking.provenance import DataInput, data_inputs
-from satsynth.tracking.store import RUN_FILE, Told, values_at
+from satsynth.tracking.store import RUN_FILE, RunRecord, values_at
 from satsynth.tracking.writer import Action, Writer
 from satsynth.work.folder import WorkFolder
 
@@ -39,7 +39,7 @@ class Tracker:
 
     def __init__(self, uri: str, experiment: str, artifacts: Path, local: str = "") -> None:
         self._queue: queue.Queue[tuple[float, Action] | None] = queue.Queue()
-        # But for what it says it may do elsewhere, it belongs to the tracker's own thread.
+        # Apart from the parts that it declares safe, only the tracker's own thread uses it.
         self._writer = Writer(uri, experiment, artifacts, local)
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
@@ -64,8 +64,8 @@ class Tracker:
         self, name: str, params: Mapping[str, str], folder: WorkFolder, inputs: Sequence[DataInput] = ()
     ) -> Iterator[Child]:
         """Begin a child run, or continue the one whose identifier lies in the work folder."""
-        told = Told(name, params, inputs=list(inputs), file=folder.path / RUN_FILE)
-        self._put(lambda: self._writer.begin(told))
+        record = RunRecord(name, params, inputs=list(inputs), file=folder.path / RUN_FILE)
+        self._put(lambda: self._writer.begin(record))
         status = "FAILED"
         try:
             yield Child(self, name)
@@ -86,8 +86,8 @@ class Tracker:
         inputs: Sequence[DataInput] = (),
     ) -> None:
         """Show work that was done before as a finished child tagged `reused_from`, unless the run has that child."""
-        told = Told(name, params, inputs=list(inputs))
-        self._put(lambda: self._writer.reuse(told, folder.path / RUN_FILE, values))
+        record = RunRecord(name, params, inputs=list(inputs))
+        self._put(lambda: self._writer.reuse(record, folder.path / RUN_FILE, values))
 
     def metrics(self, key: str, step: int, values: Mapping[str, float | None]) -> None:
         """Log metrics of the run known as ``key`` (empty: the parent)."""
@@ -128,7 +128,7 @@ class Tracker:
         self._put(lambda: self._writer.spare(f"model {model.name}", "", lambda run: self._writer.model(run, model)))
 
     def close(self, status: str, patience: float = CLOSE_SECONDS) -> None:
-        """End the parent run and wait for what is still queued, but not for ever."""
+        """End the parent run and wait for what is still queued, but not forever."""
         self._put(lambda: self._writer.end("", status))
         self._queue.put(None)
         self._thread.join(patience)

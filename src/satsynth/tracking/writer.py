@@ -14,12 +14,12 @@ from typing import Any
 
 from satsynth.tracking.model import ModelToLog, log_model
 from satsynth.tracking.provenance import DataInput, as_key, without_password
-from satsynth.tracking.store import METRICS, Store, Told, Value, uploading, values_at
+from satsynth.tracking.store import METRICS, RunRecord, Store, Value, uploading, values_at
 
 log = logging.getLogger(__name__)
 # A server whose entries wait longer than this is left.
 LATE_SECONDS = 60.0
-# What the server understood and did not want: no reason to leave it.
+# Entries that the server understood and refused: no reason to leave it.
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "ENDPOINT_NOT_FOUND")
 
 Action = Callable[[], None]
@@ -43,7 +43,7 @@ class Writer:
         self.ids: dict[str, str] = {}
         self.flushed = self._excused = time.monotonic()
         self._store: Store | None = None
-        self._told: dict[str, Told] = {}
+        self._records: dict[str, RunRecord] = {}
         self._buffer: dict[str, list[Value]] = {}
         self._left: dict[str, str] = {}
         self._left_out: set[str] = set()
@@ -72,7 +72,7 @@ class Writer:
                 self.do(action)
 
     def _is_refusal(self, error: Exception) -> bool:
-        """Return whether the server understood and did not want an entry, which is told once."""
+        """Return whether the server understood and refused an entry; a warning is logged once."""
         if "" not in self.ids or getattr(error, "error_code", "") not in _REFUSALS:
             return False
         if not self._refused:
@@ -108,35 +108,35 @@ class Writer:
     def _run(self, key: str) -> str:
         """Return a run's identifier, beginning it where it is not known, as after a change of the store."""
         if key not in self.ids:
-            store, told, joined = self._open(), self._told[key], os.environ.get("MLFLOW_RUN_ID")
+            store, record, joined = self._open(), self._records[key], os.environ.get("MLFLOW_RUN_ID")
             if key:
-                self.ids[key] = store.begin(told, self._run(""))
+                self.ids[key] = store.begin(record, self._run(""))
             elif joined and not self._left:
-                self.ids[key] = store.joined(joined, told)
+                self.ids[key] = store.joined(joined, record)
             else:
-                self.ids[key] = store.begin(replace(told, tags={**told.tags, **self._left}))
+                self.ids[key] = store.begin(replace(record, tags={**record.tags, **self._left}))
         return self.ids[key]
 
     def start(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Begin the parent run."""
-        self._told[""] = Told(name, params, dict(tags))
+        self._records[""] = RunRecord(name, params, dict(tags))
         self._run("")
 
-    def begin(self, told: Told) -> None:
+    def begin(self, record: RunRecord) -> None:
         """Begin a child run, or continue it."""
-        self._told[told.name] = told
-        self.ids.pop(told.name, None)
-        self._run(told.name)
+        self._records[record.name] = record
+        self.ids.pop(record.name, None)
+        self._run(record.name)
 
-    def reuse(self, told: Told, file: Path, values: Mapping[str, float | None]) -> None:
+    def reuse(self, record: RunRecord, file: Path, values: Mapping[str, float | None]) -> None:
         """Write a child of work that was done before."""
         # The parent has it already, as a training that the judge shares with the grid.
-        if told.name in self.ids:
+        if record.name in self.ids:
             return
-        told.tags.update(self._open().origin(file))
-        self.begin(told)
-        self._buffer[told.name] = values_at(0, values)
-        self.end(told.name, "FINISHED")
+        record.tags.update(self._open().origin(file))
+        self.begin(record)
+        self._buffer[record.name] = values_at(0, values)
+        self.end(record.name, "FINISHED")
 
     def metrics(self, key: str, values: Sequence[Value]) -> None:
         """Take metrics of a run, to be written with others."""
@@ -144,18 +144,18 @@ class Writer:
 
     def tag(self, key: str, value: str) -> None:
         """Tag the parent run."""
-        self._told[""].tags[key] = value
+        self._records[""].tags[key] = value
         self._open().tags(self._run(""), {as_key(key): value})
 
     def inputs(self, inputs: Sequence[DataInput]) -> None:
         """Write what the parent run saw; each once."""
-        new = [data for data in inputs if data not in self._told[""].inputs]
+        new = [data for data in inputs if data not in self._records[""].inputs]
         if new:
             self._open().inputs(self._run(""), new)
-            self._told[""].inputs.extend(new)
+            self._records[""].inputs.extend(new)
 
     def spare(self, name: str, key: str, action: Callable[[str], None]) -> None:
-        """Do what a run can do without: where it fails although the server is well, it alone is left out."""
+        """Do something optional for a run: if it fails although the server works, only it is left out."""
         run = self._run(key)
         try:
             action(run)
@@ -171,7 +171,7 @@ class Writer:
 
     def artifact(self, run: str, path: Path, folder: str) -> None:
         """Copy a file."""
-        # A silent server is to be found out before the long wait for an upload.
+        # A server that does not answer should be detected before the long wait for an upload.
         self.client.get_run(run)
         with self._long(), uploading():
             self.client.log_artifact(run, str(path), folder)
@@ -185,7 +185,7 @@ class Writer:
 
     @contextmanager
     def _long(self) -> Iterator[None]:
-        """Mark what may take long, for `close` to wait for and for what is queued behind it not to be late by."""
+        """Mark what may take long: `close` waits for it, and what is queued behind it does not count as late."""
         self.uploading.set()
         try:
             yield
@@ -202,7 +202,7 @@ class Writer:
                 try:
                     self._open().metrics(self._run(key), entries[:METRICS])
                 except Exception as error:
-                    # What was refused, as for a run that its user has deleted, would be refused for ever.
+                    # What was refused, for example for a deleted run, would be refused forever.
                     if not self._is_refusal(error):
                         self._buffer[key] = entries
                         raise

@@ -30,7 +30,7 @@ def choose_device(compute: ComputeSettings) -> torch.device:
         # A training that was interrupted and continued equals one that was not.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # These compute gradients in an order that varies, and merely warn of it.
+        # These compute gradients in an order that varies, and only warn of it.
         torch.backends.cuda.enable_flash_sdp(False)
         torch.backends.cuda.enable_mem_efficient_sdp(False)
         torch.backends.cuda.enable_cudnn_sdp(False)
@@ -48,19 +48,19 @@ def autocast(device: torch.device, compute: ComputeSettings) -> AbstractContextM
 
 @contextmanager
 def memory_errors(remedy: str) -> Iterator[None]:
-    """Say what to do where the memory of a GPU does not suffice.
+    """Say what to do when a GPU runs out of memory.
 
     Args:
         remedy: What needs less of it.
 
     Raises:
-        ResourceError: It did not suffice.
+        ResourceError: It ran out of memory.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
         found = ". ".join(str(error).split(". ")[:2])
-        raise ResourceError(f"The memory of the GPU does not suffice: {found}.", remedy) from error
+        raise ResourceError(f"The GPU is out of memory: {found}.", remedy) from error
 
 
 def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: int) -> float:

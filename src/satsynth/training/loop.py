@@ -124,8 +124,8 @@ def train(
     )
     began = saved = time.monotonic()
     bad = torch.zeros((), dtype=torch.int64, device=device)
-    # Nothing is scaled: it leaves out the steps whose gradient is not finite, with fused optimizers without a look at
-    # the value, which would make a GPU wait.
+    # Nothing is scaled: it skips steps whose gradient is not finite, with fused optimizers without reading the value,
+    # which would make a GPU wait.
     guard = torch.amp.GradScaler(device.type, init_scale=1.0)
     # Running statistics, as of batch normalisation, which a forward pass changes before its gradient is known.
     buffers = [buffer for buffer in training.network.buffers() if buffer.is_floating_point()]

@@ -21,8 +21,8 @@ class Muon(torch.optim.Optimizer):
     A convolution counts as the matrix ``(out, in * k * k)``. The size of a step is that of AdamW, whose rates and decay
     it shares.
 
-    Ours, since those of PyTorch and timm compute in bfloat16, which most CPUs have no instructions for, PyTorch's takes
-    no convolutions, and none has the cheaper form that `orthogonalised` uses.
+    Written here because the versions of PyTorch and timm compute in bfloat16, which most CPUs do not support, PyTorch's
+    takes no convolutions, and none has the cheaper form that `orthogonalised` uses.
 
     Args:
         parameters: What to train.
@@ -66,7 +66,7 @@ class Muon(torch.optim.Optimizer):
         """Take a step; none where `found_inf`, which a GradScaler sets, is not zero.
 
         Args:
-            closure: Computes the loss and its gradients anew before the step, if given; its value is returned.
+            closure: Computes the loss and its gradients again before the step, if given; its value is returned.
         """
         loss = None
         if closure is not None:

@@ -31,8 +31,8 @@ def noise_source(
         device: Where it is drawn; another device draws other noise.
 
     Returns:
-        A function that gives ``(N, *shape)`` float32; on one device, row i of call j depends on (seed, number i, j)
-        alone, so on no batch size.
+        A function that gives ``(N, *shape)`` float32; on one device, row i of call j depends only on (seed, number
+        i, j), so not on the batch size.
     """
     randoms = [generator(seed, number, device=device) for number in numbers]
     return lambda: torch.stack([torch.randn(shape, generator=random, device=device) for random in randoms])

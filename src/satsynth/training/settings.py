@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 from pydantic import Field
 
 from satsynth.work.frozen import Frozen
+from satsynth.work.processes import cores
 
 
 class ComputeSettings(Frozen):
@@ -26,7 +26,7 @@ class ComputeSettings(Frozen):
         default=0, description="Processes that prepare training batches; 0 prepares them in the training process.", ge=0
     )
     checkpoint_seconds: float = Field(
-        default=30,
+        default=20,
         description="Seconds between checkpoints; a kill loses them at most, and the step or look under way.",
         gt=0,
         le=60,
@@ -36,10 +36,3 @@ class ComputeSettings(Frozen):
     def threads(self) -> int:
         """Number of threads that read and write files."""
         return self.workers or cores()
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use: a scheduler may grant fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

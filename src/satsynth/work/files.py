@@ -23,7 +23,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a missing permission into an error that says what to do.
 
     Writers in compiled code (PyTorch, safetensors) report a full disk by errors of their own, without its number:
-    with less than 1 MiB left, any failure to write is taken for one.
+    with less than 1 MiB left, any failure to write is treated as one.
     """
     try:
         yield
@@ -118,7 +118,7 @@ def place_folder(source: Path, target: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file that nobody changes a second name, or a copy where the file system knows no links."""
+    """Give a file that is never changed a second name, or copy it where the file system has no links."""
     try:
         os.link(source, target)
     except OSError as error:

@@ -38,7 +38,7 @@ class Finished:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of work that it took; None where they were not noted."""
+        """Seconds of work that it took; None if they were not recorded."""
         # Beside the manifest: the time taken is no part of what the result is.
         file = self.path / TIMING
         return float(read_json(file)["seconds"]) if file.exists() else None

@@ -94,7 +94,7 @@ class WorkFolder:
     def forget_helpers(self) -> None:
         """Remove all but the result: checkpoints are of no use once it is there."""
         for entry in self.path.iterdir():
-            # A half-written file is its writer's own, which may be another thread.
+            # A half-written file belongs to its writer, which may be another thread.
             if entry != self.result and entry.name not in ("step.json", "run.json") and entry.suffix != ".tmp":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
@@ -108,7 +108,7 @@ def _sweep(folder: WorkFolder) -> None:
 
 
 def alike(folder: WorkFolder, setting: str) -> list[Path]:
-    """Return the result folders of the same step whose work differs in one setting alone, finished or not."""
+    """Return the result folders of the same step that differ only in one setting, finished or not."""
 
     wanted = folder.step.but(setting).fingerprint
     notes = sorted(note for note in folder.path.parent.glob("*/step.json") if note.parent != folder.path)
@@ -117,7 +117,7 @@ def alike(folder: WorkFolder, setting: str) -> list[Path]:
 
 @contextmanager
 def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFolder]:
-    """Open a step's folder, held by this process alone until the block ends.
+    """Open a step's folder and lock it for this process until the block ends.
 
     Args:
         root: Folder of all work.
@@ -140,7 +140,7 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
             f"{who} is at work on the step '{step.name}' in {folder.path}.", "Wait for it to end, or stop it."
         ) from None
     try:
-        # Our own lock is held by now: who frees disk space from now on sees it.
+        # Our own lock is held by now, so a process that starts to free disk space sees it.
         refuse_while_freeing(root)
         holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         note = folder.path / "step.json"

@@ -1,4 +1,4 @@
-"""What a lock file tells: whether a living process holds it."""
+"""Lock files: whether a running process holds one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from satsynth.work.errors import ResourceError
 
-# Who merely asks whether a lock is held holds it for a moment.
+# A process that only checks a lock holds it for a moment.
 PATIENCE = 0.5
 ALONE = "alone.lock"
 

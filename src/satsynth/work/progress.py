@@ -15,7 +15,7 @@ _FIRST_SECONDS = 5.0
 
 
 def on_terminal() -> bool:
-    """Return whether a person looks at a terminal; a build server may have one that nobody looks at."""
+    """Return whether somebody watches a terminal; on a build server nobody does."""
     return sys.stderr.isatty() and os.environ.get("CI", "").lower() in ("", "0", "false")
 
 

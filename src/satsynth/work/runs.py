@@ -1,4 +1,4 @@
-"""Who is at work in a project: runs announce themselves, and what frees disk space waits until there are none."""
+"""Runs in progress in a project: they announce themselves, and disk space is freed only when there are none."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class RunLock:
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Hold a project's work folder for this process alone: no run is under way in it and none can begin.
+    """Lock a project's work folder for this process: no run is in progress there and none can start.
 
     Args:
         root: Folder of all work.
 
     Raises:
-        ResourceError: A living process is at work there.
+        ResourceError: A running process is working there.
     """
     root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(root / ALONE)
@@ -70,13 +70,13 @@ def alone(root: Path) -> Iterator[None]:
     except Timeout:
         raise ResourceError(f"Another process is freeing disk space in {root.parent}.", "Wait for it to end.") from None
     try:
-        # Ours is held by now: who announces itself later is refused, who did so before is seen.
+        # Our lock is held by now: a run that announces itself later is refused, an earlier one is seen.
         if busy := at_work(root):
             raise ResourceError(
-                f"{len(busy)} process(es) are at work in {root.parent}:\n{listing(busy)}",
+                f"{len(busy)} process(es) are working in {root.parent}:\n{listing(busy)}",
                 "Wait for them to end, or stop them: what they have done so far is kept.",
             )
-        # Left by runs that were killed; a run that begins just now is refused anyway.
+        # Left by killed runs; a run that starts at this moment is refused anyway.
         for stale in (root / _RUNS).glob("*.lock"):
             stale.unlink(missing_ok=True)
         yield
@@ -85,7 +85,7 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def at_work(root: Path) -> list[str]:
-    """Return who holds a lock below the folder of all work, in words."""
+    """Return which processes hold a lock below the folder of all work, in words."""
     busy = [file.stem for file in sorted((root / _RUNS).glob("*.lock")) if is_held(file)]
     for file in sorted(root.glob("*/*.lock")):
         if file.parent.name != _RUNS and is_held(file):

@@ -9,10 +9,13 @@ import torch
 import torch_fidelity
 from torch_fidelity import feature_extractor_inceptionv3 as inception
 
-from satsynth.analysis.measures.inception import inception_facts, weights_name
+from made_sets import made_inputs
+from satsynth.analysis.measures.inception import MEASURE, weights_name
+from satsynth.analysis.measures.inputs import MeasureInputs
+from satsynth.analysis.measures.table import row_of, values_of
+from satsynth.analysis.settings import ComparisonSettings
+from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import ResourceError
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,15 @@ def images(seed: int, number: int) -> np.ndarray:
     )
 
 
+def inputs_of(weights: str, synthetic: int, scenes: str) -> MeasureInputs:
+    return made_inputs(
+        images={"train": images(0, len(scenes)), "synthetic": images(1, synthetic)},
+        scenes={"train": list(scenes), "synthetic": None},
+        comparison=ComparisonSettings(inception=weights),
+        compute=ComputeSettings(device="cpu"),
+    )
+
+
 class Stack(torch.utils.data.Dataset):
     def __init__(self, array: np.ndarray) -> None:
         self.array = torch.from_numpy(array).permute(0, 3, 1, 2)
@@ -56,11 +68,11 @@ class Stack(torch.utils.data.Dataset):
 def test_scores_equal_those_of_torch_fidelity(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of 2048 features the square root of covariances takes most of a minute.
     monkeypatch.setattr("satsynth.analysis.measures.inception.POOLED", "192")
-    sets = {"train": images(0, 6), "synthetic": images(1, 20)}
-    facts = inception_facts(sets, np.arange(6) < 3, weights, CPU, batch_size=5)
+    inputs = inputs_of(weights, 20, "aaabbb")
+    table = MEASURE.table(inputs)
     wanted = torch_fidelity.calculate_metrics(
-        input1=Stack(sets["synthetic"]),
-        input2=Stack(sets["train"]),
+        input1=Stack(inputs.images["synthetic"]),
+        input2=Stack(inputs.images["train"]),
         feature_extractor_weights_path=weights,
         feature_layer_fid="192",
         cuda=False,
@@ -71,32 +83,32 @@ def test_scores_equal_those_of_torch_fidelity(weights: str, monkeypatch: pytest.
         save_cpu_ram=True,
     )
     assert wanted["frechet_inception_distance"] > 1e-3 and wanted["inception_score_mean"] > 1.001
-    assert facts["fid"]["synthetic"] == pytest.approx(wanted["frechet_inception_distance"], rel=1e-3)
-    score = facts["inception_score"]["synthetic"]
-    assert score["mean"] == pytest.approx(wanted["inception_score_mean"], rel=1e-4)
-    assert score["std"] == pytest.approx(wanted["inception_score_std"], rel=1e-2, abs=1e-7)
-    assert set(facts["fid"]) == {"synthetic", "train_halves"}
-    assert "6 images" in facts["note"]
-    assert facts["weights"] == weights_name(weights)
+    assert row_of(table, "fid", "synthetic").value == pytest.approx(wanted["frechet_inception_distance"], rel=1e-3)
+    score, deviation = (
+        row_of(table, name, "synthetic").value for name in ("inception_score", "inception_score_deviation")
+    )
+    assert score == pytest.approx(wanted["inception_score_mean"], rel=1e-4)
+    assert deviation == pytest.approx(wanted["inception_score_std"], rel=1e-2, abs=1e-7)
+    assert set(values_of(table, "fid")) == {"synthetic", "train_halves"}
+    assert set(values_of(table, "inception_score")) == {"synthetic", "train"}
+    assert MEASURE.settings(inputs.comparison) == {"weights": weights_name(weights)}
 
 
 def test_one_training_scene_has_no_halves(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("satsynth.analysis.measures.inception.POOLED", "64")
-    facts = inception_facts({"train": images(0, 4), "synthetic": images(1, 4)}, np.ones(4, bool), weights, CPU)
-    assert np.isnan(facts["fid"]["train_halves"]) and np.isfinite(facts["fid"]["synthetic"])
+    fid = values_of(MEASURE.table(inputs_of(weights, 4, "aaaa")), "fid")
+    assert np.isnan(fid["train_halves"]) and np.isfinite(fid["synthetic"])
 
 
 def test_weights_that_are_not_there_or_not_weights(tmp_path: Path) -> None:
-    sets = {"train": images(0, 4), "synthetic": images(1, 4)}
-    halves = np.arange(4) < 2
-    with pytest.raises(ResourceError, match="do not exist"):
-        inception_facts(sets, halves, str(tmp_path / "none.pth"), CPU)
+    with pytest.raises(ResourceError, match="does not exist"):
+        MEASURE.table(inputs_of(str(tmp_path / "none.pth"), 4, "aabb"))
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(ResourceError, match="cannot be read"):
-        inception_facts(sets, halves, str(tmp_path / "text.pth"), CPU)
+        MEASURE.table(inputs_of(str(tmp_path / "text.pth"), 4, "aabb"))
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ResourceError, match="does not hold the weights"):
-        inception_facts(sets, halves, str(tmp_path / "other.pth"), CPU)
+        MEASURE.table(inputs_of(str(tmp_path / "other.pth"), 4, "aabb"))
 
 
 def test_without_a_network_the_error_says_what_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,4 +117,4 @@ def test_without_a_network_the_error_says_what_to_fetch(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(inception, "load_state_dict_from_url", unreachable)
     with pytest.raises(ResourceError, match=r"(?s)cannot be downloaded.*weights-inception.*comparison.inception"):
-        inception_facts({"train": images(0, 2)}, np.arange(2) < 1, "download", CPU)
+        MEASURE.table(inputs_of("download", 2, "ab"))

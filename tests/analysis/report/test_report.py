@@ -8,16 +8,22 @@ import plotly.graph_objects as go
 import pytest
 from markupsafe import escape
 
-from satsynth.analysis.report.page import Section, report_html
+from satsynth.analysis.measures.table import Row, rows_table
+from satsynth.analysis.report.page import Section, printable, report_html
 from satsynth.analysis.statistics.summary import gains_by_class, summarise
-from satsynth.analysis.statistics.verdict import printable, verdict
+from satsynth.analysis.statistics.verdict import verdict
 from trainings_made import HELPED, iou, tables_of
 
-FIDELITY = {
-    "images": {"val": 150},
-    "kernel_distance": {"synthetic": 0.02, "val": 0.03, "train_halves": 0.001},
-    "class_divergence": {"synthetic": 0.004, "val": 0.02},
-}
+FIDELITY = rows_table(
+    [
+        Row("val", "images", 150),
+        Row("synthetic", "kernel_distance", 0.02, 0.015, 0.025),
+        Row("val", "kernel_distance", 0.03, 0.028, 0.032),
+        Row("train_halves", "kernel_distance", 0.001),
+        Row("synthetic", "class_divergence", 0.004),
+        Row("val", "class_divergence", 0.02),
+    ]
+)
 ALIGNMENT = {
     "synthetic": {"miou": 0.5, "iou": {"a": 0.8, "b": 0.2, "c": None}},
     "val": {"miou": 0.6, "iou": {"a": 0.7, "b": 0.5, "c": 0.4}},
@@ -41,19 +47,28 @@ def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None
     assert "zero lies outside" in answer["Did they help?"][0]
     assert answer["For which classes?"] == [
         "fpn, R = 1: a gains 10.0 points, b loses 5.0 points.",
-        "Of 20 classes without any change, one is named by chance.",
+        "Of 20 classes without any change, one is expected to be named by chance.",
     ]
     distance, shares, agreement = answer["How real are they?"]
-    assert (
-        "0.0200 from the training images" in distance and "nearer than real images of val scenes (0.0300)" in distance
-    )
-    assert "0.0040 bit" in shares and "those of val, in tiles of the kind that train has, by 0.0200" in shares
+    assert "0.0200 [0.0150, 0.0250] from the training images" in distance
+    assert "closer than real images of val scenes at 0.0300 [0.0280, 0.0320]" in distance
+    assert "two halves of the training scenes are 0.0010 apart" in distance
+    assert "0.0040 bit" in shares and "those of val by 0.0200, over tiles that `tiling.keep` would keep" in shares
     # Of the classes that both have: (0.8 + 0.2) / 2 against (0.7 + 0.5) / 2.
     assert "Over a, b," in agreement and "0.500" in agreement and "0.600" in agreement
     assert "less than half as well for b" in agreement and "No synthetic mask has c." in agreement
     pixels, features = answer["Are they copies?"]
     assert "0.0%" in pixels and "99 % of 150 real held-out images" in pixels and "no sign of copying" in pixels
     assert "20.0%" in features and "a sign of copying" in features
+
+
+def test_distances_whose_intervals_reach_each_other_are_not_called_closer(answer: dict[str, list[str]]) -> None:
+    near = FIDELITY.copy()
+    near.loc[near["set"].eq("synthetic") & near["measure"].eq("kernel_distance"), "high"] = 0.031
+    runs, confusion = tables_of(HELPED)
+    gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
+    found = verdict(summarise(runs, confusion, iou), gains, near, ALIGNMENT, MEMORISATION)["How real are they?"][0]
+    assert "not clearly closer or farther than real images of val scenes" in found
 
 
 def test_classes_are_named_at_each_ratio() -> None:
@@ -71,7 +86,7 @@ def test_where_held_out_images_equal_training_images_copies_cannot_be_told() -> 
     gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
     flat = {**MEMORISATION, "pixels": {"suspicious_share": 0.0, "suspicious_below": 0.0}}
     pixels, features = verdict(summarise(runs, confusion, iou), gains, FIDELITY, ALIGNMENT, flat)["Are they copies?"]
-    assert "copies cannot be told from chance" in pixels and "no sign" not in pixels
+    assert "copies cannot be distinguished from chance" in pixels and "no sign" not in pixels
     assert "a sign of copying" in features
 
 

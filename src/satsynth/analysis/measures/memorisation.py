@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from satsynth.analysis.measures.feature_space import units_of
+
+RESULT_VERSION = 9
 THUMBNAIL = 16
 
 
@@ -69,6 +72,30 @@ class Space:
     synthetic: np.ndarray
     train: np.ndarray
     held_out: np.ndarray
+
+
+def spaces_of(
+    synthetic: np.ndarray, train: np.ndarray, held_out: np.ndarray, features: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, Space]:
+    """Return images ``(N, H, H, 3)`` uint8 of three sets as vectors in `pixels` and in `features`.
+
+    Args:
+        synthetic: Images that may be copies.
+        train: Images that they may be copies of; one view of each is enough, and there may be very many of them.
+        held_out: Real images that the generator never saw.
+        features: Maps images to features ``(N, F)``.
+    """
+    known = features(train)
+    mean, std = units_of(known)
+
+    def views(images: np.ndarray) -> np.ndarray:
+        turned = zip(*(symmetries(image) for image in images), strict=True)
+        return np.stack([(features(np.stack(view)) - mean) / std for view in turned], axis=1)
+
+    return {
+        "pixels": Space(thumbnails(synthetic), thumbnails(train, views=1), thumbnails(held_out)),
+        "features": Space(views(synthetic), ((known - mean) / std)[:, None], views(held_out)),
+    }
 
 
 def neighbours(

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from satsynth.analysis.measures.fidelity import CHANNELS
+from satsynth.analysis.measures.curves import CHANNELS
 from satsynth.analysis.statistics.summary import ARM, arm_title
 
 _SPLIT_COLORS = {"train": "#4C78A8", "val": "#9ECAE9", "test": "#BAB0AC", "synthetic": "#F58518"}
@@ -66,7 +66,7 @@ def ratio_figure(summary: pd.DataFrame) -> go.Figure:
         first = part.iloc[0]
         same = summary[(summary["network"] == first["network"]) & (summary["augmentation"] == first["augmentation"])]
         if part["ratio"].max() == 0 < same["ratio"].max():
-            continue  # It is the start of other lines.
+            continue  # This row is the start of other lines.
         line = pd.concat([same[same["ratio"] == 0], part[part["ratio"] > 0]])
         figure.add_scatter(
             x=line["ratio"],
@@ -79,7 +79,7 @@ def ratio_figure(summary: pd.DataFrame) -> go.Figure:
     return _style(
         figure,
         "mIoU on real test scenes (bars: standard error over seeds)",
-        "synthetic pairs for each real pair, R",
+        "synthetic pairs per real pair, R",
         "mIoU in %",
     )
 
@@ -120,16 +120,16 @@ def class_gain_figure(gains: pd.DataFrame) -> go.Figure:
 
 
 def spectrum_figure(curves: pd.DataFrame) -> go.Figure:
-    """Return radial power spectra by set, from the table of curves of `fidelity_facts`; the mean is left out."""
+    """Return radial power spectra by set, from rows of `curve_rows`; zero frequency is left out."""
     figure = go.Figure()
     for name, part in curves[(curves["curve"] == "spectrum") & (curves["x"] > 0)].groupby("set", sort=False):
         figure.add_scatter(x=part["x"], y=part["y"], name=str(name), line_color=_SPLIT_COLORS.get(str(name)))
     figure.update_yaxes(type="log")
-    return _style(figure, "Radial power spectrum of grey images", "cycles an image", "power")
+    return _style(figure, "Radial power spectrum of grey images", "cycles per image", "power")
 
 
 def color_figure(curves: pd.DataFrame) -> go.Figure:
-    """Return colour histograms by set, a row for each channel, from the table of curves of `fidelity_facts`."""
+    """Return colour histograms by set, a row for each channel, from rows of `curve_rows`."""
     figure = make_subplots(rows=len(CHANNELS), cols=1, shared_xaxes=True, vertical_spacing=0.03)
     for row, channel in enumerate(CHANNELS, 1):
         for name, part in curves[curves["curve"] == channel].groupby("set", sort=False):

@@ -17,8 +17,6 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from satsynth.analysis.statistics.verdict import printable
-
 
 @dataclass
 class Section:
@@ -26,7 +24,7 @@ class Section:
 
     Args:
         title: Heading.
-        text: Paragraphs that say how to read it; names between backticks are shown as code.
+        text: Paragraphs that explain how to read it; names between backticks are shown as code.
         tables: Shown in full; numbers are shortened.
         figures: Interactive.
         images: Pictures ``(H, W, 3)`` uint8 RGB by what they show.
@@ -42,7 +40,7 @@ class Section:
 
 
 def report_html(title: str, verdict: Mapping[str, Sequence[str]], sections: Sequence[Section]) -> str:
-    """Return the report as one HTML page; scripts, figures and pictures lie inside.
+    """Return the report as one HTML page that contains its scripts, figures and pictures.
 
     Args:
         title: Name of the data set.
@@ -91,3 +89,14 @@ def _source(image: np.ndarray) -> str:
     if not done:
         raise RuntimeError(f"OpenCV could not encode a picture of shape {image.shape} as JPEG")
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def printable(value: Any) -> str:
+    """Return a cell of a table as text: numbers shortened, unknown values as a dash."""
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        return f"{value:.4g}"
+    return str(value)

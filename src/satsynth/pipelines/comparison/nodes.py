@@ -1,4 +1,4 @@
-"""What synthetic pairs are like beside real ones."""
+"""Synthetic pairs beside real ones: distributions, fidelity, alignment of masks with images, copies."""
 
 from __future__ import annotations
 
@@ -10,57 +10,23 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis.measures import distributions, fidelity, memorisation
-from satsynth.analysis.measures.masks import RANGE, class_shares, like, mask_statistics
+from satsynth.analysis.fidelity import log_fidelity
+from satsynth.analysis.measures import curves, distributions, memorisation
+from satsynth.analysis.measures.table import values_of
 from satsynth.analysis.report.figures import class_distribution_figure, color_figure, spectrum_figure
+from satsynth.analysis.settings import ComparisonSettings
+from satsynth.measuring import SELECTION, SPLITS, SYNTHETIC, chosen_rows, images_of, measured_fidelity, require_ancestry
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.comparison.selection import MOST_IMAGES, chosen_rows, images_of, masks_of
-from satsynth.pipelines.parameters import ComparisonSettings
-from satsynth.pipelines.trainings import Cell, segmentation_run, step_of
-from satsynth.segmentation.arms import Arm
 from satsynth.segmentation.saved import SavedNetwork
-from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.ancestry import digests, require_parent
+from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step
-from satsynth.work.remembered import is_remembered, remembered_table
+from satsynth.work.remembered import remembered_table
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
-RESULT_VERSION = 9
-SPLITS = ("train", "val", "test")
-REPAIR_SAMPLING = "kedro run --pipeline=sampling"
-
-
-def train_judge(
-    tiles: PairStore, segmentation: SegmentationSettings, compute: ComputeSettings, workspace: Workspace
-) -> SavedNetwork:
-    """Train a segmentation network on real pairs alone; it is the grid's R = 0 run of the same network and seed.
-
-    Args:
-        tiles: Real pairs.
-        segmentation: The grid.
-        compute: Where.
-        workspace: Where work is kept.
-
-    Returns:
-        The `judge`.
-    """
-    cell = Cell(segmentation.judge.network, Arm(0.0), segmentation.judge.seed)
-    if not is_remembered(workspace, step_of(cell, tiles, None, segmentation, compute)[0]):
-        from satsynth.training.device import choose_device, describe_device
-
-        log.info(
-            "Judge: %s, trained on %d images of %d real pairs, on %s",
-            cell.network,
-            cell.arm.images(segmentation.training),
-            tiles.count("train"),
-            describe_device(choose_device(compute)),
-        )
-    folder, row = segmentation_run(cell, tiles, None, segmentation, compute, workspace)
-    log.info("Judge: %s, mIoU %.3f on real test scenes", cell.network, row["miou"])
-    return SavedNetwork(folder.result)
+ALIGNMENT_VERSION = 9
 
 
 def compare_classes(
@@ -77,21 +43,19 @@ def compare_classes(
         The tables `class_distribution`, a row for each set and class, and `class_adjacency`, a row for each set and
         two classes.
     """
-    require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
-    names = tiles.class_names
+    require_ancestry(tiles, synthetic_pairs)
     sets: dict[str, tuple[np.ndarray, list[str] | None]] = {
         split: (decoded(tiles, split, workspace.work).masks, tiles.scenes(split)) for split in SPLITS
     }
-    sets["synthetic"] = (decoded(synthetic_pairs, "synthetic", workspace.work).masks, None)
+    sets[SYNTHETIC] = (decoded(synthetic_pairs, SYNTHETIC, workspace.work).masks, None)
 
     def table_of(name: str, rows: Callable[..., pd.DataFrame]) -> pd.DataFrame:
-        step = Step(name, RESULT_VERSION, digests(tiles=tiles, synthetic_pairs=synthetic_pairs), {})
-
-        def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
-            parts = [rows(split, masks, names, scenes) for split, (masks, scenes) in sets.items()]
+        def compute() -> tuple[pd.DataFrame, dict[str, Any]]:
+            parts = [rows(split, masks, tiles.class_names, scenes) for split, (masks, scenes) in sets.items()]
             return pd.concat(parts, ignore_index=True), {}
 
-        return remembered_table(workspace, step, measure)[0]
+        parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs)
+        return remembered_table(workspace, Step(name, distributions.RESULT_VERSION, parents, {}), compute)[0]
 
     return (
         table_of("class_distribution", distributions.class_rows),
@@ -99,14 +63,14 @@ def compare_classes(
     )
 
 
-def plot_classes(class_distribution: pd.DataFrame, fidelity: dict[str, Any]) -> go.Figure:
+def plot_classes(class_distribution: pd.DataFrame, fidelity: pd.DataFrame) -> go.Figure:
     """Plot the class distributions with their divergences to train.
 
     Args:
         class_distribution: The table.
-        fidelity: Metrics, for the divergences.
+        fidelity: The table, for the divergences.
     """
-    return class_distribution_figure(class_distribution, fidelity["class_divergence"])
+    return class_distribution_figure(class_distribution, values_of(fidelity, "class_divergence"))
 
 
 def measure_fidelity(
@@ -116,82 +80,54 @@ def measure_fidelity(
     comparison: ComparisonSettings,
     compute: ComputeSettings,
     workspace: Workspace,
-) -> tuple[dict[str, Any], go.Figure, go.Figure]:
-    """Measure how near synthetic pairs are to real ones, beside what real pairs are to each other.
+) -> pd.DataFrame:
+    """Measure how close synthetic pairs are to real ones, beside how close real pairs are to one another.
 
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
-        judge: Its features are used.
-        comparison: Whether Inception is asked too.
+        judge: The network whose features are used.
+        comparison: Which optional measures are switched on.
         compute: Where.
         workspace: Where work is kept.
 
     Returns:
-        Metrics `fidelity`, and the figures of power spectra and colour histograms.
+        The table `fidelity`, a row for each set and measure.
     """
-    from satsynth.segmentation.features import image_features
-
-    require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
-    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
-
-    def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
-        images = {name: images_of(tiles, name, workspace) for name in SPLITS}
-        images["synthetic"] = images_of(synthetic_pairs, "synthetic", workspace)
-        features = {name: image_features(judge, part, compute) for name, part in images.items()}
-        train = np.array(tiles.scenes("train"))[chosen_rows(tiles, "train")]
-        halves = fidelity.scene_halves(train.tolist())
-        curves, facts = fidelity.fidelity_facts(images, features, halves)
-        masks = {name: masks_of(tiles, name, workspace) for name in SPLITS}
-        masks["synthetic"] = masks_of(synthetic_pairs, "synthetic", workspace)
-        names = tiles.class_names
-        statistics = {name: mask_statistics(part, names) for name, part in masks.items()}
-        shares = {name: class_shares(found, names) for name, found in statistics.items()}
-        adjacency = {name: distributions.adjacency_sums(part, len(names)) for name, part in masks.items()}
-        return curves, {
-            **facts,
-            "inception": _inception(images, halves, comparison, compute),
-            "features": f"judge {judge.digest[:12]}, {fidelity.FEATURES}",
-            "masks": statistics,
-            "masks_like_train": like(statistics["synthetic"], statistics["train"]),
-            "class_divergence": distributions.divergences(shares),
-            "adjacency_divergence": distributions.divergences(adjacency),
-        }
-
-    parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
-    settings: dict[str, Any] = {"images": MOST_IMAGES}
-    if comparison.inception is not None:
-        from satsynth.analysis.measures.inception import weights_name
-
-        settings["inception"] = weights_name(comparison.inception)
-    curves, facts = remembered_table(workspace, Step("fidelity", RESULT_VERSION, parents, settings), measure)
-    distance = facts["kernel_distance"]
-    log.info(
-        "Kernel distance to train: synthetic %.4f, val %.4f, halves of train %.4f",
-        distance["synthetic"],
-        distance["val"],
-        distance["train_halves"],
-    )
-    alike = facts["masks_like_train"]
-    log.info(
-        "Masks: %d of %d statistics within %g-%g times those of train; outside: %s",
-        sum(alike.values()),
-        len(alike),
-        *RANGE,
-        ", ".join(name for name, inside in alike.items() if not inside) or "none",
-    )
-    return facts, spectrum_figure(curves), color_figure(curves)
+    table = measured_fidelity(tiles, synthetic_pairs, judge, comparison, compute, workspace)
+    log_fidelity(table, tiles.class_names, SYNTHETIC)
+    return table
 
 
-def _inception(
-    images: dict[str, np.ndarray], halves: np.ndarray, comparison: ComparisonSettings, compute: ComputeSettings
-) -> dict[str, Any] | None:
-    if comparison.inception is None:
-        return None
-    from satsynth.analysis.measures.inception import inception_facts
-    from satsynth.training.device import choose_device
+def measure_curves(tiles: PairStore, synthetic_pairs: PairStore, workspace: Workspace) -> pd.DataFrame:
+    """Measure power spectra and colour histograms of train, val, test and synthetic images.
 
-    return inception_facts(images, halves, comparison.inception, choose_device(compute))
+    Args:
+        tiles: Real pairs.
+        synthetic_pairs: Synthetic pairs.
+        workspace: Where work is kept.
+
+    Returns:
+        The table `image_curves`, a row for each point of a curve.
+    """
+    require_ancestry(tiles, synthetic_pairs)
+
+    def compute() -> tuple[pd.DataFrame, dict[str, Any]]:
+        images = {split: images_of(tiles, split, workspace) for split in SPLITS}
+        images[SYNTHETIC] = images_of(synthetic_pairs, SYNTHETIC, workspace)
+        return curves.curve_rows(images), {}
+
+    parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs)
+    return remembered_table(workspace, Step("image_curves", curves.RESULT_VERSION, parents, SELECTION), compute)[0]
+
+
+def plot_curves(image_curves: pd.DataFrame) -> tuple[go.Figure, go.Figure]:
+    """Plot power spectra and colour histograms.
+
+    Args:
+        image_curves: The table.
+    """
+    return spectrum_figure(image_curves), color_figure(image_curves)
 
 
 def measure_alignment(
@@ -202,7 +138,7 @@ def measure_alignment(
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
-        judge: It predicts the masks from the images.
+        judge: The network that predicts the masks from the images.
         compute: Where.
         workspace: Where work is kept.
 
@@ -211,25 +147,24 @@ def measure_alignment(
     """
     from satsynth.segmentation.alignment import agreement
 
-    require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
-    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
+    require_ancestry(tiles, synthetic_pairs, judge)
 
-    def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
-        found = {}
-        for name, store, split in (("synthetic", synthetic_pairs, "synthetic"), ("val", tiles, "val")):
+    def compute_agreement() -> tuple[pd.DataFrame, dict[str, Any]]:
+        metrics = {}
+        for store, split in ((synthetic_pairs, SYNTHETIC), (tiles, "val")):
             pairs = decoded(store, split, workspace.work).take(chosen_rows(store, split))
-            found[name] = {"pairs": len(pairs), **agreement(judge, pairs, tiles.class_names, compute)}
-        return pd.DataFrame(), found
+            metrics[split] = {"pairs": len(pairs), **agreement(judge, pairs, tiles.class_names, compute)}
+        return pd.DataFrame(), metrics
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
-    step = Step("alignment", RESULT_VERSION, parents, {"images": MOST_IMAGES, "precision": compute.precision})
-    facts = remembered_table(workspace, step, measure)[1]
+    step = Step("alignment", ALIGNMENT_VERSION, parents, {**SELECTION, "precision": compute.precision})
+    metrics = remembered_table(workspace, step, compute_agreement)[1]
     log.info(
         "Alignment: the judge agrees with synthetic masks at mIoU %.3f, with real val masks at %.3f",
-        facts["synthetic"]["miou"],
-        facts["val"]["miou"],
+        metrics[SYNTHETIC]["miou"],
+        metrics["val"]["miou"],
     )
-    return facts
+    return metrics
 
 
 def find_copies(
@@ -240,7 +175,7 @@ def find_copies(
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
-        judge: Its features are used.
+        judge: The network whose features are used.
         compute: Where.
         workspace: Where work is kept.
 
@@ -249,41 +184,26 @@ def find_copies(
     """
     from satsynth.segmentation.features import image_features
 
-    require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", REPAIR_SAMPLING)
-    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=comparison")
+    require_ancestry(tiles, synthetic_pairs, judge)
 
     def find() -> tuple[pd.DataFrame, dict[str, Any]]:
         index = tiles.index()
-        known = index.loc[index["split"] == "train", "pair_id"].tolist()
-        names = synthetic_pairs.index()["pair_id"].to_numpy()[chosen_rows(synthetic_pairs, "synthetic")].tolist()
-        sets = [
-            images_of(synthetic_pairs, "synthetic", workspace),
+        train_ids = index.loc[index["split"] == "train", "pair_id"].tolist()
+        synthetic_ids = synthetic_pairs.index()["pair_id"].to_numpy()[chosen_rows(synthetic_pairs, SYNTHETIC)].tolist()
+        spaces = memorisation.spaces_of(
+            images_of(synthetic_pairs, SYNTHETIC, workspace),
             np.asarray(decoded(tiles, "train", workspace.work).images),
             images_of(tiles, "val", workspace),
-        ]
-        train = image_features(judge, sets[1], compute)
-        mean, std = fidelity.units_of(train)
-
-        def views(images: np.ndarray) -> np.ndarray:
-            turned = zip(*(memorisation.symmetries(image) for image in images), strict=True)
-            found = [(image_features(judge, np.stack(v), compute) - mean) / std for v in turned]
-            return np.stack(found, axis=1)
-
-        spaces = {
-            # Of training images one view is enough, and there may be very many of them.
-            "pixels": memorisation.Space(
-                *(memorisation.thumbnails(images, n) for images, n in zip(sets, (8, 1, 8), strict=True))
-            ),
-            "features": memorisation.Space(views(sets[0]), ((train - mean) / std)[:, None], views(sets[2])),
-        }
-        return memorisation.neighbours(spaces, names, known)
+            lambda images: image_features(judge, images, compute),
+        )
+        return memorisation.neighbours(spaces, synthetic_ids, train_ids)
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
-    step = Step("memorisation", RESULT_VERSION, parents, {"images": MOST_IMAGES})
-    table, facts = remembered_table(workspace, step, find)
+    step = Step("memorisation", memorisation.RESULT_VERSION, parents, SELECTION)
+    table, metrics = remembered_table(workspace, step, find)
     log.info(
-        "Suspiciously near to a training image: %.1f %% of the synthetic images in pixels, %.1f %% in features "
+        "Suspiciously close to a training image: %.1f %% of the synthetic images in pixels, %.1f %% in features "
         "(1 %% of real held-out ones)",
-        *(100 * facts[space]["suspicious_share"] for space in ("pixels", "features")),
+        *(100 * metrics[space]["suspicious_share"] for space in ("pixels", "features")),
     )
-    return table, facts
+    return table, metrics

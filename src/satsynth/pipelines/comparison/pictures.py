@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from satsynth.analysis.report.gallery import gallery
+from satsynth.analysis.settings import ComparisonSettings
+from satsynth.measuring import evenly
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.comparison.selection import evenly
-from satsynth.pipelines.parameters import ComparisonSettings
 from satsynth.work.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ def draw_closest(
     comparison: ComparisonSettings,
     workspace: Workspace,
 ) -> np.ndarray:
-    """Draw the synthetic pairs that are nearest to training pairs, beside those.
+    """Draw the synthetic pairs that are nearest to training pairs, beside their nearest training pairs.
 
     Args:
         tiles: Real pairs.

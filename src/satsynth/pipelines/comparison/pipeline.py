@@ -8,15 +8,7 @@ from satsynth.pipelines.comparison import nodes, pictures
 def create_pipeline() -> Pipeline:
     """Real and synthetic pairs to distributions, fidelity, copies and gallery."""
     stores = ["tiles", "synthetic_pairs"]
-    # Apart, since it makes a model out of tiles: a group that holds it would lie both before and behind the models.
-    judge = node(
-        nodes.train_judge,
-        ["tiles", "params:segmentation", "params:compute", "params:workspace"],
-        "judge",
-        name="train_judge",
-        tags=["comparison", "gpu"],
-    )
-    compared = Pipeline(
+    return Pipeline(
         [
             node(
                 nodes.compare_classes,
@@ -41,9 +33,23 @@ def create_pipeline() -> Pipeline:
                     "params:compute",
                     "params:workspace",
                 ],
-                ["fidelity", "spectrum_plot", "color_plot"],
+                "fidelity",
                 name="measure_fidelity",
                 tags=["comparison", "gpu"],
+            ),
+            node(
+                nodes.measure_curves,
+                [*stores, "params:workspace"],
+                "image_curves",
+                name="measure_curves",
+                tags=["comparison", "cpu"],
+            ),
+            node(
+                nodes.plot_curves,
+                ["image_curves"],
+                ["spectrum_plot", "color_plot"],
+                name="plot_curves",
+                tags=["comparison", "cpu"],
             ),
             node(
                 nodes.measure_alignment,
@@ -77,4 +83,3 @@ def create_pipeline() -> Pipeline:
         namespace="comparison",
         prefix_datasets_with_namespace=False,
     )
-    return Pipeline([judge, compared])

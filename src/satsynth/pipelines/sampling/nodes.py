@@ -61,7 +61,7 @@ def draw_pairs(
 
     def draw(work: WorkFolder) -> None:
         earlier = [] if workspace.fresh else alike(work, NUMBER)
-        sample_pairs(work, generator, family, settings, sampling, total, compute, earlier)
+        sample_pairs(work, generator, settings, sampling, total, compute, earlier)
 
     store = PairStore(remembered(workspace, step, draw).result)
     counts = store.pixel_counts().sum(0)

@@ -11,17 +11,17 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(
-                nodes.run_grid,
+                nodes.train_networks,
                 inputs,
                 ["segmentation_runs", "scene_confusion"],
                 name="train_networks",
                 tags=["segmentation", "gpu"],
             ),
             node(
-                nodes.summarise_runs,
+                nodes.summarise_trainings,
                 ["segmentation_runs", "scene_confusion"],
                 "segmentation_summary",
-                name="summarise_runs",
+                name="summarise_trainings",
                 tags=["segmentation", "cpu"],
             ),
             node(

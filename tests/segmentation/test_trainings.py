@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,12 @@ import pytest
 from made_data import write_store
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.trainings import POOL, Cell, segmentation_run, step_of, synthetic_rows
 from satsynth.segmentation import training
 from satsynth.segmentation.arms import Arm, arms
+from satsynth.segmentation.cells import POOL, Cell, shared_ratios, synthetic_rows
 from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.segmentation.trainings import PlannedTraining, plan_trainings
+from satsynth.segmentation.units import Stores, train_all
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.ignore import IGNORE_INDEX
@@ -34,6 +39,9 @@ SETTINGS = SegmentationSettings.model_validate(
 )
 
 
+CPU = ComputeSettings(device="cpu")
+
+
 def pair(split: str, origin: int) -> Pair:
     image = np.full((16, 16, 3), 8 * origin, np.uint8)
     return Pair(f"{split}/{origin}", image, np.full((16, 16), origin, np.uint8), split, f"{split} {origin}", 0, 0)
@@ -51,6 +59,11 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PairStore]:
     }
 
 
+def plan(cell: Cell, tiles: PairStore, synthetic: PairStore | None) -> PlannedTraining:
+    (planned,) = plan_trainings([cell], tiles, synthetic, SETTINGS, CPU)
+    return planned
+
+
 class BegunError(Exception):
     """Stops a training before its first step, holding what it was given."""
 
@@ -59,15 +72,14 @@ class BegunError(Exception):
 def test_no_arm_is_trained_on_a_pair_that_it_is_chosen_or_measured_by(
     arm: Arm, stores: dict[str, PairStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def begin(folder: object, network: object, stream: Any, images: int, val: Any, test: Any, **_: object) -> None:
-        raise BegunError(stream, images, val, test)
+    def begin(folder: object, task: Any, held_out: Any, *_: object) -> None:
+        raise BegunError(task.stream, task.images, held_out.val, held_out.test)
 
     monkeypatch.setattr(training, "train_network", begin)
-    run = Workspace(project=str(tmp_path))
+    tiles, synthetic = stores["tiles"], stores["synthetic"]
+    planned = plan(Cell("small", arm, 0), tiles, synthetic)
     with pytest.raises(BegunError) as begun:
-        segmentation_run(
-            Cell("small", arm, 0), stores["tiles"], stores["synthetic"], SETTINGS, ComputeSettings(device="cpu"), run
-        )
+        train_all([planned], Stores(tiles, synthetic), CPU, Workspace(project=str(tmp_path)))
     stream, images, val, test = begun.value.args
     shown = {int(k) for i in range(images) for k in np.unique(stream[i][1])} - {IGNORE_INDEX}
     held_out = {name: set(np.unique(part.pairs.masks)) for name, part in (("val", val), ("test", test))}
@@ -91,25 +103,59 @@ def test_each_seed_draws_its_own_pairs_and_more_of_them_change_nothing() -> None
     assert np.array_equal(synthetic_rows(Cell("small", Arm(1.0), 1), 50, 50), np.arange(50))
 
 
-def test_a_training_is_the_same_whatever_else_was_drawn(stores: dict[str, PairStore], tmp_path: Path) -> None:
-    def drawn(number: int, drawn_as: str, generator: str = "g") -> PairStore:
-        made = [pair("synthetic", 12) for _ in range(number)]
-        store = write_store(tmp_path / f"{number} {drawn_as}", made, names=stores["tiles"].class_names)
-        store.manifest |= {"drawn": drawn_as, "parents": {"generator": generator}, "digest": f"{number} {drawn_as}"}
-        return store
+@pytest.fixture
+def fingerprint(stores: dict[str, PairStore], tmp_path: Path) -> Callable[..., str]:
+    """Return a function that gives the fingerprint of a training on synthetic pairs of some contents."""
 
-    def fingerprint(synthetic: PairStore, ratio: float = 1.0) -> str:
-        cell = Cell("small", Arm(ratio), 0)
-        return step_of(cell, stores["tiles"], synthetic, SETTINGS, ComputeSettings(device="cpu"))[0].fingerprint
+    def of(contents: Sequence[int], ratio: float = 1.0, name: str = "store", parents: Any = None, **extra: Any) -> str:
+        drawn = [replace(pair("synthetic", k), pair_id=f"synthetic-{i:06d}") for i, k in enumerate(contents)]
+        names = stores["tiles"].class_names
+        store = write_store(
+            tmp_path / f"{name} {len(contents)} {contents[0]}", drawn, names=names, parents=parents, extra=extra
+        )
+        return plan(Cell("small", Arm(ratio), 0), stores["tiles"], store).step.fingerprint
 
-    enough = POOL * stores["tiles"].count("train")
-    known = fingerprint(drawn(enough, "one way"))
-    assert fingerprint(drawn(3 * enough, "one way")) == known
-    assert fingerprint(drawn(enough, "another way")) != known
-    assert fingerprint(drawn(enough - 1, "one way")) != known, "other pairs are chosen"
-    # A set that does not say how it was drawn is known by its content.
-    assert fingerprint(stores["synthetic"]) != known
-    assert fingerprint(drawn(enough, "one way"), 0) == fingerprint(stores["synthetic"], 0)
+    return of
+
+
+SYNTHETIC = list(SPLITS["synthetic"])
+
+
+def test_equal_pairs_are_equal_trainings_from_whatever_store_they_come(fingerprint: Callable[..., str]) -> None:
+    known = fingerprint(SYNTHETIC, family="diffusion", parents={"generator": "g", "tiles": "t"})
+    assert fingerprint(SYNTHETIC, name="copied", family="folder", parents={"generator": "h"}) == known
+    assert fingerprint(SYNTHETIC, name="plain") == known
+
+
+def test_pairs_that_are_drawn_later_leave_trainings_as_they_are(fingerprint: Callable[..., str]) -> None:
+    enough = SYNTHETIC[: POOL * len(SPLITS["train"])]
+    known = fingerprint(enough)
+    assert fingerprint(SYNTHETIC) == known
+    assert fingerprint(enough[:-1]) != known, "other pairs are chosen"
+
+
+def test_a_store_that_copies_a_manifest_but_holds_other_pixels_is_another_training(
+    fingerprint: Callable[..., str],
+) -> None:
+    """As a stage behind the generator would write it that enlarges or filters pairs and copies all that it knows."""
+    manifest = {"family": "diffusion", "drawn": "one way", "parents": {"generator": "g", "tiles": "t"}}
+    known = fingerprint(SYNTHETIC, **manifest)
+    changed = SYNTHETIC[::-1]
+    assert fingerprint(changed, name="changed", **manifest) != known
+    # R = 0 sees none of them.
+    assert fingerprint(changed, 0, name="zero", **manifest) == fingerprint(SYNTHETIC, 0, name="zero", **manifest)
+
+
+def test_seeds_share_pairs_where_there_are_fewer_than_twice_as_many() -> None:
+    assert shared_ratios(SETTINGS, real=10, available=60) == []
+    assert shared_ratios(SETTINGS, real=10, available=59) == [3]
+    assert shared_ratios(SETTINGS, real=10, available=9) == [0.5, 3]
+
+
+def test_a_planned_training_can_be_sent_to_another_process(stores: dict[str, PairStore]) -> None:
+    planned = plan(Cell("small", Arm(1.0), 0), stores["tiles"], stores["synthetic"])
+    sent = pickle.dumps(planned)
+    assert pickle.loads(sent) == planned and len(sent) < 5000
 
 
 @pytest.mark.parametrize(("ratio", "problem"), [(0.01, "less than one synthetic pair"), (11.0, "holds 100")])

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prdc import compute_prdc
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 
-from satsynth.analysis.measures.manifold import frechet_distance, neighbourhoods, principal
+from satsynth.analysis.measures.frechet_distance import frechet_distance, principal
 
 sets = st.tuples(st.integers(0, 2**31), st.integers(8, 40), st.integers(8, 40), st.integers(1, 6), st.floats(0, 3))
 
@@ -17,14 +16,6 @@ def drawn(seed: int, n: int, m: int, features: int, shift: float) -> tuple[np.nd
     return random.normal(size=(n, features)), random.normal(size=(m, features)) + shift
 
 
-@given(sets, st.integers(1, 6))
-@settings(max_examples=40, deadline=None)
-def test_neighbourhoods_equal_the_prdc_package(case: tuple[int, int, int, int, float], nearest: int) -> None:
-    real, fake = drawn(*case)
-    wanted = compute_prdc(real_features=real, fake_features=fake, nearest_k=nearest)
-    assert neighbourhoods(real, fake, nearest) == pytest.approx(wanted)
-
-
 @given(sets)
 @settings(max_examples=20, deadline=None)
 def test_frechet_distance_equals_torch_fidelity(case: tuple[int, int, int, int, float]) -> None:
@@ -32,14 +23,6 @@ def test_frechet_distance_equals_torch_fidelity(case: tuple[int, int, int, int, 
     statistics = [{"mu": part.mean(0), "sigma": np.atleast_2d(np.cov(part, rowvar=False))} for part in sides]
     wanted = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
     assert frechet_distance(*sides) == pytest.approx(wanted, rel=1e-5, abs=1e-6)
-
-
-def test_sets_too_small_are_not_measured() -> None:
-    one, many = np.zeros((1, 3)), np.random.default_rng(0).normal(size=(9, 3))
-    assert np.isnan(frechet_distance(one, many))
-    assert np.isnan(list(neighbourhoods(one, many).values())).all()
-    # Two images have one neighbour each, however many are asked for.
-    assert neighbourhoods(many[:2], many[:2], 5)["precision"] == 1
 
 
 def test_principal_directions_keep_what_varies_and_only_where_images_are_few() -> None:
@@ -53,3 +36,7 @@ def test_principal_directions_keep_what_varies_and_only_where_images_are_few() -
     many = random.normal(size=(1000, 100))
     assert principal(many, many)[1] is many
     assert principal(wide, wide[:20])[1].shape == (20, 19)
+
+
+def test_a_set_of_one_image_has_no_covariance() -> None:
+    assert np.isnan(frechet_distance(np.zeros((1, 3)), np.random.default_rng(0).normal(size=(9, 3))))

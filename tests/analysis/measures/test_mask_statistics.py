@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from satsynth.analysis.measures.masks import like, mask_statistics
+from satsynth.analysis.measures.mask_statistics import mask_statistics, within_range
 
 
 def test_statistics_of_a_drawn_mask():
@@ -26,10 +26,10 @@ def test_pixels_that_touch_at_a_corner_are_not_isolated():
     assert mask_statistics([mask], ["a", "b"])["isolated"] == 0
 
 
-def test_like_real_ones():
+def test_statistics_within_the_range_of_real_ones():
     reference = {"isolated": 0.01, "regions": 4.0, "share.rare": 0.0001, "share.none": 0.0}
-    assert all(like(reference, reference).values())
-    found = like({"isolated": 0.0151, "regions": 2.7, "share.rare": 0.0, "share.none": 0.0004}, reference)
+    assert all(within_range(reference, reference).values())
+    found = within_range({"isolated": 0.0151, "regions": 2.7, "share.rare": 0.0, "share.none": 0.0004}, reference)
     # The rare class counts as 0.02 %: none of it is no miss, twice the floor is one.
     assert found == {"isolated": False, "regions": True, "share.rare": True, "share.none": False}
 

@@ -1,0 +1,147 @@
+"""The sections of the report: how to read the tables and figures, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from satsynth.analysis.measures.feature_space import FEATURES
+from satsynth.analysis.measures.inception import FEW_IMAGES, RESIZE, weights_name
+from satsynth.analysis.measures.inputs import REFERENCE
+from satsynth.analysis.measures.table import row_of, values_of
+from satsynth.analysis.report import tables
+from satsynth.analysis.report.page import Section
+from satsynth.analysis.report.paper import AUGMENTATION_NOTE, NOTE, gain_note, paper_table
+from satsynth.analysis.settings import ComparisonSettings
+from satsynth.work.finished import Finished
+from satsynth.work.frozen import Frozen
+
+
+def segmentation(
+    summary: pd.DataFrame,
+    networks: pd.DataFrame,
+    augmentations: pd.DataFrame,
+    ratio_curve: go.Figure,
+    dataset: str,
+) -> list[Section]:
+    """Return the scores, and the tables of networks and of augmentations where they add to the first table.
+
+    Args:
+        summary: Rows of `summarise`.
+        networks: Rows of `network_rows`.
+        augmentations: Rows of `augmentation_rows`.
+        ratio_curve: Figure.
+        dataset: Name of the data set.
+    """
+    paper = paper_table(dataset)
+    sections = [
+        Section(
+            "Segmentation on real test scenes",
+            [
+                "Scores come from one confusion matrix over all test scenes, in percent. Intervals (95 %) are over "
+                "seeds and test scenes. Only val scenes were used to select the model.",
+                NOTE if paper is not None else "The paper has no results on this data set.",
+            ],
+            [tables.score_table(summary), *([paper] if paper is not None else [])],
+            [ratio_curve],
+        )
+    ]
+    if len(set(networks["network"])) > 1 or paper is not None:
+        table = tables.network_table(networks, published=paper is not None)
+        sections.append(Section("Networks", ["Without and with synthetic pairs; mIoU in percent."], [table]))
+    if len(set(augmentations["augmentation"])) > 1:
+        text = (
+            "Each augmentation on real pairs only (R = 0) and together with synthetic pairs, step-matched. All but "
+            "`none` also flip and rotate."
+        )
+        table = tables.augmentation_table(augmentations)
+        sections.append(Section("Augmentations", [text, AUGMENTATION_NOTE], [table]))
+    return sections
+
+
+def gains_by_class(gains: pd.DataFrame, plot: go.Figure, dataset: str) -> Section:
+    """Return the change of IoU of each class."""
+    text = (
+        "Change of IoU against R = 0, in points, with 95 % intervals over seeds and test scenes; for a class that only "
+        "one test scene has, over seeds only."
+    )
+    return Section("Gain by class", [text, gain_note(dataset)], [tables.gain_table(gains)], [plot])
+
+
+def class_distribution(distribution: pd.DataFrame, adjacency: pd.DataFrame, plot: go.Figure) -> Section:
+    """Return class shares and adjacency of classes, over all tiles."""
+    text = (
+        "Bars and brackets: 95 % intervals from 1,000 resamples of the scenes (for synthetic pairs: of the pairs). "
+        "Side by side: the share of two classes among all neighbouring pixels of different classes. Tables and bars "
+        "cover all tiles; the divergences to train leave out tiles of val and test that `tiling.keep` would leave out "
+        "of train."
+    )
+    found = [tables.share_table(distribution), tables.adjacency_table(adjacency)]
+    return Section("Class distribution", [text], found, [plot])
+
+
+def fidelity(
+    table: pd.DataFrame, judge: Finished, comparison: ComparisonSettings, figures: Sequence[go.Figure]
+) -> Section:
+    """Return all measures of fidelity.
+
+    Args:
+        table: The table `fidelity`.
+        judge: The network whose features were used.
+        comparison: Parameters.
+        figures: Spectra and colours.
+    """
+    dimensions, neighbours = (row_of(table, name, REFERENCE).value for name in ("frechet_dimensions", "neighbours"))
+    text = (
+        f"Each set against train. Of val and test, only tiles that `tiling.keep` would keep in train are measured. "
+        f"Brackets: 95 % intervals; measures without one are biased by the number of images, so that resampling gives "
+        f"no valid interval. Features: judge {judge.digest[:12]}, {FEATURES}; no resize. Fréchet distance in "
+        f"{dimensions:.0f} dimensions; precision, recall, density and coverage with {neighbours:.0f} neighbours. Val "
+        "shows what real images of other scenes reach, halves of train the least that is possible."
+    )
+    return Section("Fidelity", [text, *inception_notes(table, comparison)], [tables.fidelity_table(table)], figures)
+
+
+def inception_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[str]:
+    """Return what FID and inception score rest on."""
+    if not values_of(table, "fid"):
+        return ["FID and inception score were not measured (`comparison.inception` is null)."]
+    weights = f"weights {weights_name(comparison.inception)}, " if comparison.inception is not None else ""
+    notes = [f"FID and inception score by torch-fidelity, {weights}images resized to {RESIZE}."]
+    fewest = min(values_of(table, "images").values())
+    if fewest < FEW_IMAGES:
+        notes.append(
+            f"The smallest set has {fewest:.0f} images. Below {FEW_IMAGES}, FID is biased upwards: compare it only "
+            "within this table."
+        )
+    return notes
+
+
+def alignment(metrics: dict[str, Any], class_names: Sequence[str]) -> Section:
+    """Return how well masks fit their images."""
+    text = "IoU of the judge's predictions with the masks."
+    return Section("Do masks fit their images?", [text], [tables.alignment_table(metrics, class_names)])
+
+
+def nearest_pairs(metrics: dict[str, Any], picture: np.ndarray) -> Section:
+    """Return distances to the nearest training pairs, and the closest pairs."""
+    text = (
+        "The synthetic pairs closest to training pairs, over the 8 symmetries of the square: first in pixels, then in "
+        "the judge's features."
+    )
+    images = {"Synthetic pairs and their nearest training pairs": picture}
+    return Section("Nearest training pairs", [text], [tables.copy_table(metrics)], images=images)
+
+
+def origin(title: str, licence: str, stores: Mapping[str, Finished], parameters: Mapping[str, Frozen]) -> Section:
+    """Return digests of the results, times, versions and parameters."""
+    text = [
+        f"{title}. Licence: {licence}",
+        "Minutes: time spent training or drawing pairs, without interruptions; a dash where it was not recorded.",
+    ]
+    found = [tables.origin_table(stores)]
+    return Section("Origin", text, found, code=tables.settings_text(parameters))

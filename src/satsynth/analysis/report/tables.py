@@ -1,0 +1,192 @@
+"""The report's tables."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from satsynth.analysis.measures.inputs import HALVES, REFERENCE
+from satsynth.analysis.measures.registry import headings
+from satsynth.analysis.measures.table import row_of, values_of
+from satsynth.analysis.report.page import printable
+from satsynth.analysis.statistics.summary import arm_title, change_in_points, with_error
+from satsynth.work.finished import Finished
+from satsynth.work.frozen import Frozen
+
+LIBRARIES = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "albumentations", "kedro", "mlflow")
+
+
+def _points(values: Any) -> pd.Series:
+    return (100 * pd.to_numeric(values)).round(2)
+
+
+def _arms(table: pd.DataFrame) -> pd.DataFrame:
+    titles = [arm_title({str(name): value for name, value in row.items()}) for row in table.to_dict("records")]
+    return pd.DataFrame({"arm": titles, "R": table["ratio"].to_numpy()})
+
+
+def score_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of each arm and ratio."""
+    table = _arms(summary)
+    table["seeds"], table["test scenes"] = summary["seeds"], summary["scenes"]
+    for name, title in (("miou", "mIoU"), ("mf1", "mean F1"), ("accuracy", "accuracy"), ("boundary_f1", "boundary F1")):
+        table[title] = [with_error(*pair) for pair in zip(summary[name], summary[f"{name}_se"], strict=True)]
+    table["change of mIoU against R = 0"] = [change_in_points(dict(row)) for _, row in summary.iterrows()]
+    return table
+
+
+def network_table(networks: pd.DataFrame, published: bool) -> pd.DataFrame:
+    """Return the scores of each network without and with synthetic pairs, beside the paper's where it has any."""
+    table = _arms(networks.assign(augmentation="flips"))
+    for title, name in (("mIoU at R = 0", "miou_real"), ("mIoU", "miou"), ("mean F1", "mf1")):
+        table[title] = _points(networks[name])
+    table["change"] = [change_in_points(dict(row)) for _, row in networks.iterrows()]
+    if published:
+        for title, name in (("paper, real", "paper_miou_real"), ("paper", "paper_miou")):
+            table[title] = _points(networks[name])
+        table["note"] = networks["note"]
+    return table
+
+
+def augmentation_table(augmentations: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of each augmentation, and its difference to flips on real pairs."""
+    table = augmentations[["network", "augmentation"]].assign(R=augmentations["ratio"])
+    table["mIoU"] = [with_error(*p) for p in zip(augmentations["miou"], augmentations["miou_se"], strict=True)]
+    table["change against flips on real pairs"] = [change_in_points(dict(row)) for _, row in augmentations.iterrows()]
+    return table
+
+
+def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
+    """Return IoU at R = 0 and at R of each class."""
+    table = _arms(gains)
+    table["class"], table["share of train %"] = gains["class"], _points(gains["share"])
+    table["test scenes"] = gains["scenes"]
+    for name, title in (("iou_real", "IoU at R = 0"), ("iou", "IoU")):
+        table[title] = _points(gains[name])
+    table["change"] = [change_in_points(dict(row)) for _, row in gains.iterrows()]
+    return table
+
+
+def share_table(distribution: pd.DataFrame) -> pd.DataFrame:
+    """Return pixel shares and regions of each class by set."""
+    table = distribution.pivot(index="class", columns="split", values=["pixel_share", "regions"])
+    order = [name for name in ("train", "val", "test", "synthetic") if name in set(distribution["split"])]
+    rows: dict[str, Any] = {"class": list(dict.fromkeys(distribution["class"]))}
+    for statistic, title, scale in (("pixel_share", "pixels % in", 100), ("regions", "regions per tile in", 1)):
+        for split in order:
+            rows[f"{title} {split}"] = (scale * table[statistic][split]).reindex(rows["class"]).round(3).to_numpy()
+    return pd.DataFrame(rows).astype(object)
+
+
+def adjacency_table(adjacency: pd.DataFrame, most: int = 10) -> pd.DataFrame:
+    """Return which classes touch most in train, and how often in each set, in percent with intervals."""
+    train = adjacency[adjacency["split"] == "train"].sort_values("share", ascending=False, kind="stable").head(most)
+    couples = train[["class", "neighbour"]].reset_index(drop=True)
+    table = pd.DataFrame({"side by side": couples["class"] + " and " + couples["neighbour"]})
+    for split in adjacency["split"].unique():
+        known = couples.merge(adjacency[adjacency["split"] == split], on=["class", "neighbour"], how="left")
+        ends = zip(known["share"], known["share_low"], known["share_high"], strict=True)
+        table[f"% in {split}"] = [_percent(*row) for row in ends]
+    return table
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.2f}" + ("" if np.isnan(low) else f" [{100 * low:.2f}, {100 * high:.2f}]")
+
+
+def fidelity_table(fidelity: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each measure that the report shows, with the value and 95 % interval of each set.
+
+    Args:
+        fidelity: The long table ``set, measure, value, low, high``.
+    """
+    measured = set(fidelity["measure"])
+    rows = []
+    for name, heading in headings().items():
+        if name in measured:
+            sets = {title: _with_interval(fidelity, name, part) for part, title in _set_titles(fidelity).items()}
+            rows.append({"measure": heading.title, **sets, "interval over": heading.interval or None})
+    return pd.DataFrame(rows).astype(object)
+
+
+def _set_titles(fidelity: pd.DataFrame) -> dict[str, str]:
+    """Return the column heading of each set: train, its halves, then the sets that are compared with it."""
+    images = values_of(fidelity, "images")
+    titles = {name: f"{name} ({number:.0f} images)" for name, number in images.items()}
+    halves = (row_of(fidelity, f"images.{half}_half", HALVES).value for half in ("first", "second"))
+    return {
+        REFERENCE: titles.pop(REFERENCE),
+        HALVES: "halves of train ({:.0f} and {:.0f})".format(*halves),
+        **titles,
+    }
+
+
+def _with_interval(fidelity: pd.DataFrame, measure: str, name: str) -> str:
+    row = row_of(fidelity, measure, name)
+    ends = "" if np.isnan(row.low) else f" [{printable(row.low)}, {printable(row.high)}]"
+    return printable(row.value) + ends
+
+
+def alignment_table(alignment: dict[str, Any], class_names: Sequence[str]) -> pd.DataFrame:
+    """Return how well the judge agrees with masks."""
+    rows = [
+        {
+            "set": name,
+            "pairs": scores["pairs"],
+            "accuracy": scores["accuracy"],
+            "mIoU": scores["miou"],
+            **{k: scores["iou"][k] for k in class_names},
+        }
+        for name, scores in alignment.items()
+    ]
+    return pd.DataFrame(rows).astype(object)
+
+
+def copy_table(memorisation: dict[str, Any]) -> pd.DataFrame:
+    """Return distances to the nearest training images."""
+    rows = [
+        {
+            "distance in": space,
+            "median, synthetic": memorisation[space]["median_distance"],
+            "median, real val": memorisation[space]["median_distance_held_out"],
+            "suspicious below": memorisation[space]["suspicious_below"],
+            "share below": memorisation[space]["suspicious_share"],
+        }
+        for space in ("pixels", "features")
+    ]
+    return pd.DataFrame(rows)
+
+
+def run_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return every training."""
+    table = _arms(runs)
+    for name in ("seed", "real_pairs", "synthetic_pairs", "steps", "best_step"):
+        table[name.replace("_", " ")] = runs[name]
+    for name, title in (("val_miou", "val mIoU"), ("miou", "test mIoU"), ("mf1", "test mean F1")):
+        table[title] = _points(runs[name])
+    table["seconds"] = runs["seconds"].round(1)
+    return table
+
+
+def origin_table(stores: Mapping[str, Finished]) -> pd.DataFrame:
+    """Return digests, parents and minutes of work, where these were recorded."""
+    rows = []
+    for name, store in stores.items():
+        minutes = None if store.seconds is None else round(store.seconds / 60, 2)
+        made_from = ", ".join(store.parents)
+        rows.append({"entry": name, "digest": store.digest[:16], "made from": made_from, "minutes": minutes})
+    return pd.DataFrame(rows).astype(object)
+
+
+def settings_text(models: Mapping[str, Frozen]) -> str:
+    """Return versions and parameters as YAML."""
+    versions = {name: version(name) for name in LIBRARIES}
+    versions = {"python": platform.python_version(), "machine": platform.platform(), **versions}
+    parameters = {name: model.model_dump(mode="json") for name, model in models.items()}
+    return yaml.safe_dump({"versions": versions, **parameters}, sort_keys=False, width=120)

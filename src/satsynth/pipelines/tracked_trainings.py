@@ -1,0 +1,35 @@
+"""Segmentation trainings as child runs in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from satsynth import tracking
+from satsynth.pairs.store import PairStore
+from satsynth.segmentation.reporting import Report
+from satsynth.work.folder import WorkFolder
+
+
+class TrackedTrainings:
+    """Shows each training as a child of the `kedro run` under way."""
+
+    def training(
+        self, title: str, params: Mapping[str, Any], folder: WorkFolder, inputs: Mapping[str, PairStore]
+    ) -> AbstractContextManager[Report]:
+        """Open the child of a training that begins, or the one that it had before an interruption."""
+        seen = tracking.data_inputs(**inputs)
+        return tracking.active_tracker().child(title, tracking.flat(params), folder, seen)
+
+    def reused(
+        self,
+        title: str,
+        params: Mapping[str, Any],
+        folder: WorkFolder,
+        values: Mapping[str, float | None],
+        inputs: Mapping[str, PairStore],
+    ) -> None:
+        """Show a training that was done before as a finished child."""
+        seen = tracking.data_inputs(**inputs)
+        tracking.active_tracker().reused(title, tracking.flat(params), folder, values, seen)

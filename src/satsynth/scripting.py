@@ -1,0 +1,260 @@
+"""satsynth from a plain script: open a store of pairs, train, draw, measure, evaluate.
+
+All of it is offered by `import satsynth`. What takes long is done once: it is kept in `data/.work` of a project, found
+again by its inputs and parameters, shared with the runs of that project, and continued after an interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from satsynth.analysis.settings import ComparisonSettings
+from satsynth.analysis.statistics.summary import summarise
+from satsynth.generation.families import FAMILIES, FamilySettings, Request, family_of
+from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
+from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
+from satsynth.generation.settings import SamplingSettings
+from satsynth.generation.training import train_generator, training_step
+from satsynth.measuring import measured_fidelity
+from satsynth.pairs.store import PairStore
+from satsynth.segmentation import grid
+from satsynth.segmentation.saved import SavedNetwork
+from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import require_parent
+from satsynth.work.errors import SatSynthError
+from satsynth.work.files import MANIFEST
+from satsynth.work.folder import alike
+from satsynth.work.remembered import remembered
+from satsynth.work.workspace import Workspace
+
+
+def open_pairs(path: Path | str) -> PairStore:
+    """Open a store of pairs.
+
+    Args:
+        path: Its folder, or the folder of its versions, such as ``data/03_primary/base/dubai/tiles``; the newest
+            finished version is taken.
+
+    Raises:
+        SatSynthError: There is no finished store.
+    """
+    return PairStore(_newest(Path(path)))
+
+
+def open_generator(path: Path | str) -> SavedGenerator:
+    """Open a trained generator.
+
+    Args:
+        path: Its folder, or the folder of its versions; the newest finished version is taken.
+
+    Raises:
+        SatSynthError: There is no finished generator.
+    """
+    return SavedGenerator(_newest(Path(path)))
+
+
+def train(
+    tiles: PairStore,
+    family: str = "diffusion",
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> SavedGenerator:
+    """Train a generator on the training pairs of a store, or find it trained.
+
+    Args:
+        tiles: Real pairs.
+        family: Family of generators: `diffusion`, `replay` or `folder`.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`, such as ``{"device": "cpu"}``.
+        parameters: Parameters of the family that differ from its defaults, such as ``images=20000``.
+
+    Raises:
+        SatSynthError: There is no such family, or the tiles do not fit it.
+    """
+    if family not in FAMILIES:
+        raise SatSynthError(f"There is no family of generators '{family}'.", f"There are: {', '.join(FAMILIES)}.")
+    maker, workspace = family_of(family), _workspace(project)
+    settings, where = maker.settings.model_validate(parameters), ComputeSettings(**(compute or {}))
+    done = remembered(
+        workspace,
+        training_step(maker, settings, tiles, where),
+        lambda folder: train_generator(folder, maker, settings, tiles, where, workspace.work),
+    )
+    return SavedGenerator(done.result)
+
+
+def draw(
+    generator: SavedGenerator,
+    numbers: Sequence[int],
+    seed: int = 0,
+    compute: Mapping[str, Any] | None = None,
+    **drawing: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw pairs by their numbers.
+
+    Args:
+        generator: The generator.
+        numbers: B pair numbers from 0; pair i depends only on (seed, i) and the kind of device.
+        seed: Seed of the set.
+        compute: Parameters of the group `compute`.
+        drawing: Drawing parameters of the generator's family that differ from its defaults, such as ``steps=40``.
+
+    Returns:
+        Images ``(B, H, W, 3)`` uint8 RGB and masks ``(B, H, W)`` uint8 of class indices.
+    """
+    family = family_of(generator.family)
+    drawer = family.load(generator, _with_drawing(generator, drawing), ComputeSettings(**(compute or {})))
+    return drawer.draw(numbers, Request(seed))
+
+
+def sample(
+    generator: SavedGenerator,
+    tiles: PairStore,
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    drawing: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> PairStore:
+    """Draw a set of synthetic pairs into a store, or find it drawn.
+
+    Args:
+        generator: The generator.
+        tiles: The real pairs that it was trained on.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`.
+        drawing: Drawing parameters of the generator's family that differ from its defaults.
+        parameters: Parameters of the group `sampling` that differ from their defaults, such as ``ratio=1``.
+
+    Raises:
+        AncestryError: The generator was trained on other tiles, or on a scene of val or test.
+    """
+    require_unseen(generator, tiles)
+    require_parent(generator, "generator", tiles, "tiles", REPAIR)
+    family, settings = family_of(generator.family), _with_drawing(generator, drawing or {})
+    sampling, where = SamplingSettings(**parameters), ComputeSettings(**(compute or {}))
+    step = sampling_step(generator, family, settings, sampling, tiles, where)
+    done = remembered(
+        _workspace(project),
+        step,
+        lambda folder: sample_pairs(
+            folder, generator, settings, sampling, step.settings[NUMBER], where, alike(folder, NUMBER)
+        ),
+    )
+    return PairStore(done.result)
+
+
+def train_judge(
+    tiles: PairStore,
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> SavedNetwork:
+    """Train a segmentation network on real pairs only, or find it trained; its features serve `measure`.
+
+    Args:
+        tiles: Real pairs.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`.
+        parameters: Parameters of the group `segmentation` that differ from their defaults.
+
+    Raises:
+        SatSynthError: The tiles do not fit the network.
+    """
+    settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
+    return grid.train_judge(tiles, settings, where, _workspace(project))
+
+
+def measure(
+    tiles: PairStore,
+    synthetic: PairStore,
+    judge: SavedNetwork,
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> pd.DataFrame:
+    """Measure how close synthetic pairs are to real ones, beside how close real pairs are to one another.
+
+    Args:
+        tiles: Real pairs.
+        synthetic: Synthetic pairs.
+        judge: The network whose features are used, of `train_judge`.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`.
+        parameters: Parameters of the group `comparison` that differ from their defaults.
+
+    Returns:
+        The table ``set, measure, value, low, high``; the sets are ``synthetic``, ``val``, ``test`` and
+        ``train_halves``, two halves of the training scenes against each other.
+
+    Raises:
+        AncestryError: The synthetic pairs or the judge were made from other tiles.
+    """
+    comparison, where = ComparisonSettings(**parameters), ComputeSettings(**(compute or {}))
+    return measured_fidelity(tiles, synthetic, judge, comparison, where, _workspace(project))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What synthetic pairs are worth to segmentation networks.
+
+    Args:
+        trainings: A row for each training: ``network, ratio, seed, ..., miou, mf1, iou_<class>``.
+        summary: A row for each network and ratio: means, standard errors, and the paired difference to R = 0 with its
+            95 % interval over seeds and test scenes.
+    """
+
+    trainings: pd.DataFrame
+    summary: pd.DataFrame
+
+
+def evaluate(
+    tiles: PairStore,
+    synthetic: PairStore,
+    project: Path | str = ".",
+    compute: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Evaluation:
+    """Train segmentation networks on real and on real and synthetic pairs, or find them trained, and compare them.
+
+    Args:
+        tiles: Real pairs.
+        synthetic: Synthetic pairs.
+        project: Folder below whose ``data/.work`` the work is kept.
+        compute: Parameters of the group `compute`.
+        parameters: Parameters of the group `segmentation` that differ from their defaults, such as ``seeds=[0, 1]``.
+
+    Raises:
+        AncestryError: The synthetic pairs were made from other tiles.
+        SatSynthError: The tiles do not fit a network, or there are fewer synthetic pairs than a ratio asks for.
+    """
+    from satsynth.segmentation.metrics import class_iou
+
+    require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
+    settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
+    finished = grid.train_grid(tiles, synthetic, settings, where, _workspace(project))
+    trainings = grid.training_table(finished)
+    return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))
+
+
+def _with_drawing(generator: SavedGenerator, drawing: Mapping[str, Any]) -> FamilySettings:
+    return family_of(generator.family).settings.model_validate({"drawing": dict(drawing)})
+
+
+def _workspace(project: Path | str) -> Workspace:
+    return Workspace(project=str(project))
+
+
+def _newest(path: Path) -> Path:
+    """Return a finished folder: the path itself, or the newest of the versions below it."""
+    if (path / MANIFEST).exists():
+        return path
+    finished = sorted(file.parent for file in path.glob(f"*/{path.name}/{MANIFEST}"))
+    return finished[-1] if finished else path

@@ -1,0 +1,54 @@
+"""What satsynth needs to know of an architecture."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from satsynth.segmentation.settings import SegmentationNetwork
+
+
+class Architecture(ABC):
+    """A kind of segmentation network: how it is built, where its encoder is, which tiles fit.
+
+    ``can_judge`` says whether its encoder maps images to feature maps, which the judge needs.
+
+    Args:
+        name: Its name in `segmentation.networks.<name>.architecture`.
+    """
+
+    can_judge: ClassVar[bool] = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def build(self, settings: SegmentationNetwork, classes: int) -> nn.Module:
+        """Build a network that maps images ``(B, 3, H, W)`` to logits ``(B, K, H, W)``.
+
+        Args:
+            settings: Which network; `weights` is none or a name, never a file.
+            classes: Number of classes K.
+
+        Raises:
+            ResourceError: The weights cannot be downloaded, or a library is missing.
+            SatSynthError: There is no such encoder or option.
+        """
+
+    @abstractmethod
+    def encoder(self, network: nn.Module) -> nn.Module:
+        """Return the encoder of a network that `build` has made; files of weights hold its state."""
+
+    @abstractmethod
+    def side_multiple(self, settings: SegmentationNetwork) -> int:
+        """Return the number that the side of a tile in pixels must be a multiple of."""
+
+    def feature_maps(self, network: nn.Module, images: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Return the encoder's feature maps of images ``(B, 3, H, W)``, the deepest last; only where `can_judge`."""
+        maps: Sequence[torch.Tensor] = self.encoder(network)(images)
+        return maps

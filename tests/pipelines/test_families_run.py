@@ -1,0 +1,47 @@
+"""Whole runs by families of generators other than diffusion, each chosen by one parameter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from projects import Project
+
+from satsynth.pairs.store import PairStore
+
+
+def newest(project: Project, pattern: str) -> Path:
+    return max((project.path / "data").glob(pattern))
+
+
+def store(project: Project, name: str) -> PairStore:
+    return PairStore(newest(project, f"0*/micro/made/{name}/*/{name}"))
+
+
+def pairs(store: PairStore, split: str) -> set[bytes]:
+    return {np.concatenate([image.ravel(), mask.ravel()]).tobytes() for image, mask in store.arrays(split)}
+
+
+def test_replay_shows_what_copies_of_the_training_pairs_measure(made_project: Project) -> None:
+    output = made_project.run("augment", "micro", **{"generation.family": "replay"})
+    assert "by 'replay'" in output
+    drawn, real = store(made_project, "synthetic_pairs"), store(made_project, "tiles")
+    assert drawn.manifest["family"] == "replay"
+    assert pairs(drawn, "synthetic") == pairs(real, "train")
+    neighbours = pd.read_csv(made_project.path / "data/08_reporting/micro/made/nearest_neighbours.csv")
+    assert (neighbours.loc[neighbours["space"] == "pixels", "distance"] == 0).all()
+    # What the generator of one family has made is not taken for another's.
+    assert "is of the family 'replay', but `generation.family` is 'diffusion'" in made_project.fail("sampling", "micro")
+
+
+def test_pairs_that_were_exported_come_back_as_those_of_another_tool(made_project: Project) -> None:
+    for pipeline in ("ingestion", "tiling", "diffusion", "sampling", "export"):
+        made_project.run(pipeline, "micro")
+    ours = store(made_project, "synthetic_pairs")
+    foreign = {"generation.family": "folder", "folder.path": "data/07_model_output/micro/made/synthetic_export"}
+    output = made_project.run("augment", "micro", **foreign)
+    assert f"Folder: {ours.count()} pairs" in output and "cannot check which scenes" in output
+    assert pairs(store(made_project, "synthetic_pairs"), "synthetic") == pairs(ours, "synthetic")
+    output = made_project.fail("sampling", "micro", **foreign, **{"sampling.ratio": "5"})
+    assert f"sampling.max_pairs={ours.count()}" in output

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from made_data import made_pairs, write_store
+from satsynth.pairs.store import PairStore
+from satsynth.segmentation import training
+from satsynth.segmentation.cells import cells_of
+from satsynth.segmentation.grid import confusion_table, train_grid, train_judge, training_table
+from satsynth.segmentation.reporting import Report
+from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings
+from satsynth.segmentation.trainings import plan_trainings
+from satsynth.segmentation.units import Stores, train_all
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+from satsynth.work.workspace import Workspace
+from threads import single_thread
+
+CPU = ComputeSettings(device="cpu")
+
+
+class Recorder:
+    """A tracker that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, tuple[list[tuple[int, dict[str, float]]], list[str]]] = {}
+        self.ends: list[tuple[str, str]] = []
+        self.reuses: list[tuple[str, dict[str, float | None]]] = []
+
+    @contextmanager
+    def training(
+        self, title: str, params: Mapping[str, Any], folder: Any, inputs: Mapping[str, PairStore]
+    ) -> Iterator[Report]:
+        logged: list[tuple[int, dict[str, float]]] = []
+        self.records[title] = logged, list(inputs)
+        assert folder.path.exists()
+
+        class Log:
+            def metrics(self, step: int, values: Mapping[str, float]) -> None:
+                logged.append((step, dict(values)))
+
+        try:
+            yield Log()
+        except BaseException as error:
+            self.ends.append((title, type(error).__name__))
+            raise
+        self.ends.append((title, "done"))
+
+    def reused(self, title: str, params: Any, folder: Any, values: Any, inputs: Any) -> None:
+        self.reuses.append((title, dict(values)))
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    root = tmp_path_factory.mktemp("stores")
+    real = [pair for split in ("train", "val", "test") for pair in made_pairs(4, side=32, split=split)]
+    drawn = made_pairs(8, side=32, split="synthetic", seed=1)
+    return Stores(write_store(root / "real", real, side=32), write_store(root / "drawn", drawn, side=32))
+
+
+@pytest.fixture(scope="module")
+def settings(small_network: SegmentationNetwork) -> SegmentationSettings:
+    """Two names of one network, so that half of the trainings are others under another name."""
+    return SegmentationSettings(
+        networks={"one": small_network, "two": small_network},
+        judge={"network": "one"},
+        ratios=(0, 1),
+        seeds=(0,),
+        training={"images": 16, "batch_size": 4, "evaluations": 2},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(
+    stores: Stores, settings: SegmentationSettings, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Recorder, Workspace, list[Any]]:
+    """A tracker, a workspace, and a grid that was trained there in turn, after its judge."""
+    recorder, workspace = Recorder(), Workspace(project=str(tmp_path_factory.mktemp("project")))
+    assert stores.synthetic is not None
+    with single_thread():
+        train_judge(stores.tiles, settings, CPU, workspace, recorder)
+        finished = train_grid(stores.tiles, stores.synthetic, settings, CPU, workspace, recorder)
+    return recorder, workspace, finished
+
+
+def test_equal_settings_are_trained_once_and_each_cell_has_its_row(
+    trained: tuple[Recorder, Workspace, list[Any]], settings: SegmentationSettings, stores: Stores
+) -> None:
+    recorder, _, finished = trained
+    assert [one.cell for one in finished] == list(cells_of(settings))
+    assert [one.found for one in finished] == [True, False, True, True]
+    assert recorder.ends == [("one R=0 seed=0", "done"), ("one R=1 seed=0", "done")]
+    assert [title for title, _ in recorder.reuses] == ["one R=0 seed=0", "two R=0 seed=0", "two R=1 seed=0"]
+    metrics, seen = recorder.records["one R=1 seed=0"]
+    assert seen == ["tiles", "synthetic_pairs"] and recorder.records["one R=0 seed=0"][1] == ["tiles"]
+    assert metrics[0] == (0, {"ratio": 1.0}) and [step for step, values in metrics if "val_miou" in values] == [3, 4]
+    table = training_table(finished)
+    assert table["network"].tolist() == ["one", "one", "two", "two"]
+    assert table["synthetic_pairs"].tolist() == [0, 4, 0, 4] and (table["real_pairs"] == 4).all()
+    assert recorder.reuses[-1][1]["test_miou"] == table["miou"].iloc[-1] == table["miou"].iloc[1]
+
+
+def test_the_confusion_of_all_scenes_gives_the_scores(trained: tuple[Recorder, Workspace, list[Any]]) -> None:
+    _, _, finished = trained
+    table, rows = confusion_table(finished), training_table(finished)
+    assert len(table) == 4 * 3, "three test scenes each"
+    for _, row in rows.iterrows():
+        part = table[(table["network"] == row["network"]) & (table["ratio"] == row["ratio"])]
+        matrix = np.sum(part["confusion"].tolist(), axis=0).reshape(3, 3)
+        assert np.trace(matrix) / matrix.sum() == pytest.approx(row["accuracy"])
+
+
+def test_by_processes_as_in_turn(
+    trained: tuple[Recorder, Workspace, list[Any]], settings: SegmentationSettings, stores: Stores, tmp_path: Path
+) -> None:
+    recorder, other = Recorder(), Workspace(project=str(tmp_path))
+    planned = plan_trainings(cells_of(settings), stores.tiles, stores.synthetic, settings, CPU)
+    done: list[str] = []
+    finished = train_all(
+        planned, stores, CPU, other, recorder, lambda one: done.append(one.cell.title), how="processes", workers=2
+    )
+    assert sorted(done) == sorted(one.cell.title for one in planned)
+    for one, known in zip(finished, trained[2], strict=True):
+        assert one.folder.path.name == known.folder.path.name
+        assert one.row["miou"] == pytest.approx(known.row["miou"], abs=1e-3)
+        assert one.row["steps"] == known.row["steps"]
+    for title, (metrics, _) in recorder.records.items():
+        assert [(step, set(values)) for step, values in metrics] == [
+            (step, set(values)) for step, values in trained[0].records[title][0]
+        ]
+
+
+def test_an_error_reaches_the_record_of_its_training(
+    settings: SegmentationSettings, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train_network", fail)
+    recorder = Recorder()
+    with pytest.raises(KeyboardInterrupt):
+        train_judge(stores.tiles, settings, CPU, Workspace(project=str(tmp_path)), recorder)
+    assert recorder.ends == [("one R=0 seed=0", "KeyboardInterrupt")] and not recorder.reuses
+
+
+def test_fresh_forgets_what_another_process_has_done(
+    trained: tuple[Recorder, Workspace, list[Any]],
+    settings: SegmentationSettings,
+    stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, workspace, _ = trained
+    fresh, recorder = workspace.model_copy(update={"fresh": True}), Recorder()
+    with single_thread():
+        train_judge(stores.tiles, settings, CPU, fresh, recorder)
+        assert not recorder.records, "this process has done it itself"
+        monkeypatch.setattr("satsynth.work.folder._PROCESS_START", np.inf)
+        train_judge(stores.tiles, settings, CPU, fresh, recorder)
+    assert list(recorder.records) == ["one R=0 seed=0"]
+
+
+def test_tiles_that_do_not_fit_a_network_are_refused_before_anything_is_trained(
+    settings: SegmentationSettings, tmp_path: Path
+) -> None:
+    tiles = write_store(tmp_path / "store", made_pairs(3, side=40), side=40)
+    recorder, workspace = Recorder(), Workspace(project=str(tmp_path))
+    with pytest.raises(SatSynthError, match=r"`tiling\.tile_size` is 40"):
+        train_judge(tiles, settings, CPU, workspace, recorder)
+    with pytest.raises(SatSynthError, match=r"`tiling\.tile_size` is 40"):
+        train_grid(tiles, tiles, settings, CPU, workspace, recorder)
+    assert not recorder.records and not (workspace.work / "segmentation").exists()
