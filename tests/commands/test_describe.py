@@ -37,7 +37,7 @@ def test_a_description_is_written_once_and_only_over_by_force(folder: Path, tmp_
     assert target.read_text() != "edited"
 
 
-def test_what_is_not_certain_is_said_on_the_terminal_and_in_the_file(folder: Path, tmp_path: Path) -> None:
+def test_what_is_not_certain_is_shown_on_the_terminal_and_in_the_file(folder: Path, tmp_path: Path) -> None:
     output = run(str(folder), "--name=mine", "--masks=2").output
     text = (tmp_path / "conf/base/parameters_dataset_mine.yml").read_text()
     for said in ("placeholders", "2 of 6 masks were read"):

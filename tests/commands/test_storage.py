@@ -27,7 +27,7 @@ ENTRIES = {"tiles": "03_primary", "generator": "06_models", "synthetic_pairs": "
 
 @dataclass
 class Tree:
-    """A made project: the results of steps and their versions, without any pixel."""
+    """A made project with results of steps and their versions, but without pixels."""
 
     project: Path
     day: int = 0
@@ -76,7 +76,7 @@ class Tree:
         return path
 
     def generation(self, seed: int) -> dict[str, Path]:
-        """Do a whole run: tiles, generator and pairs with their versions, one segmentation, decoded pictures."""
+        """Imitate a run: tiles, generator and pairs with their versions, one segmentation, decoded pictures."""
         tiles = self.work("tiling", "pairs", {"scenes": f"{seed}"}, {"description": {"name": "made"}})
         origin = {"tiles": tiles.manifest()["digest"]}
         generator = self.work("diffusion", "generator", origin, {"seed": seed})
@@ -101,7 +101,7 @@ class Tree:
         )
 
     def _age(self, path: Path) -> None:
-        # Made in one second, they would be equally new.
+        # Made within one second, they would have the same age.
         self.day += 1
         for entry in [path, *path.rglob("*")]:
             os.utime(entry, (self.day * 1000, self.day * 1000))
@@ -140,7 +140,7 @@ def test_storage_shows_what_is_kept_and_what_links_save(tree: Tree) -> None:
     assert result.exit_code == 0, result.output
     lines = {line.split("  ")[0]: line.split() for line in result.output.splitlines()}
     assert lines["versions of tiles (base, made)"][-7] == "1"
-    # The version's files are those of the work folder, so removing it alone frees nothing.
+    # The version shares its files with the work folder, so removing only the version frees nothing.
     assert lines["versions of generator (base, made)"][-2:] == ["0", "B"]
     assert lines["work on diffusion"][-7] == "2"
     assert lines["checkpoints and helpers"][-7] == "1"
@@ -185,7 +185,7 @@ def test_prune_keeps_the_newest_versions_with_their_work_and_removes_the_rest(tr
     result = tree.run("prune", "--keep", "1", "--yes")
     assert result.exit_code == 0, result.output
     assert there(new) == set(new)
-    # Work that starts from raw data belongs to the newest of its data set.
+    # Of work on raw data, the newest of each data set is kept.
     assert there(old) == set()
     assert tree.run("prune", "--keep", "1", "--yes").output == "There is nothing to remove.\n"
 
@@ -200,7 +200,7 @@ def test_prune_keeps_as_many_as_it_is_told_but_decoded_pictures_of_the_newest_on
 
 def test_what_the_newest_version_descends_from_is_kept(tree: Tree) -> None:
     old = tree.generation(0)
-    # Cut anew, but not yet trained on.
+    # Cut again, but not yet used for training.
     tiles = tree.work("tiling", "pairs", {"scenes": "new"}, {"description": {"name": "made"}})
     tree.version("tiles", tiles)
     assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
@@ -211,7 +211,7 @@ def test_of_versions_of_equal_content_no_more_than_the_newest_are_kept(tree: Tre
     tiles = tree.work("tiling", "pairs", {"scenes": "0"}, {"description": {"name": "made"}})
     paths = [tree.version("tiles", tiles) for _ in range(5)]
     assert [removal.path for removal in unneeded(tree.data, 2)] == paths[2::-1]
-    # What a newest version descends from is kept once.
+    # One copy of each ancestor of a newest version is kept.
     generator = tree.work("diffusion", "generator", {"tiles": tiles.manifest()["digest"]}, {})
     tree.version("generator", generator)
     newer = tree.version("tiles", tree.work("tiling", "pairs", {"scenes": "1"}, {"description": {"name": "made"}}))
@@ -223,7 +223,7 @@ def test_of_versions_of_equal_content_no_more_than_the_newest_are_kept(tree: Tre
 def test_unfinished_work_that_can_go_on_is_kept_and_other_is_not(tree: Tree) -> None:
     new = tree.generation(0)
     digest = Finished(new["tiles"] / "tiles").digest
-    # As of two environments, which share tiles, or have tiles of their own of the same data set.
+    # As in two environments that share tiles, or that have their own tiles of the same data set.
     begun = [
         tree.unfinished("diffusion", {"tiles": digest}, {"seed": 5}),
         tree.unfinished("diffusion", {"tiles": digest}, {"seed": 6}),
@@ -234,7 +234,7 @@ def test_unfinished_work_that_can_go_on_is_kept_and_other_is_not(tree: Tree) -> 
         tree.unfinished("diffusion", {"tiles": "gone"}, {"seed": 7}),
         tree.unfinished("diffusion", {"tiles": digest}, {"seed": 9}, version=0),
     ]
-    # Trained to its end, but the run was killed before it became a version.
+    # The training finished, but the run was killed before its result became a version.
     unsaved = tree.work("diffusion", "generator", {"tiles": digest}, {"seed": 8})
     assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
     assert all(folder.path.exists() for folder in [*begun, unsaved])
@@ -320,7 +320,7 @@ def test_a_step_does_not_begin_while_space_is_freed(tree: Tree) -> None:
 def test_killed_in_the_middle_what_is_left_reads_right_and_the_next_prune_ends_it(moment: int, tree: Tree) -> None:
     old, new = tree.generation(0), tree.generation(1)
     contents = {path: path.read_bytes() for folder in new.values() for path in folder.rglob("*") if path.is_file()}
-    # Killed by itself after some files: neither rmtree nor rename gets a chance to clean up.
+    # The process kills itself after some files, so neither rmtree nor rename can clean up.
     code = f"""
 import os, signal, sys
 from types import SimpleNamespace

@@ -74,7 +74,7 @@ def test_a_wrong_description_is_refused_and_says_where(changes: dict[str, Any], 
         DatasetDescription.model_validate(settings(**changes))
 
 
-def test_a_split_may_be_named_by_a_list_alone() -> None:
+def test_a_split_may_be_named_only_by_a_list() -> None:
     rule = DatasetDescription.model_validate(settings(splits={"val": ["a"], "lists": {"test": "val.txt"}})).splits
     assert rule.lists.named() == {"test": "val.txt"}
     assert rule.test == ()

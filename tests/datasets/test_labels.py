@@ -80,7 +80,7 @@ def test_colours_in_reverse_order_are_named_as_such_only_where_all_are() -> None
     labels = LabelMap(describe())
     raw = paint(np.array([[0, 1], [1, 255]], np.uint8))[..., ::-1]
     said = labels.reversed_words(labels.unknown_codes(np.ascontiguousarray(raw)))
-    # The grey of the ignored pixel reads the same from both ends.
+    # Grey, the colour of the ignored pixel, is the same in reverse.
     assert said is not None
     assert "reverse order (B, G, R) in 3 pixel(s): colour #F62984 is colour #8429F6 (land) reversed" in said
     mixed = raw.copy()
@@ -94,7 +94,7 @@ def test_colours_in_reverse_order_are_named_as_such_only_where_all_are() -> None
 def test_classes_whose_colours_are_each_others_reversed_are_known() -> None:
     assert reversed_twins(describe()) == []
     assert reversed_twins(index_description([0, 1], [])) == []
-    # As those of ISPRS Potsdam: every colour reversed is a colour of the set.
+    # As in ISPRS Potsdam: every reversed colour is also a colour of the set.
     potsdam = {
         "paved": "#FFFFFF", "building": "#0000FF", "low": "#00FFFF", "tree": "#00FF00", "car": "#FFFF00",
     }  # fmt: skip

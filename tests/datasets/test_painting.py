@@ -46,7 +46,7 @@ def test_labels_that_were_polygons_are_painted_as_class_indices() -> None:
 
 
 @pytest.mark.parametrize("raws", [[0, 255], ["#000000", "#010101"]])
-def test_without_an_ignored_value_a_free_one_is_taken_and_said(raws: list[int | str]) -> None:
+def test_without_an_ignored_value_a_free_one_is_used_and_reported(raws: list[int | str]) -> None:
     classes = [{"name": f"c{i}", "raw": raw, "color": "#102030"} for i, raw in enumerate(raws)]
     encoding = "index" if isinstance(raws[0], int) else "color"
     legend = Painter(describe(classes=classes, ignore=[], masks={"encoding": encoding})).legend()

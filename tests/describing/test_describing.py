@@ -36,7 +36,7 @@ def test_every_layout_is_matched_and_can_be_ingested_unedited(tmp_path: Path, na
     assert {scene.split for scene in scenes} == {"train", "val", "test"}
     assert len(description.classes) == 3 and len(description.ignore) == 1
     assert description.masks.encoding == ("color" if labels is paint else "index")
-    # Labels come back as they were written.
+    # Labels are read as they were written.
     reader = SceneReader(description, tmp_path)
     for scene in scenes[:2]:
         stored = np.asarray(Image.open(tmp_path / scene.mask))
@@ -60,14 +60,14 @@ def test_the_walk_through_of_the_documentation_is_what_describe_writes(tmp_path:
     assert written == shown
     said = f"{proposal.scenes} scenes, {len(proposal.classes.classes)} classes. {proposal.why_splits}"
     assert said in page
-    # Scenes as small as these bring one more note.
+    # Such small scenes cause one more note.
     assert [note for note in proposal.notes if "less than a tile" not in note] == [
         "The names of the classes are placeholders: nothing in the folder says them. Rename them."
     ]
     assert proposal.notes[-1] in " ".join(page.split())
 
 
-def test_images_without_masks_are_left_out_and_said(tmp_path: Path) -> None:
+def test_images_without_masks_are_left_out_and_reported(tmp_path: Path) -> None:
     pairs = write_layout(tmp_path, LAYOUTS["parallel"])
     (tmp_path / "masks/3.png").unlink()
     description, text = described(tmp_path)
@@ -94,7 +94,7 @@ def test_instance_masks_beside_semantic_ones_are_not_taken(tmp_path: Path) -> No
 
 
 def soft(mask: np.ndarray) -> np.ndarray:
-    """Black and white, smooth as a photo editor leaves it."""
+    """Black and white with soft edges, as from a photo editor."""
     sharp = Image.fromarray(np.where(mask == 1, 255, 0).astype(np.uint8))
     return np.asarray(sharp.filter(ImageFilter.GaussianBlur(0.6)))
 
@@ -131,7 +131,7 @@ def test_masks_stored_as_jpeg_are_proposed_with_a_warning_and_how_to_convert(tmp
     assert "compressed with loss (JPEG)" in said and "nearest class colour" in said
     with pytest.raises(DataError, match="with loss"):
         scenes_of(description, tmp_path)
-    # What the text advises, done with the classes that were painted.
+    # Follow the advice of the text with the classes that were painted.
     colors = [COLORS[i] for i in range(3)]
     for file in (tmp_path / "masks").iterdir():
         pixels = np.asarray(Image.open(file).convert("RGB"), int)
@@ -286,7 +286,7 @@ def test_real_benchmarks_are_matched(shared: Path, name: str, scenes: int) -> No
     assert len(scenes_of(description, shared / "data" / name)) == scenes
 
 
-def test_the_depth_of_pictures_is_proposed_and_a_mixture_is_said(tmp_path: Path) -> None:
+def test_the_depth_of_pictures_is_proposed_and_a_mixture_is_reported(tmp_path: Path) -> None:
     import cv2
 
     pairs = write_layout(tmp_path, LAYOUTS["parallel"], ids)

@@ -1,4 +1,4 @@
-"""Splits as they are proposed: neighbours together, by what folders, lists and names say."""
+"""Proposed splits keep neighbours together and follow folders, lists and names."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_lists_decide_where_there_are_some(tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("images/7.png\n0\n")
     found = groups_of(tmp_path)
     assert found["val"] == {"1", "5"} and found["test"] == {"7", "0"} and len(found["train"]) == 8
-    # With a list for training, what is on no list is left out; without one for the test, val is the test.
+    # With a training list, scenes on no list are left out. Without a test list, val serves as the test.
     (tmp_path / "test.txt").unlink()
     (tmp_path / "train.txt").write_text("\n".join("2346789") + "\n10\n")
     found = groups_of(tmp_path)

@@ -45,7 +45,7 @@ def test_archives_lie_unpacked_in_the_raw_folder_and_are_fetched_once(
         assert records[0] == records[1] and asked == 2
         assert records[0]["archives"][0] | {"files": 2, "bytes": 90_000} == records[0]["archives"][0]
         assert str(tmp_path) not in str(records[0])
-        # The archive itself is gone, and a file that went missing brings it back.
+        # The archive itself has been removed. A missing file causes it to be fetched again.
         assert not list(tmp_path.rglob("*.zip"))
         (raw / "a/1.png").unlink()
         fetch_raw(description, PATIENT, run)
@@ -65,7 +65,7 @@ def test_a_run_that_failed_keeps_what_came(tmp_path: Path) -> None:
     assert (tmp_path / "raw/top/a/1.png").read_bytes() == FILES["top/a/1.png"]
 
 
-def test_where_a_person_must_act_the_steps_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_where_a_person_must_act_the_steps_are_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         record = fetch_raw(
             described([], steps=["Sign the form.", "Unpack it."]), PATIENT, Workspace(project=str(tmp_path))

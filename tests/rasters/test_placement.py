@@ -1,4 +1,4 @@
-"""A mask that does not lie on its image is named before a pixel of it becomes a label."""
+"""A mask that does not cover its image is refused before any of its pixels become labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rasters as they come: every common way to store the same pixels reads as these pixels."""
+"""Formats of rasters: pixels are read correctly from every common way of storing them."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_deep_images_of_all_formats_read_by_their_scaling(tmp_path: Path, scalin
     for path in paths:
         found = read_image(path, WINDOW, form, decoded)
         assert found.dtype == np.uint8
-        # Half-way values may fall to either side.
+        # Values halfway between two integers may be rounded either way.
         assert np.abs(found.astype(int) - wanted[CUT]).max() <= 1
         assert (found == wanted[CUT]).mean() > 0.99
 
@@ -255,7 +255,7 @@ def test_nan_and_nodata_of_floats_are_no_data(tmp_path: Path) -> None:
 
 @pytest.fixture
 def holed(tmp_path: Path) -> MadeData:
-    """A data set of which one image is transparent in part."""
+    """A data set with one partly transparent image."""
     made = make_data(tmp_path / "raw")
     image = made.images["north/a"]
     alpha = np.full(image.shape[:2], 255, np.uint8)

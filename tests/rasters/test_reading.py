@@ -101,7 +101,7 @@ def test_masks_of_numbers_that_are_no_labels_are_refused(tmp_path: Path, encodin
 
 @pytest.mark.parametrize("name", ["a.tif", "deep.png"])
 def test_a_colour_mask_is_never_read_as_ids_by_its_first_band(tmp_path: Path, name: str) -> None:
-    # As those of iSAID: red is 0 everywhere, which is an id like any other.
+    # As in iSAID: red is 0 everywhere, which is a valid id.
     colors = np.zeros((3, 20, 30), np.uint16 if name == "deep.png" else np.uint8)
     colors[2] = 127
     path = tmp_path / name

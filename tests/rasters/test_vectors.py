@@ -27,7 +27,7 @@ from satsynth.work.files import file_digest
 from satsynth.work.ignore import IGNORE_INDEX
 
 UTM, WGS = "EPSG:32640", "EPSG:4326"
-# Turned a little, as some scenes are.
+# Slightly rotated, like some scenes.
 GRID = Affine(0.5, 0.05, 400_000, 0.05, -0.5, 2_780_000)
 HEIGHT, WIDTH = 60, 80
 CLASSES = [
@@ -71,7 +71,7 @@ def write_image(path: Path, crs: str | None = UTM, grid: Affine | None = GRID, s
 
 
 def geojson(shapes: Any = SHAPES, crs: str = WGS, **properties: Any) -> dict[str, Any]:
-    """Return polygons as GeoJSON, moved from pixels to a coordinate reference system."""
+    """Return polygons as GeoJSON, transformed from pixels to a coordinate reference system."""
 
     def ring(corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
         xs, ys = zip(*[GRID @ corner for corner in [*corners, corners[0]]], strict=True)
@@ -94,7 +94,7 @@ def write_geojson(path: Path, **changes: Any) -> None:
 
 
 def by_hand() -> np.ndarray:
-    """Return the mask by asking for each pixel's centre, in pixels, in which polygon it lies."""
+    """Return the mask by testing which polygon contains the centre of each pixel."""
     codes = {"facade": 1, "7": 2, "unsure": IGNORE_INDEX}
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -129,7 +129,7 @@ def test_polygons_in_another_reference_system_fall_on_the_pixels_whose_centre_th
     assert {0, 1, 2, IGNORE_INDEX} == set(np.unique(wanted))
     for scene in scenes:
         _, mask = made.reader.read(scene, 0, 0, HEIGHT, WIDTH)
-        # To WGS 84 and back costs far less than a pixel.
+        # The error of a round trip to WGS 84 is far less than a pixel.
         assert (mask != wanted).mean() < 1e-3
 
 

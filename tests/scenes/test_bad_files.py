@@ -1,4 +1,4 @@
-"""Every kind of bad file: found, named with what to do about it, and kept from costing the rest."""
+"""Every kind of bad file is found, is named with a remedy, and does not affect the other files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RNG = np.random.default_rng(2)
 
 
 def bad_of(made: MadeData) -> list[BadFile]:
-    """Return what finding and checking together find."""
+    """Return scenes and bad files after finding and checking."""
     scenes, bad = search_scenes(made.description, made.raw, file_digest)
     return bad + unusable_files(scenes, made.reader(), workers=2)
 
@@ -43,7 +43,7 @@ def jpeg_named_png(path: Path) -> None:
 
 
 def claim(width: int, height: int) -> Callable[[Path], None]:
-    """Return a spoiler that leaves a PNG whose header claims a size."""
+    """Return a function that replaces a file by a PNG whose header claims a size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -105,7 +105,7 @@ SPOILERS: list[tuple[str, Callable[[Path], None], str, str]] = [
 
 
 @pytest.mark.parametrize(("kind", "spoil", "problem", "remedy"), SPOILERS)
-def test_a_bad_file_is_named_with_its_remedy_and_costs_its_own_scene_alone(
+def test_a_bad_file_is_named_with_its_remedy_and_affects_only_its_own_scene(
     tmp_path: Path, kind: str, spoil: Callable[[Path], None], problem: str, remedy: str
 ) -> None:
     made = make_data(tmp_path / "data" / "raw")

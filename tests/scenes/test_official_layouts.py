@@ -1,4 +1,4 @@
-"""LoveDA, iSAID and OpenEarthMap as they are distributed, in small: made files under their official names."""
+"""Small copies of LoveDA, iSAID and OpenEarthMap: made files under their official names."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.real
 
 
 def describe(project: Path, name: str, **splits: list[str]) -> DatasetDescription:
-    """Return a shipped description, with other splits where too few real scenes are at hand."""
+    """Return a shipped description, with other splits if too few real scenes are available."""
     text = (project / "conf" / "base" / f"parameters_dataset_{name}.yml").read_text(encoding="utf-8")
     described = yaml.safe_load(text)["datasets"][name]
     if splits:
@@ -108,7 +108,7 @@ def test_a_real_geotiff_has_a_reference_and_windows(shared: Path) -> None:
 
 
 def test_a_real_geotiff_becomes_tiles_with_bounds(shared: Path, project: Path, tmp_path: Path) -> None:
-    """The label is made: the sample of OpenEarthMap has none."""
+    """The label is made, because the sample of OpenEarthMap has none."""
     raw = tmp_path / "openearthmap"
     source = shared / "data" / "openearthmap" / "adelaide" / "images" / "adelaide_2.tif"
     info = raster_info(source)
@@ -117,7 +117,7 @@ def test_a_real_geotiff_becomes_tiles_with_bounds(shared: Path, project: Path, t
         image, mask = (raw / "adelaide" / kind / f"adelaide_{number}.tif" for kind in ("images", "labels"))
         for path in (image, mask):
             path.parent.mkdir(parents=True, exist_ok=True)
-        # Another byte behind the file makes it another image.
+        # An extra byte at the end changes the digest of the image.
         image.write_bytes(source.read_bytes() + bytes(number))
         Image.fromarray(label).save(mask)
     (raw / "train.txt").write_text("adelaide_2.tif\nadelaide_7.tif\n")

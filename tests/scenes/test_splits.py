@@ -118,7 +118,7 @@ def test_windows_that_overlap_across_splits_are_refused_and_others_are_not() -> 
 
 
 def test_images_of_different_splits_must_not_have_one_mask_unless_it_is_a_map(tmp_path: Path) -> None:
-    # Two dates of one place, as a pattern may divide them without knowing.
+    # Two dates of one place, which a pattern may put into different splits.
     layout = {
         **describe().layout.model_dump(),
         "pattern": r"(?P<group>[^/]+)/images/(?P<name>[^/_]+)(?P<date>_\d+)?\.png",
@@ -143,7 +143,7 @@ def test_images_of_different_splits_must_not_have_one_mask_unless_it_is_a_map(tm
 def test_scenes_that_show_the_same_ground_in_different_splits_are_known() -> None:
     place = {"crs": "EPSG:32640", "transform": (2.0, 0.0, 1000.0, 0.0, -2.0, 5000.0)}
     here = replace(PLAIN, **place)
-    # 40 m a side; the neighbour begins `east` metres further.
+    # 40 m per side; the neighbour begins `east` metres further east.
     for east, same in ((0, True), (20, True), (39, True), (39.8, False), (40, False), (400, False)):
         moved = replace(
             here, scene_id="b", image="b.tif", split="test", transform=(2.0, 0.0, 1000.0 + east, 0.0, -2.0, 5000.0)
@@ -153,7 +153,7 @@ def test_scenes_that_show_the_same_ground_in_different_splits_are_known() -> Non
         assert neighbours_across_splits([here, replace(moved, crs="EPSG:32641")]) == []
         assert neighbours_across_splits([here, replace(moved, image=here.image)]) == []
         assert neighbours_across_splits([here, replace(moved, transform=None)]) == []
-    # A window is where it is in its image: that of `c` begins 36 m further east.
+    # The window of `c` begins 36 m further east within its image.
     part = replace(here, scene_id="c", image="c.tif", split="val", window=(18, 0, 20, 20))
     assert neighbours_across_splits([here, part]) == ["'a' (train) and 'c' (val)"]
     assert neighbours_across_splits([here, replace(part, window=(20, 0, 20, 20))]) == []
