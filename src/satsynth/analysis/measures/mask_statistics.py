@@ -76,7 +76,7 @@ def _rows(inputs: MeasureInputs) -> Iterator[Row]:
 
 MEASURE = Measure(
     name="mask_statistics",
-    version=1,
+    version=2,
     needs=frozenset({"masks"}),
     rows=_rows,
     headings={

@@ -97,7 +97,7 @@ def _rows(inputs: MeasureInputs) -> Iterator[Row]:
 
 MEASURE = Measure(
     name="neighbourhoods",
-    version=1,
+    version=2,
     needs=frozenset({"features"}),
     rows=_rows,
     headings={
