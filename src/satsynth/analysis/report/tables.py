@@ -111,7 +111,7 @@ def fidelity_table(fidelity: pd.DataFrame) -> pd.DataFrame:
     for name, heading in headings().items():
         if name in measured:
             sets = {title: _with_interval(fidelity, name, part) for part, title in _set_titles(fidelity).items()}
-            rows.append({"measure": heading.title, **sets, "interval over": heading.interval or None})
+            rows.append({"measure": heading.title, **sets, "interval over": heading.interval or "none"})
     return pd.DataFrame(rows).astype(object)
 
 
