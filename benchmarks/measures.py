@@ -119,7 +119,7 @@ class Measures:
             seeds: Seeds of the networks trained on them alone and tested on real scenes; none leaves mIoU out.
         """
         statistics = mask_statistics(masks, self.tiles.class_names)
-        digest = {"pairs": pairs_digest(images, masks)}
+        identity = {"pairs": pairs_digest(images, masks)}
         return {
             "kernel_distance": self.distance(images),
             "masks": statistics,
@@ -127,16 +127,16 @@ class Measures:
             "spectrum_distance": spectrum_distance(
                 radial_spectrum(np.asarray(self.train.images)), radial_spectrum(images)
             ),
-            **(self._miou("synthetic", [DecodedPairs(images, masks)], digest, seeds) if seeds else {}),
+            **(self._miou("synthetic", [DecodedPairs(images, masks)], identity, seeds) if seeds else {}),
         }
 
-    def _miou(self, kind: str, sources: list[DecodedPairs], facts: dict[str, Any], seeds: Sequence[int]) -> Any:
-        rows = [training_row(self._trained(kind, TRAINING, sources, seed, facts)) for seed in seeds]
+    def _miou(self, kind: str, sources: list[DecodedPairs], identity: dict[str, Any], seeds: Sequence[int]) -> Any:
+        rows = [training_row(self._trained(kind, TRAINING, sources, seed, identity)) for seed in seeds]
         names = ["miou", *(f"iou_{name}" for name in self.tiles.class_names)]
         return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
     def _trained(
-        self, kind: str, training: TrainingSettings, sources: list[DecodedPairs], seed: int, facts: dict[str, Any]
+        self, kind: str, training: TrainingSettings, sources: list[DecodedPairs], seed: int, identity: dict[str, Any]
     ) -> WorkFolder:
         work = self.run.work
         val, test = (HeldOut(decoded(self.tiles, split, work), self.tiles.scenes(split)) for split in ("val", "test"))
@@ -154,7 +154,7 @@ class Measures:
         def train(folder: WorkFolder) -> None:
             train_network(folder, task, HeldOutSplits(val, test, self.tiles.class_names), self.compute)
 
-        settings = {"kind": kind, "seed": seed, "training": training.model_dump(mode="json"), **facts}
+        settings = {"kind": kind, "seed": seed, "training": training.model_dump(mode="json"), **identity}
         step = Step("benchmark", VERSION, digests(tiles=self.tiles), settings)
         return remembered(self.run, step, train).folder
 

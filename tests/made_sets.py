@@ -21,6 +21,8 @@ def made_inputs(**changes: Any) -> MeasureInputs:
     masks["synthetic"] //= 2
     features = {name: random.normal(0, 1, (size, 6)) for name, size in SIZES.items()}
     features["synthetic"] += 4
+    # Half of val is outside of what train has.
+    features["val"][:5] += 2
     made: dict[str, Any] = {
         "class_names": CLASSES,
         "scenes": {"train": list("aaabbbcccddd"), "val": list("eeeeefffff"), "synthetic": None},

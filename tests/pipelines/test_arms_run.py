@@ -55,7 +55,7 @@ def test_every_arm_from_the_command_to_the_tables(arms_project: Project) -> None
 
     folder = arms_project.path / "data/08_reporting/micro/made"
     networks, augmentations = (pd.read_csv(folder / f"{name}_comparison.csv") for name in ("network", "augmentation"))
-    assert len(networks) == 6 and set(networks["note"]) == {"the paper has no figures on this data set"}
+    assert len(networks) == 6 and set(networks["note"]) == {"the paper has no results on this data set"}
     assert list(zip(augmentations["augmentation"], augmentations["ratio"], strict=True)) == [
         ("copy_paste", 0),
         ("copy_paste", 1),

@@ -70,6 +70,41 @@ def test_divergences_leave_out_tiles_that_train_would_not_keep(
     assert set(adjacency["split"]) == {"train", "val", "test", "synthetic"}
 
 
+def test_the_judge_sees_each_set_of_images_once(
+    world: tuple[PairStore, PairStore, Any, Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles, synthetic, judge, run = world
+    seen: list[int] = []
+
+    def counted(judge: Any, images: np.ndarray, compute: ComputeSettings) -> np.ndarray:
+        seen.append(len(images))
+        return bright(judge, images, compute)
+
+    monkeypatch.setattr("satsynth.segmentation.features.image_features", counted)
+    given = ComparisonSettings(), ComputeSettings(), run
+    first = nodes.measure_fidelity(tiles, synthetic, judge, *given)
+    assert sorted(seen) == [9, 12, 12, 12]
+    pd.testing.assert_frame_equal(nodes.measure_fidelity(tiles, synthetic, judge, *given), first)
+    assert len(seen) == 4
+    # New synthetic pairs leave the features of real ones as they are.
+    drawn = made_pairs(7, split="synthetic", seed=2)
+    others = write_store(tmp_path / "others", drawn, parents={"tiles": tiles.digest})
+    nodes.measure_fidelity(tiles, others, judge, *given)
+    assert seen[4:] == [7]
+
+
+def test_the_curves_are_those_of_the_measured_images(world: tuple[PairStore, PairStore, Any, Workspace]) -> None:
+    tiles, synthetic, _, run = world
+    curves = nodes.measure_curves(tiles, synthetic, run)
+    assert set(curves["set"]) == {"train", "val", "test", "synthetic"}
+    points = curves.pivot(index=["curve", "x"], columns="set", values="y")
+    # What is left of val are the images of train.
+    assert points["val"].to_numpy() == pytest.approx(points["train"].to_numpy())
+    assert points["synthetic"].to_numpy() != pytest.approx(points["train"].to_numpy())
+    spectra, colors = nodes.plot_curves(curves)
+    assert len(spectra.data) == 4 and len(colors.data) == 12
+
+
 def test_copies_are_sought_among_one_view_of_each_training_image(
     world: tuple[PairStore, PairStore, Any, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +117,7 @@ def test_copies_are_sought_among_one_view_of_each_training_image(
         return neighbours(spaces, *names)
 
     monkeypatch.setattr(memorisation, "neighbours", spy)
-    table, facts = nodes.find_copies(tiles, synthetic, judge, ComputeSettings(), run)
+    table, metrics = nodes.find_copies(tiles, synthetic, judge, ComputeSettings(), run)
     images = {
         name: decoded(store, name, run.work).images[chosen_rows(store, name)]
         for name, store in (("synthetic", synthetic), ("train", tiles), ("val", tiles))
@@ -105,4 +140,4 @@ def test_copies_are_sought_among_one_view_of_each_training_image(
     ids = index["pair_id"].tolist(), real.loc[real["split"] == "train", "pair_id"].tolist()
     wanted, summary = neighbours(expected, *ids)
     pd.testing.assert_frame_equal(table, wanted)
-    assert facts == summary
+    assert metrics == summary

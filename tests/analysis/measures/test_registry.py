@@ -202,3 +202,9 @@ def test_what_was_not_measured_is_unknown() -> None:
     table = rows_table([Row("val", "a", 1.0)])
     assert values_of(table, "b") == {} and np.isnan(row_of(table, "b", "val").value)
     assert row_of(table, "a", "val")[:3] == ("val", "a", 1.0)
+
+
+def test_where_no_image_differs_there_is_no_interval() -> None:
+    table = rows_table([Row("val", "precision", 1.0, 1.0, 1.0), Row("val", "recall", 0.5, 0.4, 0.6)])
+    assert np.isnan(row_of(table, "precision", "val")[3:]).all() and row_of(table, "precision", "val").value == 1
+    assert row_of(table, "recall", "val")[3:] == (0.4, 0.6)

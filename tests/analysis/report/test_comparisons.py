@@ -36,7 +36,7 @@ def test_networks_without_and_with_synthetic_pairs():
     assert table["paper_miou"].tolist()[:2] == [0.5213, 0.5213]
     assert table["paper_mf1"].tolist()[:2] == [0.6613, 0.6613]
     assert pd.isna(table["paper_miou"].iloc[2])
-    assert table["note"].tolist()[2] == "Table 2 has tiles of 256, not 128 pixels"
+    assert table["note"].tolist()[2] == "Table 2 uses tiles of 256, not 128 pixels"
     assert "step_matched here" in table["note"].iloc[1]
     assert "step_matched" not in table["note"].iloc[0]
 
@@ -70,8 +70,8 @@ def test_the_papers_overview_is_in_percent():
     assert table["mIoU % on real + synthetic"].tolist() == pytest.approx([52.13, 56.54, 63.71])
     assert paper_table("dubai") is None
     # The figures at 256 pixels rest on pairs that a second model has enlarged.
-    assert ["raised to 256" in note for note in table["note"]] == [False, True, True]
-    assert "raised to 256" in paper_score("isaid", "pspnet", "resnet101", 256, "epoch_matched")["note"]
+    assert ["enlarged to 256" in note for note in table["note"]] == [False, True, True]
+    assert "enlarged to 256" in paper_score("isaid", "pspnet", "resnet101", 256, "epoch_matched")["note"]
 
 
 def test_the_papers_correlation_stands_beside_the_gains_of_each_class():
@@ -93,5 +93,5 @@ def test_augmentations_are_all_compared_with_flips_on_real_pairs():
     assert pd.isna(changes.pop(("flips", 0)))
     assert changes == pytest.approx({("flips", 1): 0.1, ("cutmix", 0): 0.05, ("cutmix", 1): 0.15, ("none", 0): -0.1})
     assert len(table) == 5
-    assert all("Table 5" in note and "not known" in note for note in table["note"])
+    assert all("Table 5" in note and "not available" in note for note in table["note"])
     assert (table["difference_low"] < table["difference_high"]).sum() == 4

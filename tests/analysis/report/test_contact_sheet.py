@@ -62,27 +62,27 @@ def test_picture_contains_the_tiles_real_on_the_left():
 
 def legend_texts(monkeypatch):
     """Record every text with the picture that it was written into."""
-    told = []
+    written = []
     write = module._text
 
     def recorded(picture, text, x, y, size=0.6):
         width = write(picture, text, x, y, size)
-        told.append((text, x + width, picture.shape[1]))
+        written.append((text, x + width, picture.shape[1]))
         return width
 
     monkeypatch.setattr(module, "_text", recorded)
-    return told
+    return written
 
 
 @pytest.mark.parametrize("side", [16, 32, 128])
 @pytest.mark.parametrize("names", [NAMES, tuple(f"a class with a rather long name, number {i}" for i in range(12))])
 def test_no_text_overflows(monkeypatch, side, names):
-    told = legend_texts(monkeypatch)
+    written = legend_texts(monkeypatch)
     colors = np.arange(3 * len(names), dtype=np.uint8).reshape(-1, 3)
     pairs = [(image, mask % 3) for image, mask in pairs_of(2, 4, side)]
     gallery(pairs, pairs, names, colors)
-    assert [text for text, _, _ in told] == ["real", "synthetic", *names, "ignored"]
-    for text, end, width in told:
+    assert [text for text, _, _ in written] == ["real", "synthetic", *names, "ignored"]
+    for text, end, width in written:
         assert end <= width, text
 
 

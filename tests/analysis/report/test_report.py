@@ -53,7 +53,7 @@ def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None
     assert "0.0200 [0.0150, 0.0250] from the training images" in distance
     assert "closer than real images of val scenes at 0.0300 [0.0280, 0.0320]" in distance
     assert "two halves of the training scenes are 0.0010 apart" in distance
-    assert "0.0040 bit" in shares and "those of val by 0.0200, over tiles that `tiling.keep` would keep" in shares
+    assert "0.0040 bit" in shares and "those of val by 0.0200, over tiles of the kind that train has" in shares
     # Of the classes that both have: (0.8 + 0.2) / 2 against (0.7 + 0.5) / 2.
     assert "Over a, b," in agreement and "0.500" in agreement and "0.600" in agreement
     assert "less than half as well for b" in agreement and "No synthetic mask has c." in agreement

@@ -131,8 +131,8 @@ def test_words_of_a_change():
     )
     assert "zero lies outside" in sentence
     assert "no evidence" not in sentence
-    assert "one generator, the pairs drawn from it, and this one test area" in condition
-    assert absent == "No test scene has c: not scored, and not in the means."
+    assert "this generator, the pairs drawn from it, and this test area" in condition
+    assert absent == "No test scene has c: not scored, and left out of the means."
 
 
 def test_words_of_no_change():
@@ -156,7 +156,7 @@ def test_words_of_one_scene():
 
 def test_words_of_one_seed():
     sentence = in_words(summary_of(tables_of({(0, 0): 0.4, (1, 0): 0.5})))[0]
-    assert "over 2 test scenes of one seed" in sentence and "tells nothing of how much trainings vary" in sentence
+    assert "over 2 test scenes of one seed" in sentence and "does not show how much trainings vary" in sentence
 
 
 def test_printed_has_a_row_a_ratio():

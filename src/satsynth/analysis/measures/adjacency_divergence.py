@@ -26,5 +26,5 @@ MEASURE = Measure(
     version=1,
     needs=frozenset({"masks"}),
     rows=_rows,
-    headings={"adjacency_divergence": Heading("divergence of adjacent classes, bit")},
+    headings={"adjacency_divergence": Heading("divergence of\nadjacent classes, bit")},
 )

@@ -30,5 +30,5 @@ MEASURE = Measure(
     version=1,
     needs=frozenset({"masks"}),
     rows=_rows,
-    headings={"class_divergence": Heading("divergence of class shares, bit")},
+    headings={"class_divergence": Heading("divergence of\nclass shares, bit")},
 )

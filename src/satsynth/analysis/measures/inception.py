@@ -150,7 +150,7 @@ MEASURE = Measure(
     headings={
         "fid": Heading("FID"),
         "inception_score": Heading("inception score"),
-        "inception_score_deviation": Heading("inception score, deviation over 10 parts"),
+        "inception_score_deviation": Heading("inception score,\ndeviation over 10 parts"),
     },
     settings=_settings,
 )

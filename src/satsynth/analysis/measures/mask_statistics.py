@@ -76,12 +76,12 @@ def _rows(inputs: MeasureInputs) -> Iterator[Row]:
 
 MEASURE = Measure(
     name="mask_statistics",
-    version=1,
+    version=2,
     needs=frozenset({"masks"}),
     rows=_rows,
     headings={
-        "isolated": Heading("share of isolated pixels", "scenes of the set"),
-        "small": Heading(f"share of pixels in regions under {SMALL_REGION} pixels", "scenes of the set"),
+        "isolated": Heading("isolated pixels, %", "scenes of the set", 100),
+        "small": Heading(f"pixels in regions\nunder {SMALL_REGION} pixels, %", "scenes of the set", 100),
         "regions": Heading("regions per mask", "scenes of the set"),
     },
 )

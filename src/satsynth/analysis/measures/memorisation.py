@@ -20,7 +20,7 @@ def thumbnails(images: np.ndarray, views: int = 8) -> np.ndarray:
 
     Args:
         images: The images.
-        views: How many of the 8 symmetries of each; the first is the image as it is.
+        views: How many of the 8 symmetries of each; the first is the image itself.
     """
     found = np.empty((len(images), views, THUMBNAIL**2 * 3), np.float32)
     for place, image in zip(found, images, strict=True):
@@ -31,7 +31,7 @@ def thumbnails(images: np.ndarray, views: int = 8) -> np.ndarray:
 
 
 def symmetries(image: np.ndarray) -> list[np.ndarray]:
-    """Return an image ``(H, H, 3)`` in the 8 symmetries of the square: training flips and rotates, so may a copy be."""
+    """Return an image ``(H, H, 3)`` in the 8 symmetries of the square, since training flips and rotates."""
     return [np.rot90(side, k) for side in (image, image[:, ::-1]) for k in range(4)]
 
 
@@ -54,14 +54,14 @@ def nearest(queries: np.ndarray, references: np.ndarray, chunk: int = 64) -> tup
         squares = (views**2).sum(2)[:, :, None] + norms - 2 * np.einsum("nvf,mf->nvm", views, base, optimize=True)
         winner = squares.min(1).argmin(1)
         index.append(winner)
-        # Taken again as a difference: the expanded square rounds away small distances, and a copy has exactly zero.
+        # Computed again as a difference: the expanded square loses small distances, and a copy has exactly zero.
         distance.append(np.sqrt(((views - base[winner][:, None]) ** 2).mean(2).min(1)))
     return np.concatenate(index), np.concatenate(distance)
 
 
 @dataclass(frozen=True)
 class Space:
-    """Vectors of three sets of images in which copies are looked for.
+    """Vectors of three sets of images, among which copies are searched.
 
     Args:
         synthetic: ``(N, V, F)``, V views of each.
@@ -103,16 +103,16 @@ def neighbours(
 ) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
     """Return the nearest training image of each synthetic one, and a summary with held-out images as the yardstick.
 
-    A synthetic image counts as suspicious when it is nearer to a training image than 99 % of the held-out images are.
+    A synthetic image counts as suspicious when it is closer to a training image than 99 % of the held-out images are.
 
     Args:
-        spaces: What distances are taken in, by name.
+        spaces: The spaces in which distances are measured, by name.
         synthetic_ids: N names.
         train_ids: M names.
 
     Returns:
-        A row a synthetic image and space, ``space, pair_id, nearest, distance, suspicious``, the nearest first; and for
-        each space ``median_distance, median_distance_held_out, suspicious_below, suspicious_share``.
+        A row for each synthetic image and space, ``space, pair_id, nearest, distance, suspicious``, the closest first;
+        and for each space ``median_distance, median_distance_held_out, suspicious_below, suspicious_share``.
     """
     tables, summary = [], {}
     for name, space in spaces.items():

@@ -97,11 +97,13 @@ def _rows(inputs: MeasureInputs) -> Iterator[Row]:
 
 MEASURE = Measure(
     name="neighbourhoods",
-    version=1,
+    version=2,
     needs=frozenset({"features"}),
     rows=_rows,
     headings={
-        name: Heading(name, "scenes of train, the set fixed" if name in OVER_REAL else "scenes of the set, train fixed")
+        name: Heading(
+            name, "scenes of train,\nthe set fixed" if name in OVER_REAL else "scenes of the set,\ntrain fixed"
+        )
         for name in NAMES
     },
 )

@@ -32,10 +32,12 @@ class Heading:
     Args:
         title: Its title.
         interval: What its 95 % interval is over; empty where it has none.
+        scale: What its values are multiplied by, such as 100 for percent.
     """
 
     title: str
     interval: str = ""
+    scale: float = 1
 
 
 @dataclass(frozen=True, eq=False)

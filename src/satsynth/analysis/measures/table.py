@@ -29,9 +29,14 @@ class Row(NamedTuple):
 
 
 def rows_table(rows: Iterable[Row]) -> pd.DataFrame:
-    """Return rows as a table ``set, measure, value, low, high``."""
+    """Return rows as a table ``set, measure, value, low, high``.
+
+    An interval of no width becomes unknown: where no image differs, as at a share of 0 or 1, resampling says nothing.
+    """
     table = pd.DataFrame(list(rows), columns=list(Row._fields))
-    return table.astype({"set": str, "measure": str, "value": float, "low": float, "high": float})
+    table = table.astype({"set": str, "measure": str, "value": float, "low": float, "high": float})
+    table.loc[table["low"] == table["high"], ["low", "high"]] = UNKNOWN
+    return table
 
 
 def values_of(table: pd.DataFrame, measure: str) -> dict[str, float]:

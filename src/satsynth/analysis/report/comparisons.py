@@ -1,4 +1,4 @@
-"""The paper's tables of networks and of augmentations, for one's own runs."""
+"""The paper's tables of networks and of augmentations, from the trainings of a run."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def network_rows(
 
 
 def augmentation_rows(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass) -> pd.DataFrame:
-    """Return a row for each network, augmentation and ratio, all against flips on real pairs alone.
+    """Return a row for each network, augmentation and ratio, all against flips on real pairs only.
 
-    The paper's Table 5 sets synthetic pairs (R = 1) against Cutout, CutMix and Copy-Paste on real pairs; here each of
-    them is also trained together with synthetic pairs. The paper's numbers of that table are not known to us.
+    The paper's Table 5 compares synthetic pairs (R = 1) with Cutout, CutMix and Copy-Paste on real pairs; here each of
+    them is also trained together with synthetic pairs. The numbers of that table are not available.
 
     Args:
         runs: As in `summarise`; step-matched ones with the union's share of real pairs are used.

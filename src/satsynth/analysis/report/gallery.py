@@ -20,7 +20,7 @@ def color_mask(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
 
 
 def contact_sheet(pairs: Sequence[tuple[np.ndarray, np.ndarray]], colors: np.ndarray, columns: int) -> np.ndarray:
-    """Return pairs side by side, image left of mask, ``columns`` pairs a row, as ``(H, W, 3)`` uint8."""
+    """Return pairs side by side, image left of mask, ``columns`` pairs per row, as ``(H, W, 3)`` uint8."""
     side = pairs[0][0].shape[0]
     rows = -(-len(pairs) // columns)
     width = columns * (2 * side + 3 * GAP) - GAP
@@ -44,11 +44,11 @@ def gallery(
 
     Args:
         left: Images ``(H, W, 3)`` and masks ``(H, W)``, both uint8.
-        right: The same.
+        right: Images and masks of the other side.
         class_names: Names in order of the class index.
         colors: Display colours ``(K, 3)``.
-        columns: Pairs a row on each side.
-        titles: Of both sides.
+        columns: Pairs per row on each side.
+        titles: Titles of the two sides.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.

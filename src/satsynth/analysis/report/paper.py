@@ -1,4 +1,4 @@
-"""Figures of the paper to stand beside one's own, where they exist: SatSynth, arXiv 2403.16605."""
+"""Results of the paper that a run can be compared with: SatSynth, arXiv 2403.16605."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PaperScore:
     Args:
         dataset: The data set.
         source: The paper's table.
-        network: The paper's name of the network.
+        network: The paper's name for the network.
         architecture: Its name in `segmentation.networks`; empty for one that satsynth does not have.
         encoder: Its encoder; None where the paper's is not known.
         tile_size: Side of a tile in pixels.
@@ -37,40 +37,40 @@ class PaperScore:
     pairs: str = ""
 
 
-_RAISED = "pairs drawn at 128 and raised to 256 pixels by a second model"
+_ENLARGED = "pairs drawn at 128 and enlarged to 256 pixels by a second model"
 _SCORES = (
     PaperScore("isaid", "Table 1b", "FPN-ResNet50", "fpn", "resnet50", 128, None, 0.5213, 0.6613),
-    PaperScore("isaid", "Table 2", "PSPNet", "pspnet", None, 256, 0.4895, 0.5654, pairs=_RAISED),
-    PaperScore("isaid", "Table 2", "PFSegNet", "", None, 256, 0.6093, 0.6371, pairs=_RAISED),
+    PaperScore("isaid", "Table 2", "PSPNet", "pspnet", None, 256, 0.4895, 0.5654, pairs=_ENLARGED),
+    PaperScore("isaid", "Table 2", "PFSegNet", "", None, 256, 0.6093, 0.6371, pairs=_ENLARGED),
     PaperScore("openearthmap", "Table 1b", "FPN-ResNet50", "fpn", "resnet50", 128, None, 0.6224),
 )
 NOTE = (
-    "The paper trains on the whole data set, matches epochs rather than steps, and gives neither its budgets nor "
-    "intervals: its figures are comparable with full data and `segmentation.protocols: [epoch_matched]` alone."
+    "The paper trains on the whole data set, matches epochs rather than steps, and gives neither budgets nor "
+    "intervals. Its results are comparable only with full data and `segmentation.protocols: [epoch_matched]`."
 )
 AUGMENTATION_NOTE = (
     "The paper's Table 5 finds synthetic pairs (R = 1) better than Cutout, CutMix and Copy-Paste; "
-    "its figures are not known to us, so none stand here."
+    "its numbers are not available, so none are shown."
 )
 
 
 def gain_note(dataset: str) -> str:
-    """Return what the paper has on the gain of each class (its Figure 7 and Table 6), and whether it is comparable."""
+    """Return what the paper reports on the gain of each class (Figure 7 and Table 6), and whether it is comparable."""
     correlation = "r = -0.47 (Pearson; rare classes gain more)"
     if dataset != "isaid":
         return (
-            f"The paper's Figure 7 has {correlation}, most likely on iSAID, whose 16 classes its Table 6 has: not "
-            "comparable. The r of the plot here takes the logarithm of the share; of few classes it says little."
+            f"The paper's Figure 7 reports {correlation}, most likely on iSAID, whose 16 classes Table 6 lists: not "
+            "comparable. The r of the plot here uses the logarithm of the share; with few classes it means little."
         )
     return (
-        f"The paper: {correlation}, in its Figure 7, most likely on this data set. The r of the plot here takes the "
-        "logarithm of the share; whether the paper's does, and for which network and R it holds, is not known to us, "
-        "so compare the sign alone. Nor are the figures of its Table 6 (IoU of each class) known to us."
+        f"The paper: {correlation}, in its Figure 7, most likely on this data set. The r of the plot here uses the "
+        "logarithm of the share. Whether the paper's does, and for which network and R it holds, is unknown, so "
+        "compare only the sign. The numbers of its Table 6 (IoU of each class) are not available."
     )
 
 
 def paper_table(dataset: str) -> pd.DataFrame | None:
-    """Return what the paper has on a data set, mIoU in percent; None where it has nothing."""
+    """Return the paper's results on a data set, mIoU in percent; None where there are none."""
     known = [score for score in _SCORES if score.dataset == dataset]
     if not known:
         return None
@@ -85,22 +85,22 @@ def paper_table(dataset: str) -> pd.DataFrame | None:
 
 
 def paper_score(dataset: str, architecture: str, encoder: str, tile_size: int, protocol: str) -> dict[str, Any]:
-    """Return the paper's figures for a network as columns ``paper_miou_real, paper_miou, paper_mf1, note``.
+    """Return the paper's results for a network as columns ``paper_miou_real, paper_miou, paper_mf1, note``.
 
-    They are given where data set, network and size of tiles are the paper's; the note says what else differs, or why
-    there are none. The ratio at which the paper trained them is not published.
+    They are given where data set, network and tile size are the paper's; the note says what else differs, or why there
+    are none. The ratio at which the paper trained them is not published.
     """
     nothing = {"paper_miou_real": None, "paper_miou": None, "paper_mf1": None}
     here = [score for score in _SCORES if score.dataset == dataset]
     if not here:
-        return {**nothing, "note": "the paper has no figures on this data set"}
+        return {**nothing, "note": "the paper has no results on this data set"}
     same = [s for s in here if s.architecture == architecture and s.encoder in (None, encoder)]
     if not same:
         has = ", ".join(dict.fromkeys(s.network for s in here))
-        return {**nothing, "note": f"on this data set the figures of {has} alone are known"}
+        return {**nothing, "note": f"on this data set only the results of {has} are known"}
     fitting = [s for s in same if s.tile_size == tile_size]
     if not fitting:
-        return {**nothing, "note": f"{same[0].source} has tiles of {same[0].tile_size}, not {tile_size} pixels"}
+        return {**nothing, "note": f"{same[0].source} uses tiles of {same[0].tile_size}, not {tile_size} pixels"}
     found = fitting[0]
     differs = [] if protocol == "epoch_matched" else [f"epochs matched there, {protocol} here"]
     differs += [found.pairs] if found.pairs else []

@@ -101,7 +101,7 @@ def fidelity(
         f"Brackets: 95 % intervals; measures without one are biased by the number of images, so that resampling gives "
         f"no valid interval. Features: judge {judge.digest[:12]}, {FEATURES}; no resize. Fréchet distance in "
         f"{dimensions:.0f} dimensions; precision, recall, density and coverage with {neighbours:.0f} neighbours. Val "
-        "shows what real images of other scenes reach, halves of train the least that is possible."
+        "shows what real images of other scenes reach, halves of train the lowest distance to expect."
     )
     return Section("Fidelity", [text, *inception_notes(table, comparison)], [tables.fidelity_table(table)], figures)
 

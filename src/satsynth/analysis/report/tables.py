@@ -78,9 +78,9 @@ def share_table(distribution: pd.DataFrame) -> pd.DataFrame:
     table = distribution.pivot(index="class", columns="split", values=["pixel_share", "regions"])
     order = [name for name in ("train", "val", "test", "synthetic") if name in set(distribution["split"])]
     rows: dict[str, Any] = {"class": list(dict.fromkeys(distribution["class"]))}
-    for statistic, title, scale in (("pixel_share", "pixels % in", 100), ("regions", "regions per tile in", 1)):
+    for statistic, title, scale in (("pixel_share", "pixels %", 100), ("regions", "regions per tile", 1)):
         for split in order:
-            rows[f"{title} {split}"] = (scale * table[statistic][split]).reindex(rows["class"]).round(3).to_numpy()
+            rows[f"{title}\n{split}"] = (scale * table[statistic][split]).reindex(rows["class"]).round(3).to_numpy()
     return pd.DataFrame(rows).astype(object)
 
 
@@ -110,27 +110,26 @@ def fidelity_table(fidelity: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, heading in headings().items():
         if name in measured:
-            sets = {title: _with_interval(fidelity, name, part) for part, title in _set_titles(fidelity).items()}
-            rows.append({"measure": heading.title, **sets, "interval over": heading.interval or None})
+            sets = {
+                title: _with_interval(fidelity, name, part, heading.scale)
+                for part, title in _set_titles(fidelity).items()
+            }
+            rows.append({"measure": heading.title, **sets, "interval over": heading.interval or "none"})
     return pd.DataFrame(rows).astype(object)
 
 
 def _set_titles(fidelity: pd.DataFrame) -> dict[str, str]:
-    """Return the column heading of each set: train, its halves, then the sets that are compared with it."""
+    """Return the column heading of each set: drawn pairs first, then val and test, train last."""
     images = values_of(fidelity, "images")
-    titles = {name: f"{name} ({number:.0f} images)" for name, number in images.items()}
+    titles = {name: f"{name}\n{number:.0f} images" for name, number in images.items()}
     halves = (row_of(fidelity, f"images.{half}_half", HALVES).value for half in ("first", "second"))
-    return {
-        REFERENCE: titles.pop(REFERENCE),
-        HALVES: "halves of train ({:.0f} and {:.0f})".format(*halves),
-        **titles,
-    }
+    reference = {HALVES: "halves of train\n{:.0f} and {:.0f}".format(*halves), REFERENCE: titles.pop(REFERENCE)}
+    return {**dict(sorted(titles.items(), key=lambda item: item[0] in ("val", "test"))), **reference}
 
 
-def _with_interval(fidelity: pd.DataFrame, measure: str, name: str) -> str:
-    row = row_of(fidelity, measure, name)
-    ends = "" if np.isnan(row.low) else f" [{printable(row.low)}, {printable(row.high)}]"
-    return printable(row.value) + ends
+def _with_interval(fidelity: pd.DataFrame, measure: str, name: str, scale: float) -> str:
+    value, low, high = (scale * number for number in row_of(fidelity, measure, name)[2:])
+    return printable(value) + ("" if np.isnan(low) else f"\n[{low:.3g}, {high:.3g}]")
 
 
 def alignment_table(alignment: dict[str, Any], class_names: Sequence[str]) -> pd.DataFrame:

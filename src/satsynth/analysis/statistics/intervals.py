@@ -1,4 +1,4 @@
-"""How sure a difference between two arms is: an interval over both trainings and test scenes."""
+"""How certain a difference between two arms is: an interval over both seeds and test scenes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ PerClass = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Interval:
-    """A paired difference and how sure it is.
+    """A paired difference and how certain it is.
 
     Args:
         difference: Mean over seeds of the difference on all scenes.
-        low: Lower end; NaN where nothing can be said.
+        low: Lower end; NaN where there is no interval.
         high: Upper end.
-        seed_error: Standard error that comes from the seeds; NaN for one seed.
-        scene_error: Standard error that comes from the scenes; NaN for one scene.
+        seed_error: Standard error due to the seeds; NaN for one seed.
+        scene_error: Standard error due to the scenes; NaN for one scene.
         degrees: Degrees of freedom of the t quantile.
-        scenes: Number of scenes that have a class to score.
+        scenes: Number of scenes with a class to score.
     """
 
     difference: float
@@ -40,12 +40,12 @@ UNKNOWN = Interval(_NAN, _NAN, _NAN, _NAN, _NAN, _NAN, scenes=0)
 def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, confidence: float = 0.95) -> Interval:
     """Return the difference of a mean class score between two arms, with an interval over seeds and test scenes.
 
-    Both the seeds and the scenes are taken as drawn from many. The influence of a scene on a seed's difference is its
+    Both seeds and scenes are treated as random samples. The influence of a scene on a seed's difference is its
     jackknife pseudo-value on the summed confusion matrix. The table of seeds by scenes then has a two-way variance:
-    that of seeds, plus that of scenes, less their interaction, which both contain. The quantile is Student's t with
-    Satterthwaite's degrees of freedom. With one seed (or one scene) the interval is over scenes (or seeds) alone.
-    A scene without any of the classes changes the score through false hits at most: it is no degree of freedom, and
-    where one scene alone has them, nothing is known of how scenes differ.
+    that of seeds, plus that of scenes, minus their interaction, which both contain. The quantile is Student's t with
+    Satterthwaite's degrees of freedom. With one seed (or one scene) the interval is over scenes (or seeds) only.
+    A scene without any of the classes changes the score only through false positives: it adds no degree of freedom, and
+    where only one scene has them, the variance between scenes is unknown.
 
     Args:
         base: ``(S, G, K, K)`` confusion matrices of S seeds on G scenes, rows = target.
@@ -69,7 +69,7 @@ def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, co
     if scored == 1:
         return _one_way(difference, each, scored, confidence, over_seeds=True)
     without = np.subtract(*per_class(whole[:, :, None] - totals)[::-1])
-    # A class that only this scene has says nothing of how scenes differ.
+    # A class that only this scene has does not show how scenes differ.
     influence = np.nan_to_num(_class_mean(change[:, None] - without))
     pseudo = each[:, None] + (scenes - 1) * influence
     if seeds == 1:
@@ -85,7 +85,7 @@ def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, co
     variance = seed_part + scene_part - shared
     spread = seed_part**2 / (seeds - 1) + scene_part**2 / (scored - 1) + shared**2 / ((seeds - 1) * (scored - 1))
     if variance <= max(seed_part, scene_part):
-        # The interaction is estimated too; a difference below either part alone would promise more than is known.
+        # The interaction is an estimate too: a variance below either part would claim too much certainty.
         variance = max(seed_part, scene_part)
         degrees = float(seeds - 1 if seed_part >= scene_part else scored - 1)
     else:

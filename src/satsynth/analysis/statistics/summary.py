@@ -10,7 +10,7 @@ import pandas as pd
 
 from satsynth.analysis.statistics.intervals import UNKNOWN, Interval, PerClass, paired_interval
 
-# What tells arms apart, beside R.
+# What distinguishes arms, apart from R.
 ARM = ["network", "augmentation", "protocol", "real_share"]
 SCORES = ["miou", "mf1", "accuracy", "boundary_f1"]
 Row = dict[str, Any]
@@ -25,11 +25,11 @@ def summarise(
     over both (see `paired_interval`). With one seed there is no standard error (NaN).
 
     Args:
-        runs: Table with `ARM`, ``ratio, seed``, `SCORES` and ``iou_<class>``, a row a training.
+        runs: Table with `ARM`, ``ratio, seed``, `SCORES` and ``iou_<class>``, a row for each training.
         confusion: Table with `ARM`, ``ratio, seed, scene_id`` and ``confusion``, a flat list of K x K counts, rows =
-            target; a row a training and test scene.
+            target; a row for each training and test scene.
         per_class: As in `paired_interval`.
-        against: Augmentation of the runs at R = 0 that all are compared with, in place of each arm's own.
+        against: Augmentation of the runs at R = 0 that all arms are compared with; without, each with its own.
 
     Returns:
         `ARM`, ``ratio, seeds, scenes``, each score and its standard error (``<score>_se``), ``difference,
@@ -71,11 +71,11 @@ def gains_by_class(
         for key, part, interval, _ in _compared(runs, confusion, one):
             if interval is not None:
                 iou = float(pd.to_numeric(part[f"iou_{name}"]).mean())
-                found = {"class": name, "share": share, "scenes": interval.scenes}
-                found |= {"iou_real": iou - interval.difference, "iou": iou}
-                rows.append({**key, **found, **_difference(interval)})
-    kept = ["class", "share", "scenes", "iou_real", "iou", "difference", "difference_low", "difference_high"]
-    return pd.DataFrame(rows, columns=[*ARM, "ratio", *kept])
+                row: Row = {**key, "class": name, "share": share, "scenes": interval.scenes}
+                row |= {"iou_real": iou - interval.difference, "iou": iou}
+                rows.append({**row, **_difference(interval)})
+    columns = ["class", "share", "scenes", "iou_real", "iou", "difference", "difference_low", "difference_high"]
+    return pd.DataFrame(rows, columns=[*ARM, "ratio", *columns])
 
 
 def _difference(interval: Interval | None) -> dict[str, float]:
@@ -149,8 +149,8 @@ def printed(summary: pd.DataFrame) -> str:
     for row in rows:
         change = change_in_points(row)
         scores = (with_error(row[name], row[f"{name}_se"]) for name in ("miou", "mf1"))
-        facts = f"{arm_title(row):<{width}} {row['ratio']:>4g} {row['seeds']:>5}"
-        lines.append(f"{facts} {next(scores):>15} {next(scores):>15}  {change}".rstrip())
+        arm = f"{arm_title(row):<{width}} {row['ratio']:>4g} {row['seeds']:>5}"
+        lines.append(f"{arm} {next(scores):>15} {next(scores):>15}  {change}".rstrip())
     return "\n".join(lines)
 
 
@@ -172,9 +172,9 @@ def change_in_points(row: Mapping[str, Any]) -> str:
 
 
 def in_words(summary: pd.DataFrame) -> list[str]:
-    """Return one sentence for each ratio above zero: did the synthetic pairs help, and how sure is that?
+    """Return one sentence for each ratio above zero: did the synthetic pairs help, and how certain is this?
 
-    The last sentences say what the intervals depend on, and which classes were not scored.
+    The last sentences say what the result depends on, and which classes were not scored.
     """
     sentences = []
     for row in _rows(summary[summary["ratio"] > 0]):
@@ -183,19 +183,19 @@ def in_words(summary: pd.DataFrame) -> list[str]:
             sentences.append(f"{arm_title(row)}, R = {row['ratio']:g}: there is no run at R = 0 to compare with.")
             continue
         if np.isnan(row["difference_low"]):
-            sentences.append(f"{change}; one seed and one scene tell nothing of how sure that is.")
+            sentences.append(f"{change}; one seed and one scene do not show how certain this is.")
             continue
         inside = row["difference_low"] <= 0 <= row["difference_high"]
         verdict = "zero lies inside, so this is no evidence of a change" if inside else "zero lies outside"
         over = "1 test scene" if row["scenes"] == 1 else f"{row['scenes']} test scenes"
         over += " of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds"
         interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
-        alone = "; one seed tells nothing of how much trainings vary" if row["seeds"] == 1 else ""
-        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{alone}.")
+        single = "; one seed does not show how much trainings vary" if row["seeds"] == 1 else ""
+        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}.")
     if sentences:
-        sentences.append("All this holds for this one generator, the pairs drawn from it, and this one test area.")
+        sentences.append("This holds for this generator, the pairs drawn from it, and this test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]
     absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
     if absent:
-        sentences.append(f"No test scene has {', '.join(absent)}: not scored, and not in the means.")
+        sentences.append(f"No test scene has {', '.join(absent)}: not scored, and left out of the means.")
     return sentences

@@ -75,7 +75,7 @@ def _shares(fidelity: pd.DataFrame) -> str:
     synthetic, val = (row_of(fidelity, "class_divergence", name).value for name in ("synthetic", "val"))
     return (
         f"Their class shares differ from those of train by {synthetic:.4f} bit (Jensen-Shannon divergence), those of "
-        f"val by {val:.4f}, over tiles that `tiling.keep` would keep in train."
+        f"val by {val:.4f}, over tiles of the kind that train has."
     )
 
 
