@@ -72,8 +72,10 @@ class Results:
         from kedro.framework.startup import bootstrap_project
 
         bootstrap_project(project)
-        with KedroSession.create(project, env=environment, runtime_params={"dataset": dataset}) as session:
-            context: Any = session.load_context()  # type: ignore[attr-defined]  # every session has it
+        # The base class of sessions does not declare what all of them have.
+        created: Any = KedroSession.create(project, env=environment, runtime_params={"dataset": dataset})
+        with created as session:
+            context = session.load_context()
             self._catalog: Any = context.catalog
             self.parameters: dict[str, Any] = dict(context.params)
         self.project = project

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -59,8 +60,8 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def of(workspace: Workspace, **changes: object) -> pd.DataFrame:
-    given: dict[str, object] = {"stores": STORES, "judge": JUDGE, "selection": {"images": 5000}, **changes}
-    return remembered_measures(made_inputs(), workspace=workspace, **given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"stores": STORES, "judge": JUDGE, "selection": {"images": 5000}, **changes}
+    return remembered_measures(made_inputs(), workspace=workspace, **given)
 
 
 def test_remembered_measures_are_those_computed_now(counted: Counted, workspace: Workspace) -> None:

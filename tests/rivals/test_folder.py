@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -83,9 +84,9 @@ def test_parquet_files(tmp_path: Path, form: str) -> None:
     if form == "store":
         assert_made(write_store(tmp_path, list(MADE), side=SIDE).path)
         return
-    rows = [{"image": encode_image(p.image), "mask": encode_mask(p.mask)} for p in MADE]
+    rows: list[dict[str, Any]] = [{"image": encode_image(p.image), "mask": encode_mask(p.mask)} for p in MADE]
     if form == "struct":
-        rows = [{key: {"bytes": value, "path": None} for key, value in row.items()} for row in rows]  # type: ignore[misc]
+        rows = [{key: {"bytes": value, "path": None} for key, value in row.items()} for row in rows]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "pairs.parquet")
     assert_made(tmp_path / "pairs.parquet")
     assert_made(tmp_path)

@@ -162,8 +162,8 @@ def sample_pairs(
                 write_json(timing, {"seconds": spent + seconds})
 
         with memory_errors("Lower `sampling.batch_size`."):
-            _require_enough(_loaded(source)[1], total, saved)
             try:
+                _require_enough(_loaded(source)[1], total, saved)
                 run_units(draw_shard, shards, "Sampling", "pairs", on_event=took)
             finally:
                 # The memory of the device is for whatever follows.

@@ -27,7 +27,8 @@ def takes_families(function: Function) -> Function:
     named = [p for p in signature(function).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     added = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=model) for name, model in models.items()]
     function.__annotations__ = {k: v for k, v in function.__annotations__.items() if k != "families"} | models
-    function.__signature__ = signature(function).replace(parameters=[*named, *added])  # type: ignore[attr-defined]  # read by `inspect`
+    # Where `inspect`, and so Kedro, looks for it.
+    function.__dict__["__signature__"] = signature(function).replace(parameters=[*named, *added])
     return function
 
 
