@@ -29,16 +29,26 @@ def training_pairs():
 def train_tiny(training_pairs):
     """Return a function that trains a tiny generator in a work folder under a root."""
 
-    def train(root, images=48, seed=0, on_metrics=lambda step, metrics: None, checkpoint_seconds=1e-9, only=10, **more):
+    def train(
+        root,
+        images=48,
+        seed=0,
+        on_metrics=lambda step, metrics: None,
+        checkpoint_seconds=1e-9,
+        only=10,
+        model=tiny.MODEL,
+        layouts="joint",
+        **more,
+    ):
         settings = DiffusionSettings(
-            model=tiny.MODEL,
+            model=model,
             noise=NoiseSettings(mean=0.3, std=1.3),
             images=images,
             batch_size=2,
             optimizer="adamw",
             learning_rate=5e-3,
             seed=seed,
-            drawing=DiffusionDrawing(sampler="dpm_solver_2m", steps=18, sigma_max=80.0),
+            drawing=DiffusionDrawing(sampler="dpm_solver_2m", steps=18, sigma_max=80.0, layouts=layouts),
             **more,
         )
         origin = {

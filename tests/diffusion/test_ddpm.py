@@ -82,7 +82,7 @@ def test_training_targets_equal_diffusers(model):
     clean = generator.join(images, masks)
     noised = scheduler_of(kind).add_noise(clean, noise, time)
     torch.testing.assert_close(given, noised, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(condition, time.double(), rtol=0, atol=1e-3)
+    torch.testing.assert_close(condition, time.double()[:, None].expand(-1, 2), rtol=0, atol=1e-3)
     # In x0 mode the target is the clean pair, not the noised one.
     target = noise if kind == "ddpm_epsilon" else clean
     assert loss.item() == pytest.approx((estimate - target).square().mean().item(), rel=1e-3)
@@ -100,7 +100,7 @@ def test_whole_trajectory_equals_diffusers(model):
     random = torch.Generator().manual_seed(3)
     with torch.inference_mode():
         for time in scheduler.timesteps:
-            output = generator.denoiser.network(theirs, time.double().expand(2))
+            output = generator.denoiser.network(theirs, time.double().expand(2, 2))
             theirs = scheduler.step(output, time, theirs, generator=random).prev_sample
         random = torch.Generator().manual_seed(3)
         ours = ddpm_ancestral(

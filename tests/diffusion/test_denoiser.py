@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import EDMDPMSolverMultistepScheduler
 
-from satsynth.diffusion.denoiser import Denoiser
+from satsynth.diffusion.denoiser import Denoiser, by_channel
 from satsynth.diffusion.preconditionings import (
     SIGMA_DATA,
     CleanPreconditioning,
@@ -23,7 +23,7 @@ class Recorder(torch.nn.Module):
 
     def forward(self, pairs, noise):
         self.pairs, self.noise = pairs, noise
-        return torch.tanh(pairs) + 0.001 * noise[:, None, None, None]
+        return torch.tanh(pairs) + 0.001 * by_channel(noise, pairs.shape[1])
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -65,7 +65,7 @@ def test_edm_equals_diffusers(sigma):
 def test_clean_denoiser_is_the_network():
     network = Recorder()
     denoiser = Denoiser(network, CleanPreconditioning())
-    noisy, sigma = torch.randn(3, 2, 4, 4), torch.tensor([0.1, 1.0, 30.0])
+    noisy, sigma = torch.randn(3, 5, 4, 4), torch.tensor([0.1, 1.0, 30.0])
     estimate = denoiser(noisy, sigma)
     assert torch.equal(estimate, network(network.pairs, network.noise))
 
@@ -74,7 +74,7 @@ def test_clean_denoiser_is_the_network():
 def test_denoiser_formula_holds_for_each_row(name):
     network, preconditioning = Recorder(), preconditioning_of(name)
     denoiser = Denoiser(network, preconditioning)
-    noisy, sigma = torch.randn(3, 2, 4, 4), torch.tensor([0.1, 1.0, 30.0])
+    noisy, sigma = torch.randn(3, 5, 4, 4), torch.tensor([0.1, 1.0, 30.0])
     together = denoiser(noisy, sigma)
     for i in range(3):
         skip, out, scale, noise = preconditioning.coefficients(sigma[i])
@@ -102,4 +102,4 @@ def test_estimate_is_float32_whatever_the_network_gives():
         def forward(self, pairs, noise):
             return pairs.bfloat16()
 
-    assert Denoiser(Half(), EDMPreconditioning())(torch.randn(1, 2, 4, 4), torch.ones(1)).dtype == torch.float32
+    assert Denoiser(Half(), EDMPreconditioning())(torch.randn(1, 5, 4, 4), torch.ones(1)).dtype == torch.float32

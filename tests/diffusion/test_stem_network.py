@@ -34,14 +34,19 @@ def test_shape(stem, widths, attention, side):
     settings = NetworkSettings(stem=stem, widths=widths, attention=attention, patch_kernel=3, head=0)
     check_size(settings, side)
     network = network_of(stem, widths, attention)
-    assert network(torch.randn(2, 5, side, side), torch.tensor([0.0, 100.0])).shape == (2, 5, side, side)
+    assert network(torch.randn(2, 5, side, side), torch.tensor([[0.0, 0.0], [100.0, 100.0]])).shape == (
+        2,
+        5,
+        side,
+        side,
+    )
 
 
 @pytest.mark.parametrize("head", [0, 8])
 @pytest.mark.parametrize("patch_kernel", [1, 3])
 def test_first_estimate_is_zero(head, patch_kernel):
     network = network_of(8, (16, 32), head=head, patch_kernel=patch_kernel)
-    assert not network(torch.randn(1, 5, 32, 32), torch.zeros(1)).any()
+    assert not network(torch.randn(1, 5, 32, 32), torch.zeros(1, 2)).any()
 
 
 @pytest.mark.parametrize("head", [0, 8])
@@ -49,7 +54,7 @@ def test_every_weight_is_used_and_the_noise_condition_matters(head):
     network = network_of(8, (16, 32), head=head)
     torch.nn.init.normal_(network.head[-1].weight if head else network.unet.conv_out.weight)
     pairs = torch.randn(1, 5, 32, 32)
-    low, high = network(pairs, torch.tensor([-500.0])), network(pairs, torch.tensor([500.0]))
+    low, high = network(pairs, torch.full((1, 2), -500.0)), network(pairs, torch.full((1, 2), 500.0))
     assert not torch.allclose(low, high)
     (low.square().mean() + high.square().mean()).backward()
     dead = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
@@ -59,14 +64,14 @@ def test_every_weight_is_used_and_the_noise_condition_matters(head):
 
 def test_stem_loses_nothing():
     class Same(torch.nn.Module):
-        def forward(self, patches, noise, return_dict):
+        def forward(self, patches, noise, of_labels, return_dict):
             assert patches.shape == (2, 5 * 64, 4, 4)
             return (patches,)
 
     network = network_of(8, (16, 32))
     network.unet = Same()
     pairs = torch.randn(2, 5, 32, 32)
-    assert torch.equal(network(pairs, torch.zeros(2)), pairs)
+    assert torch.equal(network(pairs, torch.zeros(2, 2)), pairs)
 
 
 def test_check_size_names_what_to_do():
@@ -105,7 +110,7 @@ def test_the_head_sees_single_pixels_of_the_noisy_pair():
     pairs = torch.randn(1, 5, 32, 32)
     other = pairs.clone()
     other[0, 1, 10, 20] += 1
-    changed = (network(pairs, torch.zeros(1)) != network(other, torch.zeros(1))).any(1)[0].nonzero()
+    changed = (network(pairs, torch.zeros(1, 2)) != network(other, torch.zeros(1, 2))).any(1)[0].nonzero()
     assert changed.min(0).values.tolist() == [8, 18]
     assert changed.max(0).values.tolist() == [12, 22]
 

@@ -7,18 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from satsynth.diffusion.denoiser import IMAGE_CHANNELS
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.samplers import ddpm_levels, karras_levels, sampler_of
+from satsynth.diffusion.network import memory_format
+from satsynth.diffusion.samplers import Denoise, ddpm_levels, karras_levels, sampler_of
 from satsynth.diffusion.settings import DiffusionDrawing
 from satsynth.generation.families import Request
 from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast
-from satsynth.training.seeds import noise_source
+from satsynth.training.seeds import mixed_seed, noise_source
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+
+# What a seed is used for beside joint pairs.
+PAINTING, LAYING_OUT, UNSEEN = 1, 2, 3
 
 
 class JointDrawer:
-    """Draws joint pairs by taking noise away.
+    """Draws pairs by taking noise away: image and mask together, or one of them given the other.
 
     Args:
         generator: The generator, on its device.
@@ -38,7 +44,13 @@ class JointDrawer:
         device: torch.device,
         compute: ComputeSettings,
     ) -> None:
-        """Hold the generator and the noise levels."""
+        """Hold the generator and the noise levels.
+
+        Raises:
+            SatSynthError: Masks are to be drawn first, and the generator cannot.
+        """
+        if settings.layouts == "model":
+            require_separate(generator)
         self._generator, self._side, self._settings = generator, side, settings
         self._device, self._compute = device, compute
         if settings.schedule == "ddpm":
@@ -49,15 +61,70 @@ class JointDrawer:
     @torch.inference_mode()
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
         """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
-        shape = (self._generator.channels, self._side, self._side)
-        source = noise_source(request.seed, numbers, shape, self._device)
+        if self._settings.layouts == "model":
+            masks = self.lay_out(numbers, request.seed)
+            return self.paint(numbers, masks, request.seed), masks
+        generator = self._generator
+        joint = self._solve(generator.channels, numbers, request.seed, generator.denoise(self._settings.clip))
+        images, found = generator.split(joint)
+        return to_image(images), _to_masks(found)
+
+    @torch.inference_mode()
+    def paint(self, numbers: Sequence[int], masks: np.ndarray, seed: int) -> np.ndarray:
+        """Draw an image for each mask.
+
+        Args:
+            numbers: B numbers; image i depends only on (seed, number i, mask i) and the kind of device.
+            masks: ``(B, H, W)`` uint8 of class indices; 255 = ignore says that the class is not known there.
+            seed: Seed of the set.
+
+        Returns:
+            ``(B, H, W, 3)`` uint8.
+
+        Raises:
+            SatSynthError: Image and mask have one noise level in common.
+        """
+        require_separate(self._generator)
+        given = torch.from_numpy(masks).to(self._device).long()
+        painter = self._generator.paint(given, self._settings.clip)
+        return to_image(self._solve(IMAGE_CHANNELS, numbers, mixed_seed(seed, PAINTING), painter))
+
+    @torch.inference_mode()
+    def lay_out(self, numbers: Sequence[int], seed: int) -> np.ndarray:
+        """Draw masks ``(B, H, W)`` uint8 of some numbers, without images.
+
+        Raises:
+            SatSynthError: Image and mask have one noise level in common.
+        """
+        require_separate(self._generator)
+        shape = (IMAGE_CHANNELS, self._side, self._side)
+        unknown = noise_source(mixed_seed(seed, UNSEEN), numbers, shape, self._device)()
+        denoise, code = self._generator.lay_out(unknown, self._settings.clip), self._generator.code
+        return _to_masks(code.decode(self._solve(code.channels, numbers, mixed_seed(seed, LAYING_OUT), denoise)))
+
+    def _solve(self, channels: int, numbers: Sequence[int], seed: int, denoise: Denoise) -> torch.Tensor:
+        source = noise_source(seed, numbers, (channels, self._side, self._side), self._device)
 
         def noise() -> torch.Tensor:
-            return source().contiguous(memory_format=torch.channels_last)
+            return source().contiguous(memory_format=memory_format(self._device))
 
         sample = sampler_of(self._settings.sampler, noise)
         with autocast(self._device, self._compute):
-            denoise = self._generator.denoise(self._settings.clip)
-            joint = sample(denoise, noise() * self._sigmas[0].item(), self._sigmas)
-        images, masks = self._generator.split(joint.float())
-        return to_image(images), masks.to(torch.uint8).cpu().numpy()
+            return sample(denoise, noise() * self._sigmas[0].item(), self._sigmas).float()
+
+
+def require_separate(generator: Generator) -> None:
+    """Refuse to draw a mask or an image given the other from a generator that can only draw both together.
+
+    Raises:
+        SatSynthError: Image and mask have one noise level in common.
+    """
+    if not generator.separate:
+        raise SatSynthError(
+            "The generator's image and mask have one noise level in common, so it can only draw both together.",
+            "Set `diffusion.drawing.layouts: joint`, or train it with `diffusion.model.noise_levels: separate`.",
+        )
+
+
+def _to_masks(masks: torch.Tensor) -> np.ndarray:
+    return masks.to(torch.uint8).cpu().numpy()

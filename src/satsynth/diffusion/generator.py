@@ -10,13 +10,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 from satsynth.diffusion.codes import LabelCode
-from satsynth.diffusion.denoiser import Denoiser
-from satsynth.diffusion.network import StemUNet
+from satsynth.diffusion.denoiser import IMAGE_CHANNELS, Denoiser
+from satsynth.diffusion.network import StemUNet, memory_format
 from satsynth.diffusion.preconditionings import preconditioning_of
 from satsynth.diffusion.samplers import Denoise
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
+
+# Noise levels of what is given, and of what is not known at all.
+CLEAN, UNKNOWN = 0.02, 80.0
 
 
 class Generator:
@@ -30,8 +33,9 @@ class Generator:
     def __init__(self, settings: GeneratorSettings, classes: int) -> None:
         """Build it with new weights."""
         self.code = LabelCode(settings.label_code, classes, settings.label_scale)
-        self.channels = 3 + self.code.channels
-        network = StemUNet(self.channels, settings.network)
+        self.channels = IMAGE_CHANNELS + self.code.channels
+        self.separate = settings.noise_levels == "separate"
+        network = StemUNet(self.channels, settings.network, self.separate)
         self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning))
 
     def with_denoiser(self, denoiser: nn.Module) -> Generator:
@@ -53,18 +57,52 @@ class Generator:
 
         def clipped(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
             clean, scale = self.denoiser(noisy, sigma), self.code.scale
-            return torch.cat([clean[:, :3].clamp(-1, 1), clean[:, 3:].clamp(-scale, scale)], 1)
+            return torch.cat(
+                [clean[:, :IMAGE_CHANNELS].clamp(-1, 1), clean[:, IMAGE_CHANNELS:].clamp(-scale, scale)], 1
+            )
 
         return clipped if clip else self.denoiser
 
+    def paint(self, masks: torch.Tensor, clip: bool = False) -> Denoise:
+        """Return a denoiser of images ``(B, 3, H, W)`` alone, given their masks ``(B, H, W)``.
+
+        Args:
+            masks: Class indices, 255 = ignore: there the network is told that the class is not known, as in training.
+            clip: Whether estimates are kept in range.
+        """
+        labels, denoise = self.code.encode(masks), self.denoise(clip)
+
+        def images(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            levels = torch.stack([sigma, torch.full_like(sigma, CLEAN)], 1)
+            return denoise(torch.cat([noisy, labels], 1), levels)[:, :IMAGE_CHANNELS]
+
+        return images
+
+    def lay_out(self, unknown: torch.Tensor, clip: bool = False) -> Denoise:
+        """Return a denoiser of label channels ``(B, C, H, W)`` alone, beside images that are nothing but noise.
+
+        Args:
+            unknown: ``(B, 3, H, W)`` standard normal noise.
+            clip: Whether estimates are kept in range.
+        """
+        images, denoise = unknown * UNKNOWN, self.denoise(clip)
+
+        def labels(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            levels = torch.stack([torch.full_like(sigma, UNKNOWN), sigma], 1)
+            return denoise(torch.cat([images, noisy], 1), levels)[:, IMAGE_CHANNELS:]
+
+        return labels
+
     def split(self, joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images ``(B, 3, H, W)`` and masks ``(B, H, W)`` int64 of joint pairs."""
-        return joint[:, :3], self.code.decode(joint[:, 3:])
+        return joint[:, :IMAGE_CHANNELS], self.code.decode(joint[:, IMAGE_CHANNELS:])
 
 
 def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool = True) -> Generator:
     """Build a saved generator on a device, with averaged weights by default."""
-    generator = Generator(GeneratorSettings(**saved.manifest["model"]), len(saved.manifest["classes"]))
+    # Generators made before noise levels could differ have one in common.
+    settings = GeneratorSettings(**{"noise_levels": "common", **saved.manifest["model"]})
+    generator = Generator(settings, len(saved.manifest["classes"]))
     generator.denoiser.load_state_dict(load_file(saved.path / (AVERAGED if averaged else WEIGHTS)))
-    generator.denoiser.eval().to(device).to(memory_format=torch.channels_last)
+    generator.denoiser.eval().to(device).to(memory_format=memory_format(device))
     return generator

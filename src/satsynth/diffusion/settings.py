@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isclose
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -54,10 +55,31 @@ class NoiseSettings(Frozen):
     std: float = Field(default=1.7, description="Standard deviation of ln sigma.", gt=0)
 
 
+class TaskSettings(Frozen):
+    """Shares of the training: how noisy image and mask are. All but `joint` need noise levels of their own."""
+
+    joint: float = Field(default=1.0, ge=0, le=1, description="Both equally noisy, which draws pairs, as in the paper.")
+    image: float = Field(default=0.0, ge=0, le=1, description="The image noisy, its mask given, which paints masks.")
+    mask: float = Field(default=0.0, ge=0, le=1, description="The mask noisy, its image unknown, which draws masks.")
+    independent: float = Field(default=0.0, ge=0, le=1, description="Each with a noise level drawn for itself.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> TaskSettings:
+        total = sum(self.model_dump().values())
+        if not isclose(total, 1, abs_tol=1e-6):
+            raise ValueError(f"the shares of `tasks` add up to {total:g}, not to 1")
+        return self
+
+
 class GeneratorSettings(Frozen):
     """What a trained generator is: all that is needed to build it again."""
 
     network: NetworkSettings = NetworkSettings()
+    noise_levels: Literal["common", "separate"] = Field(
+        default="common",
+        description="`common`: image and mask are equally noisy, as in the paper. `separate`: each has a noise level "
+        "of its own, so that one can be drawn given the other; `diffusion.tasks` then says what is trained.",
+    )
     label_code: Literal["bits", "one_hot"] = Field(default="one_hot", description="How a class index becomes channels.")
     label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0)
     preconditioning: Literal["clean", "edm", "ddpm_epsilon", "ddpm_clean"] = Field(
@@ -76,6 +98,11 @@ class DiffusionDrawing(DrawingSettings):
     schedule: Literal["karras", "ddpm"] = Field(
         default="karras",
         description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
+    )
+    layouts: Literal["joint", "model"] = Field(
+        default="joint",
+        description="`joint`: image and mask are drawn together. `model`: first the mask, then the image given the "
+        "mask, by a generator whose `noise_levels` are `separate`.",
     )
     clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
     sigma_max: float = Field(
@@ -101,6 +128,7 @@ class DiffusionSettings(FamilySettings):
 
     model: GeneratorSettings = GeneratorSettings()
     noise: NoiseSettings = NoiseSettings()
+    tasks: TaskSettings = TaskSettings()
     images: int = Field(default=6000, description="Training budget in images.", ge=1)
     batch_size: int = Field(default=8, description="Pairs a step.", ge=1)
     optimizer: Literal["adamw", "muon"] = Field(
@@ -127,3 +155,12 @@ class DiffusionSettings(FamilySettings):
         description="Which averaged weights are kept: the last, or those of the look with the smallest `val_error`.",
     )
     drawing: DiffusionDrawing = DiffusionDrawing()
+
+    @model_validator(mode="after")
+    def _common_is_joint(self) -> DiffusionSettings:
+        if self.model.noise_levels == "common" and self.tasks.joint != 1:
+            raise ValueError(
+                f"`model.noise_levels` is `common`, so `tasks.joint` must be 1, not {self.tasks.joint:g}; set "
+                "`model.noise_levels: separate` for other tasks"
+            )
+        return self

@@ -10,11 +10,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.network import StemUNet, check_size
+from satsynth.diffusion.denoiser import IMAGE_CHANNELS, both_levels, by_channel
+from satsynth.diffusion.drawing import require_separate
+from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
+from satsynth.diffusion.network import StemUNet, check_size, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
-from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
+from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings, TaskSettings
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
 from satsynth.pairs.cache import DecodedPairs
@@ -48,6 +50,21 @@ def draw_sigmas(noise: NoiseSettings, size: int, random: torch.Generator) -> tor
     return (noise.mean + noise.std * torch.special.ndtri(uniform)).exp()
 
 
+def draw_levels(noise: NoiseSettings, tasks: TaskSettings, size: int, random: torch.Generator) -> torch.Tensor:
+    """Return noise levels ``(size, 2)`` of image and label channels, for tasks in their shares."""
+    sigma = draw_sigmas(noise, size, random)
+    if tasks.joint == 1:
+        return both_levels(sigma)
+    other = draw_sigmas(noise, size, random)[torch.randperm(size, generator=random, device=random.device)]
+    spread = torch.randperm(size, generator=random, device=random.device)
+    place = (spread + torch.rand(size, generator=random, device=random.device)) / size
+    image_ends, mask_ends = tasks.joint + tasks.image, tasks.joint + tasks.image + tasks.mask
+    given_mask, no_image = (place >= tasks.joint) & (place < image_ends), (place >= image_ends) & (place < mask_ends)
+    of_image = torch.where(no_image, UNKNOWN, sigma)
+    of_labels = torch.where(given_mask, CLEAN, torch.where(place >= mask_ends, other, sigma))
+    return torch.stack([of_image, of_labels], 1)
+
+
 def joint_loss(
     generator: Generator,
     images: torch.Tensor,
@@ -61,15 +78,19 @@ def joint_loss(
         generator: The generator.
         images: ``(B, 3, H, W)`` in [-1, 1].
         masks: ``(B, H, W)`` of class indices, 255 = ignore; ignored pixels take no part in the loss of label channels.
-        sigma: ``(B,)`` noise levels.
+        sigma: ``(B,)`` noise levels, or ``(B, 2)``, those of image and label channels; what is clean has no loss.
         noise: ``(B, 3 + C, H, W)`` standard normal.
     """
-    clean = generator.join(images, masks)
-    estimate = generator.denoiser(clean + sigma[:, None, None, None] * noise, sigma)
-    weight = generator.denoiser.preconditioning.weight(sigma)[:, None, None, None]
+    clean, levels = generator.join(images, masks), both_levels(sigma)
+    estimate = generator.denoiser(clean + by_channel(levels, generator.channels) * noise, levels)
+    weight = generator.denoiser.preconditioning.weight(levels) * (levels != CLEAN)
+    weight = by_channel(weight, generator.channels)
     error = weight * (estimate - clean).square()
-    image_error, label_error = error[:, :3].mean(), (error[:, 3:] * (masks != IGNORE_INDEX)[:, None]).mean()
-    share = 3 / generator.channels
+    image_error, label_error = (
+        error[:, :IMAGE_CHANNELS].mean(),
+        (error[:, IMAGE_CHANNELS:] * (masks != IGNORE_INDEX)[:, None]).mean(),
+    )
+    share = IMAGE_CHANNELS / generator.channels
     loss = share * image_error + (1 - share) * label_error
     return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
 
@@ -83,11 +104,11 @@ def denoising_step(
         images: torch.Tensor, masks: torch.Tensor, seen: int
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         random = seeded(settings.seed, LOSS, seen, device=device)
-        sigma = draw_sigmas(settings.noise, len(images), random)
+        levels = draw_levels(settings.noise, settings.tasks, len(images), random)
         shape = (len(images), generator.channels, *images.shape[2:])
-        noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=torch.channels_last)
+        noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=memory_format(device))
         with autocast(device, compute):
-            return joint_loss(generator, images, masks, sigma, noise)
+            return joint_loss(generator, images, masks, levels, noise)
 
     return step_loss
 
@@ -121,12 +142,15 @@ def train_denoiser(
         report: Takes metrics as training goes on, and at each look pairs drawn from fixed seeds.
 
     Raises:
-        SatSynthError: The tile size does not fit the network, or the loss is not finite.
+        SatSynthError: The tile size does not fit the network, masks are to be drawn first by a generator that cannot,
+            or the loss is not finite.
     """
     check_size(settings.model.network, int(origin["tile_size"]))
     device = choose_device(compute)
     _announce(folder, pairs, origin, settings, compute)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
+    if settings.drawing.layouts == "model":
+        require_separate(generator)
     network = generator.denoiser
     average = MovingAverage(network, settings.ema)
     averaged = generator.with_denoiser(average.module)
@@ -210,7 +234,7 @@ def _announce(
 def _fresh_generator(settings: DiffusionSettings, classes: int, device: torch.device) -> Generator:
     torch.manual_seed(settings.seed)
     generator = Generator(settings.model, classes)
-    generator.denoiser.to(device).to(memory_format=torch.channels_last)
+    generator.denoiser.to(device).to(memory_format=memory_format(device))
     return generator
 
 

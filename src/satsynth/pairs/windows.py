@@ -1,0 +1,125 @@
+"""Windows of scenes at any place, angle and zoom, mirrored or not: image and mask alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, exp, log, pi, sin
+
+import cv2
+import numpy as np
+
+from satsynth.work.ignore import IGNORE_INDEX
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a window lies in a scene.
+
+    Args:
+        x: Column of its centre, in pixels of the scene.
+        y: Row of its centre.
+        angle: Its turn in radians.
+        zoom: Pixels of the scene that become one pixel of the window, along a side.
+        mirrored: Whether its columns are reversed.
+    """
+
+    x: float
+    y: float
+    angle: float
+    zoom: float
+    mirrored: bool
+
+    def matrix(self, side: int) -> np.ndarray:
+        """Return the affine map ``(2, 3)`` from pixels of a window of ``side`` pixels to pixels of the scene."""
+        c, s = cos(self.angle) * self.zoom, sin(self.angle) * self.zoom
+        flip = -1.0 if self.mirrored else 1.0
+        turn = np.array([[c * flip, -s], [s * flip, c]])
+        # Pixel i covers i..i+1, so the centre of a window lies between its two middle pixels.
+        middle = np.full(2, (side - 1) / 2)
+        return np.column_stack([turn, np.array([self.x - 0.5, self.y - 0.5]) - turn @ middle])
+
+
+def draw_place(random: np.random.Generator, height: int, width: int, side: int, zooms: tuple[float, float]) -> Place:
+    """Draw a window that lies within a scene; where the turned one does not fit, upright, and smaller if it must be.
+
+    Args:
+        random: Where the draw comes from.
+        height: Rows of the scene.
+        width: Columns of the scene.
+        side: Side of the window in its own pixels.
+        zooms: Smallest and largest zoom; its logarithm is uniform.
+    """
+    zoom = exp(random.uniform(log(zooms[0]), log(zooms[1])))
+    angle, mirrored = random.uniform(0, 2 * pi), bool(random.integers(2))
+    shorter = min(height, width)
+    if side * zoom * (abs(cos(angle)) + abs(sin(angle))) > shorter:
+        angle, zoom = round(angle / (pi / 2)) * (pi / 2), min(zoom, shorter / side)
+    reach = min(side * zoom * (abs(cos(angle)) + abs(sin(angle))), shorter) / 2
+    x, y = random.uniform(reach, width - reach), random.uniform(reach, height - reach)
+    return Place(x, y, angle, zoom, mirrored)
+
+
+def cut_window(
+    image: np.ndarray | None, mask: np.ndarray, place: Place, side: int
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Cut a window: the image interpolated linearly, the mask by the nearest pixel.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 of the scene, or None.
+        mask: ``(H, W)`` uint8 of the scene.
+        place: Where.
+        side: Side of the window in pixels.
+
+    Returns:
+        Image ``(side, side, 3)``, or None, and mask ``(side, side)``, both uint8.
+    """
+    matrix, size = place.matrix(side), (side, side)
+    inverse = cv2.WARP_INVERSE_MAP
+    of_mask = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST | inverse, borderMode=cv2.BORDER_REPLICATE)
+    if image is None:
+        return None, of_mask
+    return cv2.warpAffine(
+        image, matrix, size, flags=cv2.INTER_LINEAR | inverse, borderMode=cv2.BORDER_REPLICATE
+    ), of_mask
+
+
+class Windows:
+    """Windows of some scenes, each by a seed alone; scenes are chosen by their area.
+
+    Args:
+        masks: Masks of the scenes, ``(H, W)`` uint8 each.
+        images: Their images ``(H, W, 3)`` uint8, or None where masks alone are cut.
+        side: Side of a window in pixels.
+        zooms: Smallest and largest zoom.
+        max_ignore: Largest share of ignored pixels; windows above it are drawn again, up to 100 times.
+    """
+
+    def __init__(
+        self,
+        masks: Sequence[np.ndarray],
+        images: Sequence[np.ndarray] | None,
+        side: int,
+        zooms: tuple[float, float] = (0.8, 1.25),
+        max_ignore: float = 0.5,
+    ) -> None:
+        """Keep all of them."""
+        self._masks, self._images, self._side, self._zooms = masks, images, side, zooms
+        self._max_ignore = max_ignore
+        areas = np.array([mask.size for mask in masks], np.float64)
+        self._chances = areas / areas.sum()
+
+    def cut(self, random: np.random.Generator) -> tuple[np.ndarray | None, np.ndarray]:
+        """Cut a window at random; image, or None, and mask."""
+        for _ in range(100):
+            scene = int(random.choice(len(self._masks), p=self._chances))
+            mask = self._masks[scene]
+            height, width = mask.shape
+            place = draw_place(random, height, width, self._side, self._zooms)
+            found = cut_window(None, mask, place, self._side)[1]
+            if (found == IGNORE_INDEX).mean() <= self._max_ignore:
+                break
+        image = None if self._images is None else cut_window(self._images[scene], mask, place, self._side)[0]
+        return image, found

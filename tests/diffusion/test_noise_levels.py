@@ -1,0 +1,176 @@
+"""Image and mask with noise levels of their own."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+import tiny
+from satsynth.diffusion.denoiser import both_levels, by_channel
+from satsynth.diffusion.drawing import JointDrawer
+from satsynth.diffusion.generator import CLEAN, UNKNOWN, load_generator
+from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, NoiseSettings, TaskSettings
+from satsynth.diffusion.training import draw_levels, draw_sigmas, joint_loss
+from satsynth.generation.families import Request
+from satsynth.training.seeds import generator as seeded
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+from satsynth.work.files import read_json, write_json
+from satsynth.work.ignore import IGNORE_INDEX
+
+CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
+CLASSES, SIDE = 4, 32
+DRAWING = DiffusionDrawing(sampler="dpm_solver_2m", steps=4, sigma_max=20.0, sigma_min=0.1)
+MIXED = TaskSettings(joint=0.25, image=0.25, mask=0.25, independent=0.25)
+
+
+@pytest.fixture(scope="module")
+def separate():
+    return tiny.random_generator(CLASSES, tiny.SEPARATE)
+
+
+def drawer_of(generator, **drawing):
+    return JointDrawer(generator, SIDE, DRAWING.model_copy(update=drawing), CPU, COMPUTE)
+
+
+def test_by_channel():
+    found = by_channel(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 5)
+    assert found[..., 0, 0].tolist() == [[1, 1, 1, 2, 2], [3, 3, 3, 4, 4]]
+
+
+def test_with_equal_levels_the_model_is_that_of_one_level(separate):
+    """The embedding of the second level is all that is new: without it, loss and trajectory are the paper's."""
+    common = tiny.random_generator(CLASSES)
+    weights = separate.denoiser.state_dict()
+    common.denoiser.load_state_dict({name: weights[name] for name in common.denoiser.state_dict()})
+    equal = tiny.random_generator(CLASSES, tiny.SEPARATE)
+    equal.denoiser.load_state_dict(weights)
+    for layer in (equal.denoiser.network.unet.class_embedding.linear_2,):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    images, masks = torch.rand(2, 3, SIDE, SIDE) * 2 - 1, torch.randint(0, CLASSES, (2, SIDE, SIDE))
+    sigma, noise = torch.tensor([0.3, 5.0]), torch.randn(2, common.channels, SIDE, SIDE)
+    losses = [
+        joint_loss(generator, images, masks, levels, noise)[0].item()
+        for generator, levels in ((common, sigma), (equal, sigma), (equal, both_levels(sigma)))
+    ]
+    assert losses[0] > 0
+    assert losses[1] == losses[2] == pytest.approx(losses[0], rel=1e-6)
+    first, second = (drawer_of(generator).draw(range(2), Request(1)) for generator in (common, equal))
+    assert np.abs(first[0].astype(int) - second[0]).max() <= 1
+    assert np.mean(first[1] != second[1]) < 1e-3
+
+
+def test_each_part_is_noisy_by_its_own_level(separate):
+    seen = {}
+
+    class Recorder(torch.nn.Module):
+        preconditioning = separate.denoiser.preconditioning
+
+        def forward(self, noisy, sigma):
+            seen.update(noisy=noisy, sigma=sigma)
+            return torch.zeros_like(noisy)
+
+    generator = separate.with_denoiser(Recorder())
+    images, masks = torch.rand(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.int64)
+    levels, noise = torch.tensor([[0.5, CLEAN], [UNKNOWN, 2.0]]), torch.randn(2, generator.channels, 8, 8)
+    _, parts = joint_loss(generator, images, masks, levels, noise)
+    clean = generator.join(images, masks)
+    torch.testing.assert_close(seen["noisy"][0, :3], clean[0, :3] + 0.5 * noise[0, :3])
+    torch.testing.assert_close(seen["noisy"][0, 3:], clean[0, 3:] + CLEAN * noise[0, 3:])
+    torch.testing.assert_close(seen["noisy"][1, 3:], clean[1, 3:] + 2.0 * noise[1, 3:])
+    weight = generator.denoiser.preconditioning.weight(torch.tensor(2.0))
+    # The first mask is given, so only the second one has a loss.
+    expected = weight * clean[1, 3:].square().sum() / clean[:, 3:].numel()
+    assert parts["loss_label"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_tasks_have_their_shares_and_levels():
+    found = torch.cat([draw_levels(NoiseSettings(), MIXED, 16, seeded(0, i)) for i in range(200)])
+    image, label = found.T
+    kinds = {
+        "joint": image == label,
+        "image": label == CLEAN,
+        "mask": image == UNKNOWN,
+        "independent": (image != label) & (label != CLEAN) & (image != UNKNOWN),
+    }
+    assert sum(kinds.values()).tolist() == [1] * len(found)
+    # Each batch of 16 has four of each.
+    assert {name: kind.sum().item() for name, kind in kinds.items()} == dict.fromkeys(kinds, 800)
+    for part in (image[~kinds["mask"]], label[~kinds["image"]]):
+        assert part.log().mean().item() == pytest.approx(NoiseSettings().mean, abs=0.1)
+    rows = found[kinds["independent"]].log()
+    assert abs(torch.corrcoef(rows.T)[0, 1].item()) < 0.1
+
+
+def test_joint_training_alone_draws_what_it_drew_with_one_level():
+    levels = draw_levels(NoiseSettings(), TaskSettings(), 8, seeded(5))
+    assert torch.equal(levels, both_levels(draw_sigmas(NoiseSettings(), 8, seeded(5))))
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_painted_pair_keeps_its_mask_and_depends_on_it(separate, ignored):
+    masks = np.random.default_rng(0).integers(0, CLASSES, (4, SIDE, SIDE), np.uint8)
+    if ignored:
+        masks[:, :8] = IGNORE_INDEX
+    before = masks.copy()
+    drawer = drawer_of(separate)
+    images = drawer.paint(range(4), masks, 0)
+    assert np.array_equal(masks, before)
+    assert images.shape == (4, SIDE, SIDE, 3)
+    later = drawer.paint(range(2, 4), masks[2:], 0)
+    assert np.abs(images[2:].astype(int) - later).max() <= 1
+    assert np.abs(images.astype(int) - drawer.paint(range(4), masks[::-1].copy(), 0)).mean() > 1
+    assert np.abs(images.astype(int) - drawer.paint(range(4), masks, 1)).mean() > 1
+
+
+def test_masks_first_gives_the_images_painted_from_them(separate):
+    drawer = drawer_of(separate, layouts="model")
+    images, masks = drawer.draw(range(3), Request(2))
+    assert np.array_equal(masks, drawer.lay_out(range(3), 2))
+    assert np.array_equal(images, drawer.paint(range(3), masks, 2))
+    assert len(np.unique(masks)) > 1
+    shifted = drawer.draw(range(1, 4), Request(2))
+    assert np.mean(masks[1:] != shifted[1][:2]) < 1e-3
+
+
+def test_a_given_mask_says_what_the_image_shows(train_tiny, tmp_path):
+    """Brightness tells the class in the training pairs, so after some training it does in painted images."""
+    saved = train_tiny(tmp_path, images=600, model=tiny.SEPARATE, tasks=TaskSettings(joint=0.2, image=0.8))
+    drawer = drawer_of(load_generator(saved, CPU), sigma_max=80.0, steps=12)
+    masks = np.random.default_rng(1).integers(0, CLASSES, (4, 4, 4), np.uint8).repeat(8, 1).repeat(8, 2)
+    images = drawer.paint(range(4), masks, 0)
+    means = [images[masks == k].mean() for k in range(CLASSES)]
+    assert means == sorted(means)
+    assert means[-1] - means[0] > 60
+
+
+def test_a_generator_of_one_level_refuses_to_paint_and_to_draw_masks(random_generator, train_tiny, tmp_path):
+    drawer = drawer_of(random_generator)
+    masks = np.zeros((1, SIDE, SIDE), np.uint8)
+    for refused in (
+        lambda: drawer.paint([0], masks, 0),
+        lambda: drawer.lay_out([0], 0),
+        lambda: drawer_of(random_generator, layouts="model"),
+        lambda: train_tiny(tmp_path, layouts="model"),
+    ):
+        with pytest.raises(SatSynthError, match="one noise level in common") as caught:
+            refused()
+        assert "`diffusion.model.noise_levels: separate`" in caught.value.remedy
+
+
+def test_a_generator_saved_before_levels_could_differ_has_one_in_common(trained, tmp_path):
+    manifest = read_json(trained.path / "manifest.json")
+    assert manifest["model"].pop("noise_levels") == "common"
+    for file in trained.path.glob("*.safetensors"):
+        (tmp_path / file.name).hardlink_to(file)
+    write_json(tmp_path / "manifest.json", manifest)
+    assert not load_generator(type(trained)(tmp_path), CPU).separate
+
+
+def test_tasks_add_up_to_one_and_need_separate_levels():
+    with pytest.raises(ValidationError, match=r"add up to 0\.9"):
+        TaskSettings(joint=0.5, image=0.4)
+    with pytest.raises(ValidationError, match=r"`tasks\.joint` must be 1, not 0\.25"):
+        DiffusionSettings(tasks=MIXED)
+    assert DiffusionSettings(model=tiny.SEPARATE, tasks=MIXED).tasks == MIXED
