@@ -20,7 +20,7 @@ from satsynth.commands import project_commands
 from satsynth.work.errors import SatSynthError
 
 _INTERRUPTED = 130
-_AGAIN = "Everything finished so far is kept: type the same command again (without fresh=true) to go on."
+_AGAIN = "Everything finished so far is kept: run the same command again (without fresh=true) to go on."
 
 
 class Stopped(click.ClickException):

@@ -111,7 +111,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tracked: bool, project:
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
-    assert "Stopped. Everything finished so far is kept" in output and "type the same command again" in output
+    assert "Stopped. Everything finished so far is kept" in output and "run the same command again" in output
     assert "Traceback" not in output and "Error" not in output
     done = {path: path.stat().st_mtime_ns for path in project.path.glob(shards)}
     if tracked:

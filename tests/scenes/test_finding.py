@@ -86,6 +86,17 @@ def test_accents_match_however_files_and_description_write_them(
     np.testing.assert_array_equal(found, made.masks["west/a"])
 
 
+def test_an_optional_group_that_is_not_there_is_nothing(tmp_path: Path) -> None:
+    pattern = r"(?P<group>[^/]+)/images/(?P<name>[a-z]+)(?P<season>_summer)?\.png"
+    layout = {**describe().layout.model_dump(), "pattern": pattern}
+    layout |= {"mask": "{group}/masks/{name}{season}.png", "scene": "{group}/{name}{season}"}
+    made = make_data(tmp_path, layout=layout)
+    for kind in ("images", "masks"):
+        (made.raw / "west" / kind / "a.png").rename(made.raw / "west" / kind / "a_summer.png")
+    assert {scene.scene_id for scene in made.scenes()} >= {"west/a_summer", "west/b"}
+    assert not [scene for scene in made.scenes() if "None" in scene.scene_id]
+
+
 def test_a_split_without_scenes_lists_the_groups(tmp_path: Path) -> None:
     made = make_data(tmp_path, splits={"val": ["esat"], "test": ["west"]})
     with pytest.raises(DataError, match=r"`splits.val` .*'esat'.*no group matches") as caught:

@@ -4,9 +4,9 @@ import pytest
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits
-from satsynth.segmentation.reporting import SILENCE
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.segmentation.training import TrainingTask, train_network
+from satsynth.training.reporting import SILENCE
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.ignore import IGNORE_INDEX

@@ -13,10 +13,10 @@ from satsynth.pairs.store import PairStore
 from satsynth.segmentation import training
 from satsynth.segmentation.cells import cells_of
 from satsynth.segmentation.grid import confusion_table, train_grid, train_judge, training_table
-from satsynth.segmentation.reporting import Report
 from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings
 from satsynth.segmentation.trainings import plan_trainings
 from satsynth.segmentation.units import Stores, train_all
+from satsynth.training.reporting import Report
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.workspace import Workspace

@@ -15,6 +15,7 @@ import numpy as np
 
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.training import reporting
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import WorkFolder
 from satsynth.work.frozen import Frozen
@@ -51,23 +52,16 @@ class FamilySettings(Frozen):
         return self.model_dump(mode="json", exclude={"drawing"})
 
 
-class Report(Protocol):
-    """What a training reports to while it goes on."""
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Take metrics after a step."""
-        ...
+class Report(reporting.Report, Protocol):
+    """What the training of a generator reports to while it goes on."""
 
     def pictures(self, step: int, images: np.ndarray, masks: np.ndarray) -> None:
         """Take pairs drawn after a step: images ``(N, H, W, 3)`` and masks ``(N, H, W)``, both uint8."""
         ...
 
 
-class Silence:
+class Silence(reporting.Silence):
     """A report that ignores everything."""
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Do nothing."""
 
     def pictures(self, step: int, images: np.ndarray, masks: np.ndarray) -> None:
         """Do nothing."""

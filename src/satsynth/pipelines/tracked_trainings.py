@@ -8,7 +8,7 @@ from typing import Any
 
 from satsynth import tracking
 from satsynth.pairs.store import PairStore
-from satsynth.segmentation.reporting import Report
+from satsynth.training.reporting import Report
 from satsynth.work.folder import WorkFolder
 
 

@@ -45,7 +45,8 @@ def file_scenes(
     known = {_plain(name): name for name in names} | {composed(name): name for name in names}
     found = []
     for image, match in matches:
-        parts = match.groupdict()
+        # A group that is optional and not there is nothing, not the word None.
+        parts = match.groupdict("")
         wanted = os.path.normpath(layout.mask.format(**parts))
         mask = known.get(wanted) or known.get(_plain(wanted)) or wanted
         scene, group = layout.scene.format(**parts), layout.group.format(**parts)

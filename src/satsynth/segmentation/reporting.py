@@ -1,4 +1,4 @@
-"""What trainings report to while they go on. Whoever starts them hands it in; without, nothing is tracked."""
+"""Who keeps records of the trainings of a grid. Whoever starts them hands it in; without, nothing is tracked."""
 
 from __future__ import annotations
 
@@ -7,25 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from satsynth.pairs.store import PairStore
+from satsynth.training.reporting import SILENCE, Report
 from satsynth.work.folder import WorkFolder
-
-
-class Report(Protocol):
-    """What one training reports to."""
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Take metrics after a step."""
-        ...
-
-
-class Silence:
-    """A report that ignores everything."""
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Do nothing."""
-
-
-SILENCE = Silence()
 
 
 class TrainingTracker(Protocol):
@@ -63,7 +46,7 @@ class Untracked:
         self, title: str, params: Mapping[str, Any], folder: WorkFolder, inputs: Mapping[str, PairStore]
     ) -> AbstractContextManager[Report]:
         """Return a report that ignores everything."""
-        return nullcontext(Silence())
+        return nullcontext(SILENCE)
 
     def reused(
         self,

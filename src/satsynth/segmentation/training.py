@@ -15,12 +15,12 @@ from satsynth.pairs.mixtures import Stream
 from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits, evaluate
 from satsynth.segmentation.metrics import BoundaryTally, scores
 from satsynth.segmentation.networks import build_network
-from satsynth.segmentation.reporting import SILENCE, Report
 from satsynth.segmentation.saved import SCORES, WEIGHTS, training_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
 from satsynth.training.loop import Training, look_points, train, warm_cosine
+from satsynth.training.reporting import SILENCE, Report
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json

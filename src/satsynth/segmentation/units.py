@@ -13,9 +13,10 @@ import numpy as np
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.cells import Cell
-from satsynth.segmentation.reporting import UNTRACKED, Report, TrainingTracker
+from satsynth.segmentation.reporting import UNTRACKED, TrainingTracker
 from satsynth.segmentation.saved import SCORES
 from satsynth.segmentation.trainings import FinishedTraining, PlannedTraining
+from satsynth.training.reporting import Report
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import MANIFEST
 from satsynth.work.folder import WorkFolder, work_folder

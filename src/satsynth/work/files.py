@@ -35,7 +35,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if number in (errno.ENOSPC, errno.EDQUOT) or (number is None and free < 1):
             raise ResourceError(
                 f"No space is left on the disk that holds {path} ({free:.0f} MiB free).",
-                "Free some space, then type the same command again: everything finished so far is kept.",
+                "Free some space, then run the same command again: everything finished so far is kept.",
             ) from error
         if number in (errno.EACCES, errno.EROFS):
             raise ResourceError(f"{path} cannot be written: {error}.", "Give this user write access.") from error

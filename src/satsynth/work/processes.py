@@ -206,7 +206,7 @@ def _lost(unit: Unit, code: int) -> ResourceError:
     return ResourceError(
         f"A worker process was killed while it worked on {unit.outcome} ({signal.Signals(-code).name}); "
         "perhaps memory ran out.",
-        "Type the same command again: all that was finished is kept. Fewer workers need less memory.",
+        "Run the same command again: all that was finished is kept. Fewer workers need less memory.",
     )
 
 
