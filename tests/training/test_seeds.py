@@ -1,4 +1,5 @@
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satsynth.training.seeds import generator, mixed_seed, noise_source
+from satsynth.training.seeds import generator, mixed_seed, noise_source, shared_random_state
 
 SMALL = st.integers(0, 2**31)
 
@@ -55,3 +56,39 @@ def test_noise_is_standard_normal_and_independent_between_rows_and_calls():
     correlations = np.corrcoef(noise)[np.triu_indices(200, 1)]
     # Independent rows have correlations of standard deviation 1 / sqrt(500) = 0.045; five of them bound 20 000 draws.
     assert np.abs(correlations).max() < 5 * 0.045
+
+
+def test_threads_do_not_draw_from_one_another_s_random_state():
+    """Two threads take turns in seeding and drawing; each draws what it draws without the other."""
+
+    def draws(seed, found, meet):
+        for number in range(50):
+            meet.wait()
+            with shared_random_state(seed, number):
+                found.append(torch.stack([torch.rand(100) for _ in range(20)]))
+
+    def together(seeds):
+        meet, found = threading.Barrier(len(seeds)), [[] for _ in seeds]
+        threads = [
+            threading.Thread(target=draws, args=(seed, part, meet)) for seed, part in zip(seeds, found, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [torch.stack(part) for part in found]
+
+    first, second = together([1, 2])
+    assert torch.equal(first, together([1])[0])
+    assert torch.equal(second, together([2])[0])
+
+
+def test_a_loader_leaves_the_shared_random_state_alone():
+    from satsynth.pairs.stream import batches
+
+    pairs = [(torch.zeros(1), torch.zeros(1))] * 4
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    list(batches(pairs, 0, 4, 2, 0, False))
+    assert torch.equal(torch.rand(3), expected)

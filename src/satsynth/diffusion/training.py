@@ -27,6 +27,7 @@ from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
 from satsynth.training.seeds import generator as seeded
+from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
 from satsynth.work.finished import TIMING
@@ -232,8 +233,8 @@ def _announce(
 
 
 def _fresh_generator(settings: DiffusionSettings, classes: int, device: torch.device) -> Generator:
-    torch.manual_seed(settings.seed)
-    generator = Generator(settings.model, classes)
+    with shared_random_state(settings.seed):
+        generator = Generator(settings.model, classes)
     generator.denoiser.to(device).to(memory_format=memory_format(device))
     return generator
 

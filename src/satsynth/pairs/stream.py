@@ -95,6 +95,8 @@ def batches(stream: Stream, start: int, end: int, batch_size: int, workers: int,
         sampler=range(start, end),
         num_workers=workers,
         pin_memory=pinned,
+        # Else it would draw from the random state that all threads share.
+        generator=torch.Generator(),
         persistent_workers=False,
         multiprocessing_context="spawn" if workers else None,
     )

@@ -21,7 +21,7 @@ from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
 from satsynth.training.loop import Training, look_points, train, warm_cosine
 from satsynth.training.reporting import SILENCE, Report
-from satsynth.training.seeds import mixed_seed
+from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
 from satsynth.work.finished import TIMING
@@ -111,8 +111,8 @@ class _Learner:
     ) -> None:
         """Build the network from its seed."""
         self._task, self._held_out, self._device, self._compute = task, held_out, device, compute
-        torch.manual_seed(task.seed)
-        network = build_network(task.network, held_out.classes)
+        with shared_random_state(task.seed):
+            network = build_network(task.network, held_out.classes)
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._looks = look_points(task.steps / 2, task.steps, task.settings.evaluations)
         self.best = BestWeights()
@@ -164,9 +164,8 @@ class _Learner:
     def _step_loss(
         self, images: torch.Tensor, masks: torch.Tensor, seen: int
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        # Dropout draws from the global generator: without this a continued training would differ from an unbroken one.
-        torch.manual_seed(mixed_seed(self._task.seed, DROPOUT, seen))
-        with autocast(self._device, self._compute):
+        # Dropout draws from the random state that all share: a continued training must equal an unbroken one.
+        with shared_random_state(self._task.seed, DROPOUT, seen), autocast(self._device, self._compute):
             logits = self._network(images)
         errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="none").sum()
         return errors / (masks != IGNORE_INDEX).sum().clamp(min=1), {}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+_SHARED = threading.RLock()
 
 
 def mixed_seed(*numbers: int) -> int:
@@ -17,6 +21,18 @@ def mixed_seed(*numbers: int) -> int:
 def generator(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator on a device, seeded by several numbers."""
     return torch.Generator(device).manual_seed(mixed_seed(*numbers))
+
+
+@contextmanager
+def shared_random_state(*numbers: int) -> Iterator[None]:
+    """Seed PyTorch's own random state, which layers draw from, and keep other threads from seeding it in the block.
+
+    Args:
+        numbers: What the seed is mixed from; a single one is the seed.
+    """
+    with _SHARED:
+        torch.manual_seed(numbers[0] if len(numbers) == 1 else mixed_seed(*numbers))
+        yield
 
 
 def noise_source(
