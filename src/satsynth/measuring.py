@@ -15,7 +15,7 @@ from satsynth.segmentation.saved import SavedNetwork
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests, require_parent
 from satsynth.work.errors import SatSynthError
-from satsynth.work.files import atomic
+from satsynth.work.files import atomic, digest_of
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
@@ -66,6 +66,7 @@ def features_of(
     synthetic pairs leave the features of real pairs as they are.
     """
     from satsynth.segmentation.features import image_features
+    from satsynth.training.device import arithmetic
 
     def work(folder: WorkFolder) -> None:
         features = image_features(judge, images_of(store, split, workspace), compute)
@@ -74,7 +75,7 @@ def features_of(
         folder.finish({"kind": "features"}, ["features.npy"])
 
     parents = {**digests(**{name: store}), **digests(judge=judge)}
-    step = Step("features", FEATURES_VERSION, parents, {"split": split, "images": MOST_IMAGES})
+    step = Step("features", FEATURES_VERSION, parents, {"split": split, "images": MOST_IMAGES, **arithmetic(compute)})
     return np.load(remembered(workspace, step, work).result / "features.npy")
 
 
@@ -127,10 +128,13 @@ def measured_fidelity(
     Raises:
         AncestryError: The synthetic pairs or the judge were made from other tiles.
     """
+    from satsynth.training.device import arithmetic
+
     require_ancestry(tiles, synthetic_pairs, judge)
     inputs = measure_inputs(tiles, synthetic_pairs, judge, comparison, compute, workspace)
     stores = digests(tiles=tiles, synthetic_pairs=synthetic_pairs)
-    return remembered_measures(inputs, stores, digests(judge=judge), SELECTION, workspace)
+    features = {**digests(judge=judge), "arithmetic": digest_of(arithmetic(compute))}
+    return remembered_measures(inputs, stores, features, SELECTION, workspace)
 
 
 def require_ancestry(tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork | None = None) -> None:

@@ -60,7 +60,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def of(workspace: Workspace, **changes: object) -> pd.DataFrame:
-    given: dict[str, Any] = {"stores": STORES, "judge": JUDGE, "selection": {"images": 5000}, **changes}
+    given: dict[str, Any] = {"stores": STORES, "features": JUDGE, "selection": {"images": 5000}, **changes}
     return remembered_measures(made_inputs(), workspace=workspace, **given)
 
 
@@ -96,7 +96,7 @@ def test_a_changed_measure_computes_nothing_else(counted: Counted, workspace: Wo
 def test_only_measures_of_features_depend_on_the_judge(counted: Counted, workspace: Workspace) -> None:
     of(workspace)
     everything = counted.again()
-    of(workspace, judge={"judge": "another"})
+    of(workspace, features={"judge": "another"})
     assert counted.again() == OF_FEATURES
     for changed in ({"stores": {**STORES, "synthetic_pairs": "others"}}, {"selection": {"images": 10}}):
         of(workspace, **changed)

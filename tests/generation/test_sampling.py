@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import satsynth.generation.sampling as sampling
-from satsynth.generation.families import FamilySettings, Request
+from satsynth.generation.families import FamilySettings, Request, family_of
 from satsynth.generation.sampling import NUMBER, draw_batch, sample_pairs, sampling_step
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
+from satsynth.generation.training import training_step
 from satsynth.pairs.store import PairStore
+from satsynth.segmentation.cells import judge_cell
+from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.segmentation.trainings import plan_trainings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import ResourceError
 from satsynth.work.finished import TIMING
@@ -202,6 +207,24 @@ def test_what_identifies_a_set(
         return sampling_step(saved, family, FamilySettings(), settings, tiles, COMPUTE)
 
     assert (step(SETTINGS) == step(SETTINGS.model_copy(update=changed))) == same
+
+
+@pytest.mark.parametrize("kind", ["training", "sampling", "segmentation"])
+def test_the_number_of_threads_identifies_results(
+    kind: str, saved: SavedGenerator, tiles: PairStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diffusion = family_of("diffusion")
+
+    def fingerprint(threads: int) -> str:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        if kind == "training":
+            return training_step(diffusion, diffusion.settings(), tiles, COMPUTE).fingerprint
+        if kind == "sampling":
+            return sampling_step(saved, diffusion, diffusion.settings(), SETTINGS, tiles, COMPUTE).fingerprint
+        grid = SegmentationSettings()
+        return plan_trainings([judge_cell(grid)], tiles, None, grid, COMPUTE)[0].step.fingerprint
+
+    assert fingerprint(1) == fingerprint(1) != fingerprint(2)
 
 
 def test_a_new_version_of_the_familys_drawing_is_another_set(tiles: PairStore, saved: SavedGenerator) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from satsynth.training.device import autocast, choose_device, describe_device, memory_errors
+from satsynth.training.device import arithmetic, autocast, choose_device, describe_device, memory_errors
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import ResourceError
 
@@ -66,3 +66,15 @@ def test_memory_that_does_not_suffice_names_the_parameter_to_lower():
     with pytest.raises(ResourceError, match="Tried to allocate 2 GiB") as caught, memory_errors("Lower `a.b`."):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 1 GiB. See more.")
     assert "`a.b`" in caught.value.remedy
+
+
+def test_what_decides_the_last_digits(monkeypatch):
+    """The number of threads shares out sums on a CPU, so it belongs to what identifies results there."""
+    found = []
+    for threads in (1, 7):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found.append(arithmetic(ComputeSettings(device="cpu", precision="bf16")))
+    assert found[0] == {"precision": "bf16", "device": "cpu", "threads": 1}
+    assert found[1] == {**found[0], "threads": 7}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert arithmetic(ComputeSettings()) == {"precision": "fp32", "device": "cuda", "threads": None}

@@ -28,7 +28,7 @@ def measured(inputs: MeasureInputs) -> pd.DataFrame:
 def remembered_measures(
     inputs: MeasureInputs,
     stores: Mapping[str, str],
-    judge: Mapping[str, str],
+    features: Mapping[str, str],
     selection: Mapping[str, Any],
     workspace: Workspace,
 ) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def remembered_measures(
     Args:
         inputs: The sets.
         stores: Digests of the stores that the sets come from, by name.
-        judge: Digest of the judge by its name; only measures of features depend on it.
+        features: Digests of what decides features, by name; only measures of features depend on them.
         selection: What decides which pairs of the stores are measured.
         workspace: Where work is kept.
 
@@ -49,7 +49,7 @@ def remembered_measures(
         settings = measure.settings(inputs.comparison)
         if settings is None:
             continue
-        parents = {**stores, **(judge if "features" in measure.needs else {})}
+        parents = {**stores, **(features if "features" in measure.needs else {})}
         step = Step(f"measure_{measure.name}", measure.version, parents, {**selection, **settings})
         tables.append(_remembered(measure, inputs, step, workspace))
     return pd.concat(tables, ignore_index=True)

@@ -45,15 +45,14 @@ def sampling_step(
     The number of pairs counts, not how it was asked for. The size of a batch may change a grey level, so it counts too.
     Noise is drawn on the device, whose kind therefore decides the pairs.
     """
-    from satsynth.training.device import choose_device
+    from satsynth.training.device import arithmetic
 
     decided: dict[str, Any] = {
         **sampling.identity(),
         NUMBER: sampling.total(tiles.count("train")),
         "drawing": settings.drawing.model_dump(mode="json"),
         "family": [family.name, family.drawing_version],
-        "precision": compute.precision,
-        "device": choose_device(compute).type,
+        **arithmetic(compute),
     }
     return Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=saved), decided)
 

@@ -27,7 +27,9 @@ def training_step(family: Family, settings: FamilySettings, tiles: PairStore, co
     Raises:
         SatSynthError: Something that the family reads beside the tiles is missing.
     """
-    decided = {**settings.training_identity(), "precision": compute.precision}
+    from satsynth.training.device import arithmetic
+
+    decided = {**settings.training_identity(), **arithmetic(compute)}
     return Step(family.name, family.training_version, digests(tiles=tiles) | family.sources(settings), decided)
 
 

@@ -94,11 +94,14 @@ def plan_trainings(
         tiles: Real pairs.
         synthetic: Synthetic pairs; needed for a ratio above zero.
         settings: The grid.
-        compute: For the precision.
+        compute: Where.
 
     Raises:
         SatSynthError: There are fewer synthetic pairs than a ratio asks for.
     """
+    from satsynth.training.device import arithmetic
+
+    exact = arithmetic(compute)
     contents = [] if synthetic is None else synthetic.pixel_digests("synthetic")
     planned = []
     for cell in cells:
@@ -108,7 +111,7 @@ def plan_trainings(
             **cell.columns,
             "network": network.model_dump(mode="json"),
             "training": settings.training.model_dump(mode="json"),
-            "precision": compute.precision,
+            **exact,
             "synthetic": {"rows": digest_of([contents[row] for row in rows])} if rows else None,
         }
         step = Step("segmentation", RESULT_VERSION, digests(tiles=tiles), decided)

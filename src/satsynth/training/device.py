@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -44,6 +45,19 @@ def autocast(device: torch.device, compute: ComputeSettings) -> AbstractContextM
     if compute.precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def arithmetic(compute: ComputeSettings) -> dict[str, Any]:
+    """Return what decides the last digits of whatever networks compute, as a part of what identifies a step.
+
+    Kinds of device differ, and so do numbers of threads on a CPU, among which sums are shared out.
+    """
+    device = choose_device(compute).type
+    return {
+        "precision": compute.precision,
+        "device": device,
+        "threads": torch.get_num_threads() if device == "cpu" else None,
+    }
 
 
 @contextmanager

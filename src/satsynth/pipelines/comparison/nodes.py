@@ -146,6 +146,7 @@ def measure_alignment(
         Metrics `alignment`: mIoU, accuracy and IoU by class for `synthetic` and `val`.
     """
     from satsynth.segmentation.alignment import agreement
+    from satsynth.training.device import arithmetic
 
     require_ancestry(tiles, synthetic_pairs, judge)
 
@@ -157,7 +158,7 @@ def measure_alignment(
         return pd.DataFrame(), metrics
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
-    step = Step("alignment", ALIGNMENT_VERSION, parents, {**SELECTION, "precision": compute.precision})
+    step = Step("alignment", ALIGNMENT_VERSION, parents, {**SELECTION, **arithmetic(compute)})
     metrics = remembered_table(workspace, step, compute_agreement)[1]
     log.info(
         "Alignment: the judge agrees with synthetic masks at mIoU %.3f, with real val masks at %.3f",
@@ -183,6 +184,7 @@ def find_copies(
         The table `nearest_neighbours` and the metrics `memorisation`.
     """
     from satsynth.segmentation.features import image_features
+    from satsynth.training.device import arithmetic
 
     require_ancestry(tiles, synthetic_pairs, judge)
 
@@ -199,7 +201,7 @@ def find_copies(
         return memorisation.neighbours(spaces, synthetic_ids, train_ids)
 
     parents = digests(tiles=tiles, synthetic_pairs=synthetic_pairs, judge=judge)
-    step = Step("memorisation", memorisation.RESULT_VERSION, parents, SELECTION)
+    step = Step("memorisation", memorisation.RESULT_VERSION, parents, {**SELECTION, **arithmetic(compute)})
     table, metrics = remembered_table(workspace, step, find)
     log.info(
         "Suspiciously close to a training image: %.1f %% of the synthetic images in pixels, %.1f %% in features "
