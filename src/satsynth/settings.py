@@ -2,10 +2,10 @@
 
 from kedro.config import OmegaConfigLoader
 
-from satsynth.hooks import ProjectHooks, TrackingHooks
+from satsynth.hooks import ProjectHooks, TrackingHooks, VersionHooks
 
 # The last one is called first: what is refused is refused before a run is tracked.
-HOOKS = (TrackingHooks(), ProjectHooks())
+HOOKS = (VersionHooks(), TrackingHooks(), ProjectHooks())
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -2,5 +2,6 @@
 
 from satsynth.hooks.project import ProjectHooks
 from satsynth.hooks.tracked import TrackingHooks
+from satsynth.hooks.versions import VersionHooks
 
-__all__ = ["ProjectHooks", "TrackingHooks"]
+__all__ = ["ProjectHooks", "TrackingHooks", "VersionHooks"]
