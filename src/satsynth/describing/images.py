@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.datasets.description import ImageFormat
+from satsynth.rasters.opening import TIFF
 from satsynth.rasters.pictures import is_deep_png
-from satsynth.rasters.reading import TIFF
 from satsynth.rasters.tiffs import intensities, read_image_bands, reading
 from satsynth.work.errors import DataError
 

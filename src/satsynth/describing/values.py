@@ -11,8 +11,9 @@ import numpy as np
 
 from satsynth.datasets.labels import pack_colors
 from satsynth.rasters.cache import unreadable
+from satsynth.rasters.opening import TIFF
 from satsynth.rasters.pictures import open_picture
-from satsynth.rasters.reading import TIFF, raster_info, read_raw_mask
+from satsynth.rasters.reading import raster_info, read_raw_mask
 from satsynth.rasters.tiffs import Window, reading
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from satsynth.rasters.opening import TIFF
 from satsynth.rasters.pictures import picture_palette
-from satsynth.rasters.reading import TIFF
 from satsynth.rasters.tiffs import tiff_palette
 
 MASKS_READ = 64

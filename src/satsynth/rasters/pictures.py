@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from satsynth.rasters.cache import check_size, unreadable
+from satsynth.rasters.opening import PICTURES, require_plain
 from satsynth.work.errors import DataError
 
 # Large aerial scenes are normal here, not an attack. check_size refuses implausible sizes.
@@ -30,9 +31,9 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def orientation(path: Path) -> int:
-    """Return the EXIF orientation of a file, 1 to 8. It is 1 (upright) without EXIF, or if Pillow fails."""
+    """Return the EXIF orientation of a TIFF, 1 to 8. It is 1 (upright) without EXIF, or if Pillow fails."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["TIFF"]) as image:
             return _orientation(image)
     except Exception:
         # Pillow does not support many TIFFs, and damaged files are reported when they are decoded.
@@ -125,10 +126,11 @@ def open_picture(path: Path) -> Image.Image:
     Raises:
         DataError: The file is missing, empty, not a picture, or implausibly large.
     """
+    require_plain(path)
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=PICTURES)
     except UnidentifiedImageError as error:
-        raise unreadable(path, "Pillow does not recognise it as an image") from error
+        raise unreadable(path, f"it is none of {', '.join(PICTURES)}") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise unreadable(path, error) from error
     check_size(path, image.height, image.width, image.height * image.width)

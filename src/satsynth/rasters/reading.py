@@ -12,10 +12,10 @@ import numpy as np
 from satsynth.datasets.description import ImageFormat, Scaling
 from satsynth.rasters import pictures, tiffs
 from satsynth.rasters.cache import RasterCache
+from satsynth.rasters.opening import TIFF
 from satsynth.rasters.tiffs import Window
 from satsynth.work.errors import DataError
 
-TIFF = (".tif", ".tiff")
 PLAIN = ImageFormat()
 
 

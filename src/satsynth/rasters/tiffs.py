@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections import OrderedDict
@@ -15,6 +14,7 @@ import numpy as np
 
 from satsynth.datasets.description import ImageFormat
 from satsynth.rasters.cache import check_size, unreadable
+from satsynth.rasters.opening import open_raster, require_plain
 from satsynth.rasters.pictures import lossy, orientation
 from satsynth.work.errors import DataError
 
@@ -29,10 +29,7 @@ class _Handles(threading.local):
         self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
 
     def get(self, path: Path) -> Any:
-        try:
-            key = (str(path), path.stat().st_mtime_ns)
-        except OSError as error:
-            raise unreadable(path, error) from error
+        key = (str(path), require_plain(path).st_mtime_ns)
         if key not in self._kept:
             self._kept[key] = _open(path)
             while len(self._kept) > _HANDLES:
@@ -213,15 +210,12 @@ def _without_alpha(source: Any) -> list[int]:
 
 
 def _open(path: Path) -> Any:
-    # A sixth of the default on a machine with 32 GiB. It holds many rows of blocks of a huge raster.
-    os.environ.setdefault("GDAL_CACHEMAX", "256")
-    import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = rasterio.open(path)
+            source = open_raster(path)
             turned = orientation(path)
     except RasterioIOError as error:
         raise unreadable(path, error) from error

@@ -14,6 +14,7 @@ import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.rasters.cache import unreadable
+from satsynth.rasters.opening import VECTORS, require_plain, require_vector, vector_library
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.rasters.reading import RasterInfo
 from satsynth.rasters.tiffs import Window
@@ -147,15 +148,13 @@ def vector_info(path: Path, layer: str | None) -> VectorInfo:
     Raises:
         DataError: The file cannot be read, or has several layers and none is chosen.
     """
-    try:
-        return _vector_info(str(path), path.stat().st_mtime_ns, layer)
-    except OSError as error:
-        raise unreadable(path, error) from error
+    return _vector_info(str(path), require_plain(path).st_mtime_ns, layer)
 
 
 @lru_cache(maxsize=4096)
 def _vector_info(path: str, _: int, layer: str | None) -> VectorInfo:
-    import pyogrio
+    require_vector(Path(path))
+    pyogrio = vector_library()
     from pyogrio.errors import DataLayerError, DataSourceError
 
     try:
@@ -169,6 +168,9 @@ def _vector_info(path: str, _: int, layer: str | None) -> VectorInfo:
         info = pyogrio.read_info(path, layer=chosen, force_total_bounds=True)
     except (DataSourceError, DataLayerError) as error:
         raise unreadable(Path(path), error) from error
+    expected = VECTORS[Path(path).suffix.lower()]
+    if info["driver"] != expected:
+        raise DataError(f"{path} is not {expected} but {info['driver']}.", "Give the file the suffix of its format.")
     bounds = info["total_bounds"]
     known = bounds is not None and info["features"] != 0 and all(np.isfinite(bounds))
     left, bottom, right, top = (float(value) for value in bounds) if known else (0.0,) * 4

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from satsynth.datasets.labels import Unknown
-from satsynth.rasters.reading import TIFF, RasterInfo, raster_info
+from satsynth.rasters.opening import TIFF
+from satsynth.rasters.reading import RasterInfo, raster_info
 from satsynth.rasters.tiffs import Window
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene, SceneReader
