@@ -45,6 +45,20 @@ def test_a_server_that_fails_from_the_start_is_left_for_the_local_file(
     assert child_run.data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
+def test_no_part_of_a_password_with_a_slash_is_shown_or_stored(
+    served: Served, local: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uri = served.uri.replace("://", "://ada:fir5t/sec0nd@")
+    tracker = tracking.Tracker(uri, "tests", tmp_path / "artifacts", local)
+    tracker.start("parent", {}, {})
+    tracker.close("FINISHED")
+    run = MlflowClient(local).get_run(tracker._writer.ids[""])
+    (warning,) = warnings(caplog)
+    assert "%2F" in warning and run.data.tags["left"] == served.uri
+    shown = " ".join([caplog.text, *capfd.readouterr(), *run.data.tags.values()])
+    assert not any(part in shown for part in ("ada", "fir5t", "sec0nd"))
+
+
 @pytest.mark.parametrize("manner", MANNERS)
 def test_a_server_that_fails_half_way_keeps_what_it_has_and_the_rest_goes_to_the_local_file(
     manner: str,

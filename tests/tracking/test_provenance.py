@@ -18,6 +18,7 @@ from satsynth.tracking.provenance import (
     as_key,
     flat,
     git_tags,
+    has_broken_password,
     host_name,
     is_dead,
     machine_tags,
@@ -69,6 +70,20 @@ def test_the_machine_is_records(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_password_is_never_shown(text: str) -> None:
     shown = without_password(text)
     assert "s3cret" not in shown and "ada" not in shown and "http://host:5000/a" in shown
+
+
+@pytest.mark.parametrize("password", ["p/ss", "/", "a@b", "//", "a?b#c", "x:y/z@w"])
+def test_no_part_of_a_password_with_special_characters_is_shown(password: str) -> None:
+    uri = f"http://ada:{password}@host:5000/a"
+    assert without_password(uri) == "http://host:5000/a"
+    assert without_password(f"no luck at {uri}: 500") == "no luck at http://host:5000/a: 500"
+    assert has_broken_password(uri) == any(sign in password for sign in "/?#")
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////home/a@b/mlflow.db", "http://host:5000/a", "http://ada:p%2Fss@host/a"])
+def test_addresses_that_can_be_read_have_no_broken_password(uri: str) -> None:
+    assert not has_broken_password(uri)
+    assert without_password("sqlite:////home/a@b/mlflow.db") == "sqlite:////home/a@b/mlflow.db"
 
 
 def test_keys_keep_what_mlflow_allows() -> None:

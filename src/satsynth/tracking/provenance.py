@@ -80,7 +80,13 @@ def as_key(text: str) -> str:
 
 def without_password(text: str) -> str:
     """Return a text without user names and passwords in its addresses, to be shown and stored."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+    # Up to the last @, since a password may hold / and @ that should be written as %2F and %40. Files have 3 slashes.
+    return re.sub(r"(?<=://)(?!/)\S*@", "", text)
+
+
+def has_broken_password(uri: str) -> bool:
+    """Return whether an address would be cut in the middle of its password, and a part be taken for a host or path."""
+    return re.search(r"://(?!/)\S*[/?#]\S*@", uri) is not None
 
 
 def git_tags(project: Path) -> dict[str, str]:

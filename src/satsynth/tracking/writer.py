@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.tracking.model import ModelToLog, log_model
-from satsynth.tracking.provenance import DataInput, as_key, without_password
+from satsynth.tracking.provenance import DataInput, as_key, has_broken_password, without_password
 from satsynth.tracking.store import METRICS, RunRecord, Store, Value, uploading, values_at
 
 log = logging.getLogger(__name__)
@@ -100,6 +100,8 @@ class Writer:
 
     def _open(self) -> Store:
         if self._store is None:
+            if has_broken_password(self._uri):
+                raise ValueError("a password in its address holds / ? or #; write them as %2F, %3F and %23")
             self._store = Store(self._uri, self._experiment, self._artifacts)
             self._store.mark_dead()
             self._excused = time.monotonic()
