@@ -72,6 +72,31 @@ def test_a_link_in_the_target_is_not_followed(tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.parametrize("names", [("a.png", ".a.png.tmp"), ("a.png", "a.png.part"), (".a.zip.tmp", "a.zip")])
+def test_names_like_those_of_temporary_files_lose_no_file(tmp_path: Path, names: tuple[str, str]) -> None:
+    for order in (names, names[::-1]):
+        raw = tmp_path / order[0]
+        unpack(write(tmp_path / "x.zip", {name: name.encode() for name in order}), raw, "", SETTINGS)
+        assert {file.name: file.read_text() for file in raw.iterdir()} == {name: name for name in names}
+
+
+def test_the_name_that_unpacking_itself_uses_is_refused_and_a_link_there_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "secret").write_text("kept")
+    (tmp_path / "raw" / ".a.zip.unpacking").symlink_to(tmp_path / "secret")
+    unpack(write(tmp_path / "a.zip", FILES), tmp_path / "raw", "", SETTINGS)
+    assert (tmp_path / "secret").read_text() == "kept"
+    with pytest.raises(DataError, match="a name that unpacking itself uses"):
+        unpack(write(tmp_path / "a.zip", {".A.zip.unpacking": b"1"}), tmp_path / "new", "", SETTINGS)
+
+
+def test_control_characters_and_files_in_place_of_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'a\\x1b\[2J.png' has control characters"):
+        unpack(write(tmp_path / "a.zip", {"a\x1b[2J.png": b"1"}), tmp_path / "raw", "", SETTINGS)
+    with pytest.raises(DataError, match="a part of the path of its entry 'A/b' is a file"):
+        unpack(write(tmp_path / "a.zip", {"a": b"1", "A/b": b"2"}), tmp_path / "raw", "", SETTINGS)
+
+
 def test_bombs_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     bomb = write(tmp_path / "a.zip", {"zeros": bytes(3_000_000)})
     with pytest.raises(DataError, match=r"would grow from .* to 3,000,000 bytes, but `download.max_ratio` is 100"):

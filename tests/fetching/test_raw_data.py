@@ -54,6 +54,31 @@ def test_archives_lie_unpacked_in_the_raw_folder_and_are_fetched_once(
         assert said in caplog.text
 
 
+def test_a_target_folder_that_is_a_link_to_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data/01_raw/made").mkdir(parents=True)
+    (tmp_path / "data/01_raw/made/part").symlink_to(tmp_path / "elsewhere")
+    with serving(CONTENT) as server:
+        description = described([server.archive(into="part/a").model_dump()])
+        with pytest.raises(DataError, match="lies outside the raw folder"):
+            fetch_raw(description, PATIENT, Workspace(project=str(tmp_path)))
+        assert server.asked == [] and list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["result", "step.json", "run.json", "lock", "archive"])
+def test_archives_with_names_of_our_own_files_are_fetched(tmp_path: Path, name: str) -> None:
+    with serving(CONTENT) as server:
+        description = described([server.archive(url=f"{server.url}/{name}").model_dump()])
+        record = fetch_raw(description, PATIENT, Workspace(project=str(tmp_path)))
+    assert record["archives"][0]["files"] == 2
+
+
+@pytest.mark.parametrize("end", ["a/..", ".", ".hidden", "a\\b"])
+def test_addresses_that_end_in_no_name_are_refused(end: str) -> None:
+    with pytest.raises(ValidationError, match="no name of a file"):
+        described([{"url": f"http://127.0.0.1/{end}", "size": 1, "md5": "0" * 32}])
+
+
 def test_a_run_that_failed_keeps_what_came(tmp_path: Path) -> None:
     with serving(CONTENT, break_after=50_000, statuses=[200, 500, 500, 500]) as server:
         archive = server.archive()

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import hashlib
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bad_server import PATIENT, noise, serving
+from satsynth.datasets.download import Archive
 from satsynth.fetching.transfer import fetch
 from satsynth.work.errors import ResourceError
 
@@ -55,6 +59,36 @@ def test_a_server_without_ranges_is_read_from_the_start(tmp_path: Path) -> None:
     with serving(CONTENT, ranges=False) as server:
         fetch(server.archive(), tmp_path / "made.zip", PATIENT)
     assert (tmp_path / "made.zip").read_bytes() == CONTENT
+
+
+def test_a_stream_longer_than_declared_is_cut_off(tmp_path: Path) -> None:
+    sent = threading.Event()
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            try:
+                for _ in range(4000):
+                    self.wfile.write(bytes(1 << 16))
+                sent.set()
+            except OSError:
+                pass
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/made.zip"
+    archive = Archive(url=url, size=len(CONTENT), md5=hashlib.md5(CONTENT).hexdigest())
+    try:
+        with pytest.raises(ResourceError, match="is longer than the 300,000 bytes"):
+            fetch(archive, tmp_path / "made.zip", PATIENT)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert list(tmp_path.iterdir()) == [] and not sent.is_set()
 
 
 def test_a_damaged_file_is_fetched_again_and_then_refused(tmp_path: Path) -> None:

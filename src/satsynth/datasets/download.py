@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+import re
 
+from pydantic import Field, model_validator
+
+from satsynth.datasets.places import PathBelow
 from satsynth.work.frozen import Frozen
 
 
@@ -13,20 +16,21 @@ class Archive(Frozen):
     url: str = Field(description="Address of the file.", pattern=r"^https?://[^\s]+$")
     size: int = Field(description="Size in bytes.", ge=1)
     md5: str = Field(description="MD5 in hexadecimal digits, as published.", pattern=r"^[0-9a-f]{32}$")
-    into: str = Field(default="", description="Target folder below the raw folder; empty for the raw folder itself.")
-    strip: str = Field(default="", description="Leading folder of the archive that is left out; empty for none.")
+    into: PathBelow = Field(
+        default="", description="Target folder below the raw folder; empty for the raw folder itself."
+    )
+    strip: PathBelow = Field(default="", description="Leading folder of the archive that is left out; empty for none.")
 
     @property
     def file(self) -> str:
         """Name of the file."""
         return self.url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
 
-    @field_validator("into", "strip")
-    @classmethod
-    def _stays_inside(cls, value: str) -> str:
-        if value.startswith("/") or ".." in value.split("/"):
-            raise ValueError(f"'{value}' leads out of the folder; use a relative path without '..'")
-        return value
+    @model_validator(mode="after")
+    def _names_a_file(self) -> Archive:
+        if not re.fullmatch(r"\w[\w.%+-]*", self.file):
+            raise ValueError(f"`url` ends in '{self.file}', which is no name of a file")
+        return self
 
 
 class Download(Frozen):

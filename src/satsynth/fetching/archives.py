@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from satsynth.datasets.places import has_control_characters
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.work.errors import DataError, ResourceError
 from satsynth.work.files import disk_errors
@@ -38,8 +39,12 @@ def unpack(archive: Path, target: Path, strip: str, settings: DownloadSettings) 
     try:
         with zipfile.ZipFile(archive) as file:
             entries = _checked(file, archive, strip, settings)
+            # Other archives of the data set may be unpacked into the same folder at the same time.
+            temporary = target.resolve() / f".{archive.name}.unpacking"
+            if temporary.name.lower() in {name.lower() for name in entries}:
+                raise _refusal(archive, f"it holds {temporary.name}, a name that unpacking itself uses")
             _require_space(entries, target)
-            return _written(file, entries, target)
+            return _written(file, entries, target, temporary)
     # zipfile raises these for damaged tables, damaged data, a truncated file and an unsupported compression.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(
@@ -68,9 +73,12 @@ def _checked(
         name = str(path.relative_to(strip) if strip else path)
         # On a file system that ignores case, one of two such files would be lost.
         if name.lower() in seen:
-            raise _refusal(archive, f"it holds several files with the same name, such as {name}")
+            raise _refusal(archive, f"it holds several files with the same name, such as {name!r}")
         seen.add(name.lower())
         entries[name] = info
+    for name in entries:
+        if any(str(folder).lower() in seen for folder in PurePosixPath(name).parents):
+            raise _refusal(archive, f"a part of the path of its entry {name!r} is a file")
     if not entries:
         raise _refusal(archive, f"it holds no file below '{strip}'" if strip else "it holds no file")
     return entries
@@ -86,6 +94,8 @@ def _safe(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
         raise _refusal(archive, f"its entry {name!r} leads out of the target folder")
     if kind not in (0, stat.S_IFREG):
         raise _refusal(archive, f"its entry {name!r} is a link or a device, not a plain file")
+    if has_control_characters(name):
+        raise _refusal(archive, f"its entry {name!r} has control characters in its name")
     if info.flag_bits & 1:
         raise _refusal(archive, f"its entry {name!r} is encrypted")
     return path
@@ -106,7 +116,9 @@ def _exists(path: Path, info: zipfile.ZipInfo) -> bool:
     return path.is_file() and path.stat().st_size == info.file_size
 
 
-def _written(file: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], target: Path) -> dict[str, int]:
+def _written(
+    file: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], target: Path, temporary: Path
+) -> dict[str, int]:
     root = target.resolve()
     total = sum(info.file_size for info in entries.values())
     done = 0
@@ -118,16 +130,17 @@ def _written(file: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], target:
                 raise DataError(f"{path} leads out of {root} through a link.", "Remove the link.")
             if not _exists(path, info):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _extract(file, info, path)
+                _extract(file, info, path, temporary)
             progress.update((done + info.file_size) // MB - done // MB)
             done += info.file_size
     return {name: info.file_size for name, info in entries.items()}
 
 
-def _extract(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
+def _extract(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, temporary: Path) -> None:
+    # It may be there from an interruption, or as a link, which must not be followed.
+    temporary.unlink(missing_ok=True)
     try:
-        with file.open(info) as source, temporary.open("wb") as sink:
+        with file.open(info) as source, temporary.open("xb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
         temporary.replace(path)
     finally:

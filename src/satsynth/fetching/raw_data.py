@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.datasets.download import Archive
+from satsynth.datasets.places import inside
 from satsynth.fetching.archives import unpack
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.fetching.transfer import fetch
@@ -38,11 +39,12 @@ def fetch_archive(
         ResourceError: The archive cannot be fetched, or the disk has too little space.
         DataError: The archive cannot be unpacked safely.
     """
-    target = raw / archive.into
+    target = inside(raw, archive.into)
     used = {"name": f"{dataset} {archive.file}", **archive.model_dump(mode="json")}
     with work_folder(work, Step("download", RESULT_VERSION, {}, used), fresh) as folder:
         if not (folder.finished and _all_exist(folder, target)):
-            local = folder.path / archive.file
+            # In a folder of its own: an archive may have the name of another part of the work folder.
+            local = folder.path / "archive" / archive.file
             log.info("Fetching %s (%.1f GB)", archive.url, archive.size / 1e9)
             fetch(archive, local, settings)
             log.info("Unpacking %s into %s", archive.file, target)

@@ -102,6 +102,8 @@ def _attempt(archive: Archive, part: Path, settings: DownloadSettings, progress:
             with part.open("r+b" if start else "wb") as file:
                 file.seek(start)
                 for chunk in response.iter_content(CHUNK):
+                    if start + len(chunk) > archive.size:
+                        raise _too_long(archive, part)
                     file.write(chunk)
                     progress.update((start + len(chunk)) // MB - start // MB)
                     start += len(chunk)
@@ -142,6 +144,16 @@ def _require_size(response: Any, archive: Archive) -> None:
             "The file at the source has changed, or a login page of the network was sent instead. Check the address; "
             "if the data set has a new version, correct `download.archives` in the description.",
         )
+
+
+def _too_long(archive: Archive, part: Path) -> ResourceError:
+    """Remove what came, and return the error for a server that sends more than the expected size."""
+    part.unlink()
+    return ResourceError(
+        f"{archive.url} is longer than the {archive.size:,} bytes that are expected.",
+        "The file at the source has changed, or something on the way alters it. Check the address; if the data set "
+        "has a new version, correct `download.archives` in the description.",
+    )
 
 
 def _continues(response: Any, start: int) -> bool:
