@@ -156,10 +156,11 @@ def test_colours_where_ids_are_expected_are_named(made: MadeData) -> None:
     assert "`masks.encoding: color`" in found.remedy
 
 
-@pytest.mark.parametrize(("name", "said"), [("gone.png", "is missing"), ("../away.png", "outside the raw folder")])
+@pytest.mark.parametrize(("name", "said"), [("gone.png", "is missing"), ("link.png", "outside the raw folder")])
 def test_the_files_of_one_large_image_must_be_in_the_raw_folder(tmp_path: Path, name: str, said: str) -> None:
     save(tmp_path / "raw" / "image.png", picture(RNG, 64, 96))
     save(tmp_path / "away.png", np.zeros((64, 96), np.uint8))
+    (tmp_path / "raw" / "link.png").symlink_to(tmp_path / "away.png")
     layout = {"kind": "blocks", "image": "image.png", "mask": name, "block": 32, "rows": [0, 1]}
     with pytest.raises(DataError, match=said) as caught:
         search_scenes(describe(layout=layout), tmp_path / "raw", file_digest)
@@ -243,6 +244,43 @@ def test_a_name_that_is_no_text_is_named(made: MadeData) -> None:
     (made.raw / os.fsdecode(b"north/images/\xff.png")).write_bytes(b"")
     (found,) = bad_of(made)
     assert found.file == r"north/images/\udcff.png" and "not UTF-8" in found.problem
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J.png", "a\nb.png", "\x9b31m.png", "a\r.png"])
+def test_control_characters_in_names_are_never_printed(made: MadeData, name: str) -> None:
+    (made.raw / "north" / "images" / name).write_bytes(b"")
+    (found,) = bad_of(made)
+    assert "control characters" in found.problem
+    with pytest.raises(BadFilesError) as caught:
+        made.scenes()
+    for text in (str(caught.value), as_text([BadFile(name, name, name)]), *as_frame([found]).iloc[0]):
+        assert all(letter.isprintable() or letter == "\n" for letter in text)
+        assert name not in text
+
+
+def test_values_of_files_are_printed_without_control_characters() -> None:
+    error = DataError("mask.geojson holds '\x1b]0;title\x07\u202e'.", "Correct it.\r")
+    assert str(error) == r"mask.geojson holds '\x1b]0;title\x07\u202e'." + "\n  What to do: Correct it.\\r"
+
+
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_fifos_and_devices_are_named_and_not_waited_for(made: MadeData, kind: str) -> None:
+    path = made.raw / "north" / kind / "a.png"
+    path.unlink()
+    os.mkfifo(path)
+    (found,) = bad_of(made)
+    assert found.scene == "north/a" and "not a plain file" in found.problem
+
+
+def test_the_lines_of_a_list_that_is_a_link_to_elsewhere_are_not_shown(tmp_path: Path) -> None:
+    made = make_data(tmp_path / "raw")
+    (tmp_path / "secret").write_text("passwd:x:0:0")
+    for name, target in (("list.txt", tmp_path / "secret"), ("zero.txt", Path("/dev/zero"))):
+        (made.raw / name).symlink_to(target)
+        splits = {"val": ["east"], "test": ["west"], "lists": {"val": name}}
+        with pytest.raises(DataError, match="outside the raw folder") as caught:
+            search_scenes(describe(splits=splits), made.raw, file_digest)
+        assert "passwd" not in str(caught.value)
 
 
 def test_a_group_that_refers_back_costs_only_the_search_for_orphans(tmp_path: Path) -> None:

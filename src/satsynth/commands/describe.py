@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from satsynth.work.errors import DataError
+from satsynth.work.errors import DataError, printable
 
 
 @click.command()
@@ -47,5 +47,5 @@ def describe(metadata: Any, folder: Path, name: str, most_masks: int, force: boo
     if proposal.notes:
         click.echo("\nNot certain:")
     for note in proposal.notes:
-        click.echo(click.wrap_text(note, 100, "  - ", "    "))
+        click.echo(click.wrap_text(printable(note), 100, "  - ", "    "))
     click.echo(f"\nWritten: {target}\nCheck it, then run: kedro run --pipeline=augment --params=dataset={name}")

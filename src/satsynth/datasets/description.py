@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from satsynth.datasets.download import Download
+from satsynth.datasets.places import Name, PathBelow, RawPlace, without_control_characters
 from satsynth.work.frozen import Frozen
 
 MAX_CLASSES = 254
@@ -63,8 +64,9 @@ class FilesLayout(Frozen):
 
     kind: Literal["files"]
     pattern: Text = Field(
+        max_length=1000,
         description="Regular expression for the whole path of an image below the raw folder ('/' between folders). "
-        "`mask`, `scene` and `group` use its named groups."
+        "`mask`, `scene` and `group` use its named groups.",
     )
     mask: Text = Field(description="Path of the mask, with the pattern's groups in braces.")
     scene: Text = Field(description="Identifier of the scene, with the pattern's groups in braces.")
@@ -74,10 +76,14 @@ class FilesLayout(Frozen):
     def _groups_exist(self) -> FilesLayout:
         try:
             known = set(re.compile(self.pattern).groupindex)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"`pattern` is not a valid regular expression: {error}") from error
         for field in ("mask", "scene", "group"):
-            unknown = set(re.findall(r"{(\w+)}", getattr(self, field))) - known
+            template = getattr(self, field)
+            # Formats such as {name:>999999999} or {name.__class__} are more than names of groups.
+            if set(re.sub(r"{\w+}", "", template)) & set("{}"):
+                raise ValueError(f"`{field}` may have braces only around names of groups, unlike '{template}'")
+            unknown = set(re.findall(r"{(\w+)}", template)) - known
             if unknown:
                 raise ValueError(f"`{field}` uses {sorted(unknown)}, but `pattern` has only the groups {sorted(known)}")
         return self
@@ -87,8 +93,8 @@ class BlocksLayout(Frozen):
     """One large image. Blocks on a fixed grid are the scenes, and columns of blocks are the groups."""
 
     kind: Literal["blocks"]
-    image: str = Field(description="Path of the image below the raw folder.")
-    mask: str = Field(description="Path of the mask below the raw folder.")
+    image: PathBelow = Field(description="Path of the image below the raw folder.")
+    mask: PathBelow = Field(description="Path of the mask below the raw folder.")
     block: int = Field(
         description="Side of a block in pixels. Pixels left over at the right and lower edge are not used.", ge=16
     )
@@ -177,11 +183,11 @@ class MaskFormat(Frozen):
 class SplitLists(Frozen):
     """Text files below the raw folder with one scene per line: the image's file name, its path, or the scene's name."""
 
-    train: str | None = Field(
+    train: PathBelow | None = Field(
         default=None, description="Training scenes. If this list is given, scenes that are on no list are left out."
     )
-    val: str | None = Field(default=None, description="Validation scenes.")
-    test: str | None = Field(default=None, description="Test scenes.")
+    val: PathBelow | None = Field(default=None, description="Validation scenes.")
+    test: PathBelow | None = Field(default=None, description="Test scenes.")
 
     def named(self) -> dict[str, str]:
         """Return the list of each split that has one."""
@@ -238,14 +244,16 @@ class TilingDefaults(Frozen):
 class DatasetDescription(Frozen):
     """Complete description of a data set."""
 
-    name: str = Field(description="Name by which the data set is chosen.")
+    name: Name = Field(
+        description="Name by which the data set is chosen: a letter, then letters, digits, underscores and hyphens."
+    )
     title: str = Field(description="Full name.")
     licence: str = Field(description="Licence or terms of use.")
     obtain: str = Field(description="Where to get the raw data. Shown when they are missing.")
     download: Download | None = Field(
         default=None, description="How `kedro run --pipeline=download` gets the raw data."
     )
-    raw: str = Field(
+    raw: RawPlace = Field(
         description="Raw folder, absolute or relative to the project, or `package:<module>` for a Python package."
     )
     layout: FilesLayout | BlocksLayout = Field(discriminator="kind")
@@ -266,6 +274,7 @@ class DatasetDescription(Frozen):
     @classmethod
     def _attributes_are_text(cls, data: Any) -> Any:
         """Mark raw values as attributes where they are attributes, before they are parsed as ids or colours."""
+        without_control_characters(data)
         try:
             if data["masks"]["encoding"] != "attribute":
                 return data

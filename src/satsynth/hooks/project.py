@@ -13,6 +13,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.yaml_files import require_small
 from satsynth.hooks.summary import pipeline_names
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.parameters import did_you_mean, problems_of
@@ -41,6 +42,8 @@ class ProjectHooks:
             SatSynthError: An unknown data set, or a runtime parameter that no configuration knows.
         """
         loader: Any = context.config_loader
+        for file in sorted(Path(loader.conf_source).rglob("*.y*ml")):
+            require_small(file)
         given: dict[str, Any] = loader.runtime_params or {}
         names = sorted(
             path.stem.removeprefix(_FILES)

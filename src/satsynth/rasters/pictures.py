@@ -130,7 +130,7 @@ def open_picture(path: Path) -> Image.Image:
     try:
         image = Image.open(path, formats=PICTURES)
     except UnidentifiedImageError as error:
-        raise unreadable(path, f"it is none of {', '.join(PICTURES)}") from error
+        raise unreadable(path, "Pillow does not recognise it as an image of a known format") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise unreadable(path, error) from error
     check_size(path, image.height, image.width, image.height * image.width)

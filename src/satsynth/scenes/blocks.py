@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from satsynth.datasets.description import BlocksLayout, DatasetDescription
+from satsynth.datasets.places import inside
 from satsynth.rasters.reading import raster_info
 from satsynth.rasters.tiffs import Window
 from satsynth.scenes.found import AssignedScene, FoundScene
@@ -51,11 +52,7 @@ def _check_files(description: DatasetDescription, layout: BlocksLayout, raw: Pat
             raise DataError(
                 f"{raw / name}, a part of the data set '{description.name}', is missing.", description.obtain
             )
-        if not (raw / name).resolve().is_relative_to(raw.resolve()):
-            raise DataError(
-                f"{raw / name}, a part of the data set '{description.name}', lies outside the raw folder.",
-                "Copy it into the raw folder, or name another folder with --params=raw=<folder>.",
-            )
+        inside(raw, name)
 
 
 def _cells(layout: BlocksLayout, raw: Path) -> list[Cell]:

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout, composed
+from satsynth.datasets.places import has_control_characters
 from satsynth.scenes.found import AssignedScene, FoundScene
+from satsynth.scenes.patterns import match_names
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.splits import assign_splits
-from satsynth.work.errors import DataError
+from satsynth.work.errors import DataError, printable
 
 
 def file_scenes(
@@ -34,8 +36,9 @@ def file_scenes(
     """
     listing = _list(raw)
     names, bad = listing.names, listing.bad
-    pattern = re.compile(layout.pattern)
-    matches = [(name, match) for name in names if (match := _match(pattern, name))]
+    matches = [
+        (name, parts) for name, parts in zip(names, _matches(layout.pattern, names), strict=True) if parts is not None
+    ]
     if not matches:
         raise DataError(
             f"None of the {len(names)} files below {raw} matches the pattern {layout.pattern!r} "
@@ -44,9 +47,7 @@ def file_scenes(
         )
     known = {_plain(name): name for name in names} | {composed(name): name for name in names}
     found = []
-    for image, match in matches:
-        # A group that is optional and not there is nothing, not the word None.
-        parts = match.groupdict("")
+    for image, parts in matches:
         wanted = os.path.normpath(layout.mask.format(**parts))
         mask = known.get(wanted) or known.get(_plain(wanted)) or wanted
         scene, group = layout.scene.format(**parts), layout.group.format(**parts)
@@ -95,23 +96,23 @@ def _list(raw: Path) -> _Listing:
             target = path.resolve() if path.is_symlink() else path
             if not target.is_relative_to(raw):
                 found.links[below] = target
-            if name in files and _is_text(below):
+            problem = _name_problem(below)
+            if name in files and not problem:
                 found.names.append(below)
             elif name in files:
-                shown = below.encode("utf-8", "backslashreplace").decode()
-                found.bad.append(BadFile(shown, "has a name that is not UTF-8", "Rename the file."))
+                found.bad.append(BadFile(printable(below, allowed=""), problem, "Rename the file."))
             elif below in found.links:
                 found.bad.append(_link(below, target))
     found.names.sort()
     return found
 
 
-def _is_text(name: str) -> bool:
+def _name_problem(name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        return False
-    return True
+        return "has a name that is not UTF-8"
+    return "has a name with control characters" if has_control_characters(name) else ""
 
 
 def _link(name: str, target: Path, scene: str = "") -> BadFile:
@@ -120,8 +121,13 @@ def _link(name: str, target: Path, scene: str = "") -> BadFile:
     return BadFile(name, problem, remedy, scene)
 
 
-def _match(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
-    return pattern.fullmatch(composed(name)) or pattern.fullmatch(_plain(name))
+def _matches(pattern: str, names: Sequence[str], flags: int = 0) -> list[dict[str, str] | None]:
+    """Return the pattern's groups in each name, or None where neither the name nor its plain form matches."""
+    found = match_names(pattern, [*map(composed, names), *map(_plain, names)], flags)
+    return [
+        written if written is not None else plain
+        for written, plain in zip(found[: len(names)], found[len(names) :], strict=True)
+    ]
 
 
 def _plain(name: str) -> str:
@@ -160,14 +166,16 @@ def _usable(scenes: Sequence[AssignedScene], listing: _Listing) -> tuple[list[As
 def _orphans(layout: FilesLayout, names: Iterable[str], used: set[str]) -> list[BadFile]:
     """Return masks that belong to no image."""
     try:
-        shape = re.compile(_mask_pattern(layout), re.compile(layout.pattern).flags)
+        expression, flags = _mask_pattern(layout), re.compile(layout.pattern).flags
+        re.compile(expression, flags)
     except re.error:
         # A group that refers to another one cannot be taken out of the pattern, so orphans are not detected.
         return []
+    unused = [name for name in names if name not in used]
     return [
         BadFile(name, "is a mask without an image", "Add the image, or remove the mask.")
-        for name in names
-        if name not in used and _match(shape, name)
+        for name, parts in zip(unused, _matches(expression, unused, flags), strict=True)
+        if parts is not None
     ]
 
 

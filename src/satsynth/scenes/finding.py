@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout
+from satsynth.datasets.places import PACKAGE, inside, package_folder
+from satsynth.rasters.opening import require_plain
 from satsynth.rasters.placement import check_place, check_shape
 from satsynth.rasters.reading import raster_info
 from satsynth.rasters.tiffs import Window
@@ -35,18 +36,15 @@ def raw_folder(description: DatasetDescription, override: str | None, project: P
         DataError: It does not exist or is empty. The message says where to get the data.
     """
     where = override or description.raw
-    if where.startswith("package:"):
-        module = where.removeprefix("package:")
-        try:
-            spec = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
-            spec = None
-        if spec is None or not spec.submodule_search_locations:
+    if where.startswith(PACKAGE):
+        package = package_folder(where)
+        if package is None:
             raise DataError(
-                f"The Python package {module}, which ships the data set '{description.name}', is not installed.",
+                f"The Python package {where.removeprefix(PACKAGE)}, which ships the data set '{description.name}', "
+                "is not installed.",
                 description.obtain,
             )
-        return Path(next(iter(spec.submodule_search_locations)))
+        return package
     folder = (project / Path(where).expanduser()).resolve()
     if not folder.is_dir() or not any(folder.iterdir()):
         state = "is empty" if folder.is_dir() else "does not exist"
@@ -118,6 +116,8 @@ def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> No
 
 def _opened(scene: AssignedScene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:
     """Read the headers of a scene's files, check that image and mask fit, and return it with its size and digest."""
+    for name in (scene.image, scene.mask):
+        require_plain(inside(raw, name))
     info = raster_info(raw / scene.image)
     if description.masks.reader == "vector":
         Polygons(description).check(raw / scene.mask, info)

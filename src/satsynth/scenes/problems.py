@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from satsynth.work.errors import DataError
+from satsynth.work.errors import DataError, printable
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def refuse(files: Sequence[BadFile], dataset: str) -> None:
 
 def as_text(files: Sequence[BadFile], limit: int = 20) -> str:
     """Return a table of files and problems with numbered remedies below it."""
-    shown = files[:limit]
+    shown = [_printable(file) for file in files[:limit]]
     remedies = list(dict.fromkeys(file.remedy for file in shown))
     width = max(len(file.file) for file in shown)
     lines = [f"  {'file':<{width}}  problem (remedy)"]
@@ -66,6 +66,12 @@ def as_text(files: Sequence[BadFile], limit: int = 20) -> str:
     return "\n".join(lines)
 
 
+def _printable(file: BadFile) -> BadFile:
+    return BadFile(*(printable(text, allowed="") for text in astuple(file)))
+
+
 def as_frame(files: Sequence[BadFile]) -> pd.DataFrame:
     """Return all bad files as a table, one row per file."""
-    return pd.DataFrame([astuple(file) for file in files], columns=[field.name for field in fields(BadFile)])
+    return pd.DataFrame(
+        [astuple(_printable(file)) for file in files], columns=[field.name for field in fields(BadFile)]
+    )

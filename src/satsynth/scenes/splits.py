@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from satsynth.datasets.description import DatasetDescription, composed
+from satsynth.datasets.places import inside
+from satsynth.rasters.opening import require_plain
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.problems import BadFile
@@ -67,7 +69,7 @@ def _listed(
     names = _names(scenes) if lists else {}
     bad = []
     for split, file in lists.items():
-        for number, line in enumerate(_lines(raw / file, description), 1):
+        for number, line in enumerate(_lines(inside(raw, file), description), 1):
             name = composed(line.strip())
             found = names.get(name, []) if name else []
             if name and len(found) != 1:
@@ -95,6 +97,8 @@ def _names(scenes: Sequence[FoundScene]) -> dict[str, list[int]]:
 
 
 def _lines(path: Path, description: DatasetDescription) -> list[str]:
+    if path.exists():
+        require_plain(path)
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -20,8 +20,21 @@ class SatSynthError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """Return what the user reads."""
-        return f"{self.problem}\n  What to do: {self.remedy}" if self.remedy else self.problem
+        """Return what the user reads, safe for a terminal whatever names and values of files it contains."""
+        return printable(f"{self.problem}\n  What to do: {self.remedy}" if self.remedy else self.problem)
+
+
+def printable(text: str, allowed: str = "\n\t") -> str:
+    """Return a text with escapes in place of what a terminal would obey or hide.
+
+    Args:
+        text: The text; may hold names of files, which may hold any character.
+        allowed: Characters that stay.
+    """
+    return "".join(
+        letter if letter.isprintable() or letter in allowed else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 class DataError(SatSynthError):
