@@ -20,7 +20,7 @@ from PIL import Image
 from made_data import picture
 from satsynth.datasets.description import ImageFormat
 from satsynth.rasters.opening import VECTORS, vector_library
-from satsynth.rasters.pictures import open_picture
+from satsynth.rasters.pictures import decode_image, open_picture
 from satsynth.rasters.reading import PLAIN, raster_info, read_image, read_raw_mask, read_valid
 from satsynth.rasters.tiffs import intensities
 from satsynth.rasters.vectors import vector_info
@@ -302,3 +302,5 @@ def test_pictures_of_the_common_formats_are_read_whatever_their_suffix(tmp_path:
     for form in ("PNG", "JPEG", "JPEG2000", "BMP", "WEBP", "GIF", "PPM", "TGA"):
         image.save(tmp_path / "image.png", form)
         assert read_image(tmp_path / "image.png").shape == (SIDE, SIDE, 3)
+    image.save(tmp_path / "image.tif", "TIFF")
+    assert decode_image(tmp_path / "image.tif").shape == (SIDE, SIDE, 3)

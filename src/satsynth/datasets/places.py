@@ -55,6 +55,11 @@ def has_control_characters(text: str, allowed: str = "") -> bool:
     return any(unicodedata.category(letter) == "Cc" and letter not in allowed for letter in text)
 
 
+def is_inside(folder: Path, path: Path) -> bool:
+    """Return whether a path lies below a folder once all links are followed."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def inside(folder: Path, name: str) -> Path:
     """Return a path below a folder after checking that no link leads out of the folder.
 
@@ -66,7 +71,7 @@ def inside(folder: Path, name: str) -> Path:
         DataError: The path leads elsewhere.
     """
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not is_inside(folder, path):
         raise DataError(
             f"{path} lies outside the raw folder, at {path.resolve()}.",
             "Replace links by copies of their targets, or name that folder as raw data: --params=raw=<folder>.",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.datasets.description import parse_color
+from satsynth.datasets.places import is_inside
 
 LARGEST = 1 << 20
 _NAME_KEYS = ("name", "title", "label", "class", "class_name")
@@ -45,12 +46,12 @@ def find_legends(folder: Path, encoding: str) -> list[Legend]:
     found = []
     for path in sorted(folder.iterdir()):
         named = any(word in path.name.lower() for word in ("class", "label", "legend", "palette"))
-        if not (path.is_file() and named and path.stat().st_size <= LARGEST):
+        if not (path.is_file() and is_inside(folder, path) and named and path.stat().st_size <= LARGEST):
             continue
         try:
             text = path.read_text(encoding="utf-8-sig")
             content = json.loads(text) if path.suffix == ".json" else list(csv.DictReader(io.StringIO(text)))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error):
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error, RecursionError):
             continue
         legend = Legend(path.name)
         for entry in _entries(content):

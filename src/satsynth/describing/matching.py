@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from satsynth.datasets.places import has_control_characters
 from satsynth.describing.values import has_few_values
 
 RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -84,7 +85,9 @@ def _files(folder: Path) -> list[PurePosixPath]:
     return sorted(
         path
         for path in found
-        if path.suffix.lower() in known and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+        if path.suffix.lower() in known
+        and not has_control_characters(str(path))
+        and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from satsynth.datasets.description import composed
+from satsynth.datasets.places import is_inside
 from satsynth.describing.templates import Template, split_of
 from satsynth.work.errors import DataError
 
@@ -81,7 +82,7 @@ def find_lists(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted([*folder.glob("*.txt"), *folder.glob("*/*.txt")]):
         split = split_of(path.stem)
-        if split is not None and len(path.stem) <= len("validation"):
+        if split is not None and len(path.stem) <= len("validation") and path.is_file() and is_inside(folder, path):
             found.setdefault(split, path)
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from satsynth.rasters.cache import unreadable
+from satsynth.rasters.cache import MAX_DECODED, unreadable
 from satsynth.work.errors import DataError
 
 
@@ -29,7 +29,9 @@ def read_land_sea_lake(path: Path, height: int, width: int) -> np.ndarray:
         DataError: The file does not hold such a grid.
     """
     try:
-        flat = np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
+        with gzip.open(path) as file:
+            # One more than allowed, which is then no grid: a small file may unpack to any size.
+            flat = np.frombuffer(file.read(MAX_DECODED + 1), np.uint8)
     except FileNotFoundError as error:
         raise unreadable(path, error) from error
     except (OSError, EOFError, zlib.error) as error:

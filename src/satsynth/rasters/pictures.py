@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from satsynth.rasters.cache import check_size, unreadable
-from satsynth.rasters.opening import PICTURES, require_plain
+from satsynth.rasters.opening import PICTURES, TIFF, require_plain
 from satsynth.work.errors import DataError
 
 # Large aerial scenes are normal here, not an attack. check_size refuses implausible sizes.
@@ -128,7 +128,7 @@ def open_picture(path: Path) -> Image.Image:
     """
     require_plain(path)
     try:
-        image = Image.open(path, formats=PICTURES)
+        image = Image.open(path, formats=("TIFF",) if path.suffix.lower() in TIFF else PICTURES)
     except UnidentifiedImageError as error:
         raise unreadable(path, "Pillow does not recognise it as an image of a known format") from error
     except (OSError, SyntaxError, ValueError) as error:
