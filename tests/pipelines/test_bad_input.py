@@ -94,6 +94,16 @@ def test_a_class_list_of_one_and_an_empty_split_are_refused(made_project: Projec
     assert "has 1 class(es); at least 2" in made_project.fail("ingestion", "micro")
 
 
+def test_a_description_can_neither_leave_the_project_nor_fill_the_memory(made_project: Project) -> None:
+    _describe(made_project, name="../../x", splits={"val": [], "test": ["area 4"], "lists": {"val": "../../secret"}})
+    output = made_project.fail("ingestion", "micro")
+    assert "`description.name`" in output and "`description.splits.lists.val`" in output
+    assert "leads out of the raw folder" in output
+    laughs = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+    (made_project.path / "conf/base/parameters_dataset_bomb.yml").write_text("a0: &a0 [lol]\n" + laughs)
+    assert "parameters_dataset_bomb.yml is not read" in made_project.fail("ingestion", "micro")
+
+
 def test_stale_inputs_are_refused_with_the_command_that_repairs(made_project: Project) -> None:
     for pipeline in ("ingestion", "tiling", "diffusion"):
         made_project.run(pipeline, "micro")

@@ -51,7 +51,7 @@ def test_killed_and_typed_again_it_goes_on(made_project: Project, monkeypatch: p
         _sources(made_project, [server.archive().model_dump()])
         assert kill_when(
             made_project.start("download", "micro"),
-            lambda: any(path.stat().st_size > 50_000 for path in work.glob("*/*.part")),
+            lambda: any(path.stat().st_size > 50_000 for path in work.rglob("*.part")),
         )
         assert not raw.exists()
         made_project.run("download", "micro")
