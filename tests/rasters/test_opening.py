@@ -217,6 +217,8 @@ def test_fifos_devices_and_folders_are_not_opened(tmp_path: Path, suffix: str) -
     for path in (fifo, device, folder):
         with pytest.raises(DataError, match="not a plain file"):
             vector_info(path, None) if suffix in VECTORS else raster_info(path)
+        with pytest.raises(DataError, match="not a plain file"):
+            vector_info(path, None) if suffix in VECTORS else read_image(path)
 
 
 def geojson(value: str) -> str:

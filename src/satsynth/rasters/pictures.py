@@ -112,6 +112,8 @@ def lossy(path: Path, how: str) -> DataError:
 
 def is_deep_png(path: Path) -> bool:
     """Return whether a file is a 16-bit PNG; Pillow would drop the lower 8 bits of its colours."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             head = file.read(25)
