@@ -111,3 +111,29 @@ def test_a_pipeline_whose_inputs_are_not_made_yet_names_those_that_make_them(mad
     output = made_project.fail("segmentation", "micro")
     assert "starts from `synthetic_pairs`, `tiles`" in output
     assert "kedro run --pipeline=tiling, then kedro run --pipeline=sampling" in output
+
+
+def test_a_broken_description_concerns_its_own_data_set_only(made_project: Project) -> None:
+    """Kedro reads all files of parameters as one, so any of them could stop every data set."""
+    (made_project.path / "conf/base/parameters_dataset_torn.yml").write_text("datasets:\n  torn: {name: [torn\n")
+    _describe(made_project, title="${oc.env:HOME}")
+    output = made_project.fail("ingestion", "micro")
+    assert "parameters_dataset_made.yml: `datasets.made.title` cannot be resolved" in output
+    output = made_project.fail("ingestion", "micro", dataset="torn")
+    assert "parameters_dataset_torn.yml is not valid YAML, line 3" in output
+    _describe(made_project, title=r"\${oc.env:HOME}")
+    assert "made (${oc.env:HOME}, 3 classes)" in made_project.run("ingestion", "micro")
+
+
+def test_an_error_that_nobody_foresaw_ends_with_one_message_and_a_file(made_project: Project) -> None:
+    made_project.run("ingestion", "micro")
+    nodes = made_project.path / "src/satsynth/pipelines/tiling/nodes.py"
+    code = nodes.read_text()
+    start = code.index('"""', code.index("def cut_tiles(")) + 3
+    end = code.index('"""', start) + 3
+    nodes.write_text(f"{code[:end]}\n    raise KeyError('nobody foresaw this')\n{code[end:]}")
+    output = made_project.fail("tiling", "micro")
+    (kept,) = (made_project.path / "data/.work/errors").iterdir()
+    for word in ("KeyError: 'nobody foresaw this'", "the step `tiling.cut_tiles`", str(kept), "report it"):
+        assert word in output
+    assert "raise KeyError" in kept.read_text()
