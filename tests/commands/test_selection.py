@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +62,14 @@ def test_a_selection(given: dict[str, Any], words: list[str]) -> None:
 def test_the_command_says_it_in_one_message(option: str) -> None:
     done = CliRunner().invoke(cli, ["run", option])
     assert done.exit_code == 1 and "'no'" in done.output and done.output.count("What to do:") == 1
+
+
+def test_an_unknown_environment_is_refused_in_one_message() -> None:
+    """By the command of this project, and by those of plugins."""
+    for arguments in (["run", "--env=smok"], ["catalog", "list-datasets", "--env=smok"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "kedro", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert "no environment 'smok'" in done.stderr and "Did you mean 'smoke'?" in done.stderr
+        assert done.stderr.count("What to do:") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def _list(raw: Path) -> _Listing:
                 found.names.append(below)
             elif name in files:
                 shown = below.encode("utf-8", "backslashreplace").decode()
-                found.bad.append(BadFile(shown, "has a name that is not UTF-8", "Rename the file."))
+                found.bad.append(BadFile(shown, *_no_text()))
             elif below in found.links:
                 found.bad.append(_link(below, target))
     found.names.sort()
@@ -112,6 +113,15 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _no_text() -> tuple[str, str]:
+    """Return problem and remedy of a name that is no text: for want of letters in this locale, or by itself."""
+    encoding = sys.getfilesystemencoding()
+    if encoding.lower() != "utf-8":
+        remedy = "Set a UTF-8 locale and repeat the command: export LC_ALL=C.UTF-8 PYTHONUTF8=1"
+        return f"has a name with letters that this locale (encoding {encoding}) lacks", remedy
+    return "has a name that is not UTF-8", "Rename the file."
 
 
 def _link(name: str, target: Path, scene: str = "") -> BadFile:
