@@ -66,7 +66,7 @@ def test_the_command_says_it_in_one_message(option: str) -> None:
 
 def test_an_unknown_environment_is_refused_in_one_message() -> None:
     """By the command of this project, and by those of plugins."""
-    for arguments in (["run", "--env=smok"], ["catalog", "list-datasets", "--env=smok"]):
+    for arguments in (["run", "--env=smok"], ["catalog", "describe-datasets", "--env=smok"]):
         done = subprocess.run(
             [sys.executable, "-m", "kedro", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
         )
