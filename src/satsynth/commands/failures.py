@@ -24,7 +24,7 @@ from satsynth.hooks import activity
 from satsynth.tracking.provenance import machine_tags, without_password
 from satsynth.work.errors import SatSynthError
 
-AGAIN = "Everything finished so far is kept: type the same command again (without fresh=true) to go on."
+AGAIN = "Everything finished so far is kept: run the same command again (without fresh=true) to go on."
 _LESS_MEMORY = (
     "Free memory or raise the limit (`ulimit -v`), or ask for less at once: a smaller `batch_size`, "
     f"fewer `compute.workers` and `compute.loader_workers`. {AGAIN}"

@@ -118,6 +118,6 @@ def loader_deaths() -> Iterator[None]:
             raise
         raise ResourceError(
             f"A process that prepares training batches was killed; perhaps memory ran out. ({error})",
-            "Type the same command again: the training continues from its last checkpoint. A smaller "
+            "Run the same command again: the training continues from its last checkpoint. A smaller "
             "`compute.loader_workers` needs less memory; 0 prepares batches in the training process.",
         ) from error

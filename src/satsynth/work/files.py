@@ -34,7 +34,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if number == errno.EFBIG or (number is None and _limited() and "writ" in str(error)):
             raise ResourceError(
                 f"{path} would become larger than this process may make a file.",
-                "Raise the limit (`ulimit -f unlimited`), then type the same command again: everything finished so far "
+                "Raise the limit (`ulimit -f unlimited`), then run the same command again: everything finished so far "
                 "is kept.",
             ) from error
         free = shutil.disk_usage(_existing(path)).free / 2**20
