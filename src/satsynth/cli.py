@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import copy
-import errno
+import sys
 import warnings
-from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import TracebackType
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
-from kedro.validation import ParameterValidationError
 from omegaconf import OmegaConf
 
 from satsynth import tracking
 from satsynth.commands import project_commands
-from satsynth.work.errors import SatSynthError
+from satsynth.commands.failures import AGAIN, one_message
+from satsynth.commands.selection import check_selection
 
 _INTERRUPTED = 130
-_AGAIN = "Everything finished so far is kept: run the same command again (without fresh=true) to go on."
 
 
 class Stopped(click.ClickException):
@@ -38,44 +37,36 @@ def cli() -> None:
     """The commands of satsynth."""
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+class RunCommand(click.Command):
+    """`kedro run` that ends every failure with one message."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the options.
 
-def readable(error: BaseException) -> str | None:
-    """Return the message for an error that a user can do something about; None for all others."""
-    for cause in _causes(error):
-        if isinstance(cause, SatSynthError):
-            return str(cause)
-        if isinstance(cause, ParameterValidationError):
-            return f"{cause}\n  What to do: Correct the parameter in conf/ or in --params."
-        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-            where = cause.filename or "unknown file"
-            return f"No space is left on the disk ({where}).\n  What to do: Free some space. {_AGAIN}"
-    return None
+        Raises:
+            ClickException: They cannot be read.
+        """
+        with one_message():
+            return super().make_context(*arguments, **options)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run pipelines.
 
-assert kedro_run.callback is not None
-_kedro_run_callback: Callable[..., Any] = kedro_run.callback
-
-
-def _run(**arguments: Any) -> Any:
-    with warnings.catch_warnings():
-        # `--pipeline` is our documented form.
-        warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
-        try:
-            return _kedro_run_callback(**arguments)
-        except KeyboardInterrupt:
-            with suppress(KeyboardInterrupt):
-                tracking.abort()
-            raise Stopped(f"Stopped. {_AGAIN}") from None
-        except Exception as error:
-            message = readable(error)
-            if message is None:
-                raise
-            raise click.ClickException(message) from None
+        Raises:
+            Stopped: The user stopped them.
+            ClickException: They failed.
+        """
+        with warnings.catch_warnings():
+            # `--pipeline` is our documented form.
+            warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
+            try:
+                with one_message():
+                    check_selection(ctx.params)
+                    return super().invoke(ctx)
+            except KeyboardInterrupt:
+                with suppress(KeyboardInterrupt):
+                    tracking.abort()
+                raise Stopped(f"Stopped. {AGAIN}") from None
 
 
 def _parts(value: str) -> list[str]:
@@ -103,9 +94,26 @@ def _params(context: click.Context, option: click.Parameter, value: Any) -> Any:
     return OmegaConf.to_container(OmegaConf.from_dotlist(entries))
 
 
-run = copy.copy(kedro_run)
-run.callback = _run
-run.params = [copy.copy(option) for option in kedro_run.params]
+def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show what a command of Kedro or of a plugin lets through, such as `kedro viz`, as one message too."""
+    if not isinstance(error, Exception):
+        sys.__excepthook__(kind, error, trace)
+        return
+    try:
+        with one_message():
+            raise error
+    except click.ClickException as message:
+        message.show()
+
+
+run = RunCommand(
+    name=kedro_run.name,
+    callback=kedro_run.callback,
+    params=[copy.copy(option) for option in kedro_run.params],
+    help=kedro_run.help,
+)
 next(option for option in run.params if option.name == "params").callback = _params
 cli.add_command(run)
 cli.add_command(project_commands)
+# Kedro imports this module for its commands only.
+sys.excepthook = _excepthook

@@ -1,12 +1,11 @@
 """Kedro's settings of this project."""
 
-from kedro.config import OmegaConfigLoader
-
+from satsynth.configuration import ProjectConfigLoader
 from satsynth.hooks import ProjectHooks, TrackingHooks, VersionHooks
 
 # The last one is called first: what is refused is refused before a run is tracked.
 HOOKS = (VersionHooks(), TrackingHooks(), ProjectHooks())
-CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -176,6 +176,24 @@ def test_names_of_files_are_unique_and_need_no_folders(tmp_path: Path) -> None:
     assert file_names(store) == ["Tile_1_a_0-1", "Tile_1_a_0-1-2", "TILE_1_a_0-1-3", "ü_b"]
 
 
+@pytest.mark.parametrize("letter", ["a", "ä", "字", "𝒜"])
+@pytest.mark.parametrize("length", [1, 119, 120, 121, 242, 255, 4000])
+def test_long_names_are_shortened_and_stay_different(tmp_path: Path, letter: str, length: int) -> None:
+    pairs = [replace(pair, pair_id=f"{letter * length}{i % 2}") for i, pair in enumerate(made_pairs(2))]
+    names = file_names(write_store(tmp_path, pairs))
+    assert len(set(names)) == 2
+    for name, pair in zip(names, pairs, strict=True):
+        assert len(name.encode()) <= 122
+        assert name == pair.pair_id if len(pair.pair_id.encode()) <= 120 else name[:20] == pair.pair_id[:20]
+
+
+def test_pairs_with_long_names_are_exported(tmp_path: Path) -> None:
+    pairs = [replace(pair, pair_id=f"{'x' * 242}/{i}") for i, pair in enumerate(made_pairs(3))]
+    folder = exported(tmp_path, pairs, describe())
+    listed = (folder / "train.txt").read_text().split()
+    assert sorted(path.stem for path in (folder / "masks").iterdir()) == sorted(listed) and len(listed) == 3
+
+
 def placed_scene(transform: tuple[float, ...]) -> Scene:
     return Scene("p", "g", "p.tif", "p.png", "train", (6, 2, 64, 40), 20, 32, "EPSG:32640", transform, "d")
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import tracemalloc
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from made_data import made_pairs, write_store
 from satsynth.pairs.cache import DecodedPairs, decoded
-from satsynth.pairs.stream import PairStream, batches, to_image, to_tensors
+from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.stream import PairStream, batches, loader_deaths, to_image, to_tensors
+from satsynth.work.errors import ResourceError
 
 
 def numbered(start: int, count: int, side: int = 4) -> DecodedPairs:
@@ -149,3 +153,24 @@ def test_many_pairs_take_no_more_memory_than_few(tmp_path):
     few, many = peak_memory(tmp_path / "few", 1_000), peak_memory(tmp_path / "many", 100_000)
     # But for the order of an epoch, 8 bytes a pair.
     assert many < few + 2 * 8 * 100_000
+
+
+class Fatal(Stream):
+    """A stream that kills the process that reads it."""
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_the_death_of_a_loader_is_named() -> None:
+    with (
+        pytest.raises(ResourceError, match=r"prepares training batches was killed.*\n.*compute.loader_workers"),
+        loader_deaths(),
+    ):
+        list(batches(Fatal(), 0, 8, 4, 1, False))
+
+
+def test_other_errors_of_a_training_pass_unchanged() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), loader_deaths():
+        raise RuntimeError("shapes do not fit")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -7,7 +9,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from projects import Project
+from projects import Project, clean_environment
 
 RAW = "data/01_raw/made"
 
@@ -121,3 +123,60 @@ def test_a_pipeline_whose_inputs_are_not_made_yet_names_those_that_make_them(mad
     output = made_project.fail("segmentation", "micro")
     assert "starts from `synthetic_pairs`, `tiles`" in output
     assert "kedro run --pipeline=tiling, then kedro run --pipeline=sampling" in output
+
+
+def test_a_broken_description_concerns_its_own_data_set_only(made_project: Project) -> None:
+    """Kedro reads all files of parameters as one, so any of them could stop every data set."""
+    (made_project.path / "conf/base/parameters_dataset_torn.yml").write_text("datasets:\n  torn: {name: [torn\n")
+    _describe(made_project, title="${oc.env:HOME}")
+    output = made_project.fail("ingestion", "micro")
+    assert "parameters_dataset_made.yml: `datasets.made.title` cannot be resolved" in output
+    output = made_project.fail("ingestion", "micro", dataset="torn")
+    assert "parameters_dataset_torn.yml is not valid YAML, line 3" in output
+    _describe(made_project, title=r"\${oc.env:HOME}")
+    assert "made (${oc.env:HOME}, 3 classes)" in made_project.run("ingestion", "micro")
+
+
+def test_an_error_that_nobody_foresaw_ends_with_one_message_and_a_file(made_project: Project) -> None:
+    made_project.run("ingestion", "micro")
+    nodes = made_project.path / "src/satsynth/pipelines/tiling/nodes.py"
+    code = nodes.read_text()
+    start = code.index('"""', code.index("def cut_tiles(")) + 3
+    end = code.index('"""', start) + 3
+    nodes.write_text(f"{code[:end]}\n    raise KeyError('nobody foresaw this')\n{code[end:]}")
+    output = made_project.fail("tiling", "micro")
+    (kept,) = (made_project.path / "data/.work/errors").iterdir()
+    for word in ("KeyError: 'nobody foresaw this'", "the step `tiling.cut_tiles`", str(kept), "report it"):
+        assert word in output
+    assert "raise KeyError" in kept.read_text()
+
+
+def test_letters_that_the_locale_lacks_are_named(made_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    raw = made_project.path / RAW
+    (raw / "area 0/images/0.png").rename(raw / "area 0/images/ü.png")
+    output = made_project.fail("ingestion", "micro")
+    assert "letters that this locale (encoding ascii) lacks" in output and "LC_ALL=C.UTF-8" in output
+    (raw / "area 0/images/ü.png").rename(raw / "area 0/images/0.png")
+    raw.rename(made_project.path / "data/01_raw/süd")
+    _describe(made_project, raw="data/01_raw/süd", title="Überall")
+    output = made_project.fail("ingestion", "micro")
+    assert "encoding ascii" in output and "LC_ALL=C.UTF-8" in output and output.count("What to do:") == 1
+
+
+def test_a_limit_on_the_size_of_files_ends_with_one_message(made_project: Project) -> None:
+    made_project.run("ingestion", "micro")
+    command = shlex.join(made_project.command("tiling", "micro"))
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 8; exec {command}"],
+        cwd=made_project.path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "larger than this process may make a file" in done.stderr and "ulimit -f unlimited" in done.stderr
+    assert done.stderr.count("What to do:") == 1
+    made_project.run("tiling", "micro")

@@ -44,7 +44,7 @@ def test_every_parameter_is_explained(name: str) -> None:
 def test_what_an_entry_says() -> None:
     found = {entry.path: entry for entry in entries("segmentation")}
     assert found["networks.<name>.encoder"].kind == "text"
-    assert found["training.batch_size"].bounds == "≥ 2"
+    assert found["training.batch_size"].bounds == "≥ 2, ≤ 4096"
     assert found["training.batch_size"].default == "16"
     assert found["networks.<name>.encoder"].default == ""
     assert found["networks.<name>.architecture"].kind.startswith("`fpn`, `pspnet`, ")

@@ -66,6 +66,8 @@ def served(made_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         server.server_close()
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    # Spoilt servers shorten it.
+    monkeypatch.setattr("satsynth.tracking.store.CALL_SECONDS", 30.0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     yield Served(f"http://127.0.0.1:{server.server_port}", spoilt, backend, stop)
     stop()

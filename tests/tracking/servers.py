@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from satsynth.tracking import store
 
 
 @dataclass
@@ -18,7 +20,7 @@ class Spoilt:
 
     Args:
         app: The application.
-        manner: ``well``, ``hang`` or the status to answer with.
+        manner: ``well``, ``hang``, ``drip``, ``later`` or the status to answer with.
     """
 
     app: Callable[..., Iterable[bytes]]
@@ -28,11 +30,22 @@ class Spoilt:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if self.manner == "well":
             return self.app(environ, start_response)
+        if self.manner == "drip":
+            start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "100000")])
+            return self._drips()
+        if self.manner == "later":
+            start_response("429 Too Many Requests", [("Content-Type", "text/plain"), ("Retry-After", "3600")])
+            return [b"later"]
         if self.manner == "hang":
             self.hanging.wait(60)
         status = "500 Internal Server Error" if self.manner == "hang" else self.manner
         start_response(status, [("Content-Type", "text/plain")])
         return [b"no"]
+
+    def _drips(self) -> Iterator[bytes]:
+        """Send a byte now and then: no read of a socket takes long."""
+        while not self.hanging.wait(0.1):
+            yield b" "
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -65,8 +78,12 @@ class Served:
             self.stop()
         else:
             self.app.manner = manner
-        if manner == "hang":
+        if manner in ("hang", "drip"):
             os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
+        if manner == "drip":
+            store.CALL_SECONDS = 3.0
+        if manner == "later":
+            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
 
 
 def wait_until(ready: Callable[[], bool], seconds: float = 60) -> None:

@@ -15,7 +15,7 @@ from satsynth.tracking.store import RUN_FILE
 from satsynth.work.files import read_json
 from satsynth.work.folder import WorkFolder
 
-MANNERS = ["refuse", "hang", "500 Internal Server Error", "507 Insufficient Storage"]
+MANNERS = ["refuse", "hang", "drip", "later", "500 Internal Server Error", "507 Insufficient Storage"]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from satsynth.work import files
 from satsynth.work.errors import ResourceError
-from satsynth.work.files import DigestCache, atomic, canonical_json, digest_of, place_folder, read_json, write_json
+from satsynth.work.files import (
+    DigestCache,
+    atomic,
+    canonical_json,
+    digest_of,
+    disk_errors,
+    place_folder,
+    read_json,
+    write_json,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -172,3 +181,15 @@ def test_a_failure_of_compiled_code_on_a_full_disk_is_named(tmp_path: Path, monk
         raise RuntimeError("unexpected pos 816512 vs 816400")
     with pytest.raises(FileNotFoundError), atomic(tmp_path / "a"):
         raise FileNotFoundError(errno.ENOENT, "gone")
+
+
+@pytest.mark.parametrize("library", [False, True])
+def test_a_limit_on_the_size_of_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: bool) -> None:
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 1024))
+    error = RuntimeError("file write failed") if library else OSError(errno.EFBIG, "File too large")
+    with pytest.raises(ResourceError, match="ulimit -f"), disk_errors(tmp_path / "x"):
+        raise error
+    with pytest.raises(RuntimeError, match="shapes"), disk_errors(tmp_path / "x"):
+        raise RuntimeError("shapes do not fit")

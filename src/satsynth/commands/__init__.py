@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from satsynth.commands.describe import describe
+from satsynth.commands.failures import one_message
 from satsynth.commands.storage import prune, storage
-from satsynth.work.errors import SatSynthError
 
 
 class ReadableGroup(click.Group):
@@ -18,12 +18,10 @@ class ReadableGroup(click.Group):
         """Run the command.
 
         Raises:
-            ClickException: An error that the user can resolve.
+            ClickException: It failed; the message says what to do.
         """
-        try:
+        with one_message():
             return super().invoke(ctx)
-        except SatSynthError as error:
-            raise click.ClickException(str(error)) from None
 
 
 @click.group(name="satsynth", cls=ReadableGroup)

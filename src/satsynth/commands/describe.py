@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from satsynth.work.errors import DataError, printable
 
@@ -15,7 +16,12 @@ from satsynth.work.errors import DataError, printable
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", required=True, help="Name of the data set: letters, digits and underscores.")
 @click.option(
-    "--masks", "most_masks", default=200, show_default=True, help="Number of masks to read at most; 0 for all."
+    "--masks",
+    "most_masks",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="Number of masks to read at most; 0 for all.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing description.")
 @click.pass_obj
@@ -29,10 +35,12 @@ def describe(metadata: Any, folder: Path, name: str, most_masks: int, force: boo
     from satsynth.describing.writing import checked, raw_of
     from satsynth.work.files import atomic
 
-    if not re.fullmatch(r"[A-Za-z]\w*", name):
+    # YAML takes some words for values, such as `true`, `no` and `null`.
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name) or not isinstance(yaml.safe_load(name), str):
         raise DataError(
             f"--name={name} is not a valid name for a data set.",
-            "Use letters, digits and underscores, starting with a letter, since file names contain it.",
+            "Use at most 64 letters, digits and underscores, starting with a letter, since file names contain it; no "
+            "word that YAML takes for a value, such as true, no or null.",
         )
     project = Path(metadata.project_path)
     target = project / "conf" / "base" / f"parameters_dataset_{name}.yml"

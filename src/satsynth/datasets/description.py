@@ -13,6 +13,8 @@ from satsynth.datasets.places import Name, PathBelow, RawPlace, without_control_
 from satsynth.work.frozen import Frozen
 
 MAX_CLASSES = 254
+# More than any 32-bit whole number.
+LARGEST_INTENSITY = 1e12
 
 
 def parse_color(value: Any) -> Any:
@@ -89,6 +91,9 @@ class FilesLayout(Frozen):
         return self
 
 
+Row = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
 class BlocksLayout(Frozen):
     """One large image. Blocks on a fixed grid are the scenes, and columns of blocks are the groups."""
 
@@ -96,14 +101,17 @@ class BlocksLayout(Frozen):
     image: PathBelow = Field(description="Path of the image below the raw folder.")
     mask: PathBelow = Field(description="Path of the mask below the raw folder.")
     block: int = Field(
-        description="Side of a block in pixels. Pixels left over at the right and lower edge are not used.", ge=16
+        description="Side of a block in pixels. Pixels left over at the right and lower edge are not used.",
+        ge=16,
+        le=65536,
     )
-    rows: tuple[int, int] = Field(description="First and last row of blocks that are used.")
+    rows: tuple[Row, Row] = Field(description="First and last row of blocks that are used.")
     margin: int = Field(
         default=0,
         description="Pixels left out between blocks of different splits. They are taken from the training block, or "
         "from the validation block beside a test block.",
         ge=0,
+        le=65536,
     )
 
     @model_validator(mode="after")
@@ -115,8 +123,9 @@ class BlocksLayout(Frozen):
         return self
 
 
-Band = Annotated[int, Field(ge=1)]
-Level = float | tuple[float, float, float]
+Band = Annotated[int, Field(ge=1, le=65536)]
+Intensity = Annotated[float, Field(ge=-LARGEST_INTENSITY, le=LARGEST_INTENSITY)]
+Level = Intensity | tuple[Intensity, Intensity, Intensity]
 
 
 class Scaling(Frozen):
@@ -237,6 +246,7 @@ class TilingDefaults(Frozen):
         default=128,
         description="Step between training tiles in pixels. If it is below the tile size, they overlap.",
         ge=8,
+        le=65536,
     )
     keep: KeepSettings = KeepSettings()
 

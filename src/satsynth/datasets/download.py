@@ -14,7 +14,7 @@ class Archive(Frozen):
     """A ZIP file that is fetched and unpacked below the raw folder."""
 
     url: str = Field(description="Address of the file.", pattern=r"^https?://[^\s]+$")
-    size: int = Field(description="Size in bytes.", ge=1)
+    size: int = Field(description="Size in bytes.", ge=1, le=10**15)
     md5: str = Field(description="MD5 in hexadecimal digits, as published.", pattern=r"^[0-9a-f]{32}$")
     into: PathBelow = Field(
         default="", description="Target folder below the raw folder; empty for the raw folder itself."

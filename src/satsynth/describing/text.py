@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -28,8 +29,8 @@ def description_text(name: str, raw: str, proposal: Proposal) -> str:
     ]
     body = [
         "datasets:",
-        f"  {name}:",
-        f"    name: {name}",
+        f"  {_value(name)}:",
+        f"    name: {_value(name)}",
         f"    title: {_value(name)}",
         "    # Who owns these data, and what may be done with them.",
         "    licence: unknown",
@@ -58,7 +59,7 @@ def _classes(proposal: Proposal) -> list[str]:
     lines = []
     for one in proposal.classes.classes:
         fields = {"name": one.name, "raw": one.raw, "color": one.color}
-        lines.append(f"      - {_flow(fields)}{f'  # {one.seen}' if one.seen else ''}")
+        lines.append(f"      - {_flow(fields)}{f'  # {_printable(one.seen)}' if one.seen else ''}")
     return lines
 
 
@@ -70,7 +71,9 @@ def _ignore(proposal: Proposal) -> list[str]:
 
 
 def _comment(text: str, first: str, further: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=further, break_long_words=False)
+    return textwrap.wrap(
+        _printable(text), WIDTH, initial_indent=first, subsequent_indent=further, break_long_words=False
+    )
 
 
 def _flow(fields: dict[str, Any]) -> str:
@@ -78,20 +81,23 @@ def _flow(fields: dict[str, Any]) -> str:
 
 
 def _list(values: Sequence[Any], indent: str) -> str:
-    """Return a list in brackets, wrapped if it is long."""
-    text = ", ".join(_value(value) for value in values)
-    if len(text) <= WIDTH - 20:
-        return f"[{text}]"
-    lines = textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join(["[", *lines, f"{indent[:-2]}]"])
+    """Return a list in brackets, on several lines if it is long."""
+    items = [_value(value) for value in values]
+    if len(", ".join(items)) <= WIDTH - 20:
+        return f"[{', '.join(items)}]"
+    # Between values only: a break inside one would change its blanks.
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(indent) + len(lines[-1]) + len(item) > WIDTH:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else ''}{item},"
+    return "\n".join(["[", *(f"{indent}{line}" for line in lines), f"{indent[:-2]}]"])
 
 
 def _value(value: Any) -> str:
-    """Return a value as YAML on one line, with quotes if it is text that needs them."""
+    """Return a value as YAML on one line, with quotes if it is text that needs them, and without interpolations."""
     if isinstance(value, list):
-        return _list(value, "")
+        return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, dict):
         return _flow(value)
     if not isinstance(value, str):
@@ -99,5 +105,15 @@ def _value(value: Any) -> str:
     plain = value.replace("_", "").replace("/", "").isalnum() and not value[0].isdigit()
     if plain and isinstance(yaml.safe_load(value), str):
         return value
-    # In single quotes, backslashes of patterns need no escaping.
-    return yaml.safe_dump(value, default_style="'", width=1 << 20, allow_unicode=True).strip()
+    # OmegaConf would resolve it; backslashes count as escapes only before it.
+    value = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
+    # In single quotes backslashes of patterns need no escaping, but only double quotes hold control characters.
+    style = "'" if value.isprintable() else '"'
+    return yaml.safe_dump(value, default_style=style, width=1 << 20, allow_unicode=True).strip()
+
+
+def _printable(text: str) -> str:
+    """Return text for a comment: control characters, which YAML refuses, as question marks; line breaks as blanks."""
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from yaml import YAMLError
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.work.errors import DataError, listing
@@ -24,7 +27,14 @@ def checked(name: str, text: str) -> DatasetDescription:
         DataError: It is not valid, so the content of the folder cannot be described.
     """
     try:
-        return DatasetDescription.model_validate(yaml.safe_load(text)["datasets"][name])
+        # As a run reads it.
+        read: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
+        return DatasetDescription.model_validate(read["datasets"][name])
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise DataError(
+            f"The proposed description cannot be written as YAML: {error}",
+            "Rename files and classes with unusual characters, or write the description by hand.",
+        ) from None
     except ValidationError as error:
         problems = [f"`{'.'.join(map(str, one['loc']))}`: {one['msg']}" for one in error.errors()]
         raise DataError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import isclose
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from satsynth.generation.families import DrawingSettings, FamilySettings
-from satsynth.work.frozen import Frozen
+from satsynth.work.frozen import LARGEST_BATCH, MOST_IMAGES, SEED_END, Frozen
+
+Width = Annotated[int, Field(ge=8, le=8192)]
 
 
 class NetworkSettings(Frozen):
@@ -20,10 +22,13 @@ class NetworkSettings(Frozen):
         ge=1,
         le=16,
     )
-    widths: tuple[int, ...] = Field(
-        default=(32, 64, 128), description="Channels at each resolution, each a multiple of 8.", min_length=2
+    widths: tuple[Width, ...] = Field(
+        default=(32, 64, 128),
+        description="Channels at each resolution, each a multiple of 8.",
+        min_length=2,
+        max_length=10,
     )
-    layers: int = Field(default=1, description="Residual blocks at each resolution.", ge=1)
+    layers: int = Field(default=1, description="Residual blocks at each resolution.", ge=1, le=32)
     attention: bool = Field(default=True, description="Self-attention at the lowest resolution.")
 
     patch_kernel: Literal[1, 3] = Field(
@@ -32,6 +37,7 @@ class NetworkSettings(Frozen):
     head: int = Field(
         default=16,
         ge=0,
+        le=1024,
         description="Channels of a small network at full resolution behind the U-Net, which also sees the noisy pair; "
         "0 for none.",
     )
@@ -51,8 +57,8 @@ class NoiseSettings(Frozen):
     kind: Literal["lognormal", "ddpm"] = Field(
         default="lognormal", description="`lognormal`: ln sigma is normal. `ddpm`: DDPM's 1000 levels, equally often."
     )
-    mean: float = Field(default=0.6, description="Mean of ln sigma.")
-    std: float = Field(default=1.7, description="Standard deviation of ln sigma.", gt=0)
+    mean: float = Field(default=0.6, description="Mean of ln sigma.", ge=-10, le=10)
+    std: float = Field(default=1.7, description="Standard deviation of ln sigma.", gt=0, le=10)
 
 
 class TaskSettings(Frozen):
@@ -81,7 +87,7 @@ class GeneratorSettings(Frozen):
         "of its own, so that one can be drawn given the other; `diffusion.tasks` then says what is trained.",
     )
     label_code: Literal["bits", "one_hot"] = Field(default="one_hot", description="How a class index becomes channels.")
-    label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0)
+    label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0, le=100)
     preconditioning: Literal["clean", "edm", "ddpm_epsilon", "ddpm_clean"] = Field(
         default="clean", description="What the network is given and predicts; those of DDPM have its 1000 noise levels."
     )
@@ -108,12 +114,16 @@ class DiffusionDrawing(DrawingSettings):
     sigma_max: float = Field(
         default=40.0,
         gt=0,
+        le=1000,
         description="Largest noise level. 40 suits a generator that has seen some thousand images; draw from one that "
         "has seen more than ten thousand with 80.",
     )
-    sigma_min: float = Field(default=0.02, gt=0, description="Smallest noise level before zero.")
+    sigma_min: float = Field(default=0.02, ge=1e-6, le=1000, description="Smallest noise level before zero.")
     rho: float = Field(
-        default=7.0, gt=0, description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5."
+        default=7.0,
+        ge=1,
+        le=100,
+        description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5.",
     )
 
     @model_validator(mode="after")
@@ -129,16 +139,18 @@ class DiffusionSettings(FamilySettings):
     model: GeneratorSettings = GeneratorSettings()
     noise: NoiseSettings = NoiseSettings()
     tasks: TaskSettings = TaskSettings()
-    images: int = Field(default=6000, description="Training budget in images.", ge=1)
-    batch_size: int = Field(default=8, description="Pairs a step.", ge=1)
+    images: int = Field(default=6000, description="Training budget in images.", ge=1, le=MOST_IMAGES)
+    batch_size: int = Field(default=8, description="Pairs a step.", ge=1, le=LARGEST_BATCH)
     optimizer: Literal["adamw", "muon"] = Field(
         default="muon", description="`muon`: Muon for convolutions, AdamW for all else."
     )
-    learning_rate: float = Field(default=2e-3, description="Peak learning rate.", gt=0)
-    weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
-    clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
+    learning_rate: float = Field(default=2e-3, description="Peak learning rate.", gt=0, le=100)
+    weight_decay: float = Field(default=0.01, ge=0, le=100, description="Decoupled weight decay.")
+    clip: float = Field(default=1.0, gt=0, le=1e6, description="Largest norm of the gradient.")
     ema: float = Field(default=0.999, ge=0, lt=1, description="Decay of the moving average of weights.")
-    seed: int = Field(default=0, ge=0, description="Seed of initialisation, order, augmentation and noise.")
+    seed: int = Field(
+        default=0, ge=0, lt=SEED_END, description="Seed of initialisation, order, augmentation and noise."
+    )
     compile: bool = Field(
         default=False, description="Whether torch.compile makes the network faster; it needs a C++ compiler, and a GPU."
     )
@@ -148,6 +160,7 @@ class DiffusionSettings(FamilySettings):
     looks: int = Field(
         default=4,
         ge=1,
+        le=1000,
         description="How often, at even distances, errors on held-out scenes are measured and some pairs are drawn.",
     )
     keep: Literal["last", "best"] = Field(

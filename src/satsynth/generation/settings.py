@@ -7,7 +7,15 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from satsynth.generation.families import FAMILIES
-from satsynth.work.frozen import Frozen
+from satsynth.work.frozen import (
+    LARGEST_BATCH,
+    LARGEST_RATIO,
+    LARGEST_SHARD,
+    LARGEST_TILE,
+    MOST_IMAGES,
+    SEED_END,
+    Frozen,
+)
 
 
 class GenerationSettings(Frozen):
@@ -35,16 +43,25 @@ class SamplingSettings(Frozen):
         description="Synthetic pairs for each real training pair. Twice the largest of `segmentation.ratios` gives "
         "each seed its own half.",
         gt=0,
+        le=LARGEST_RATIO,
     )
-    max_pairs: int | None = Field(default=None, description="Largest number of synthetic pairs; null: no limit.", ge=1)
+    max_pairs: int | None = Field(
+        default=None, description="Largest number of synthetic pairs; null: no limit.", ge=1, le=MOST_IMAGES
+    )
     smallest_region: int = Field(
-        default=0, ge=0, description="Regions of fewer pixels in a drawn mask take the class nearest to them."
+        default=0,
+        ge=0,
+        le=LARGEST_TILE**2,
+        description="Regions of fewer pixels in a drawn mask take the class nearest to them.",
     )
     seed: int = Field(
-        default=0, ge=0, description="Seed of the set; pair i depends only on it, i and the kind of device."
+        default=0,
+        ge=0,
+        lt=SEED_END,
+        description="Seed of the set; pair i depends only on it, i and the kind of device.",
     )
-    batch_size: int = Field(default=8, ge=1, description="Pairs drawn at once.")
-    shard_pairs: int = Field(default=32, ge=1, description="Pairs a shard.")
+    batch_size: int = Field(default=8, ge=1, le=LARGEST_BATCH, description="Pairs drawn at once.")
+    shard_pairs: int = Field(default=32, ge=1, le=LARGEST_SHARD, description="Pairs a shard.")
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the pairs; not how many of them there are."""

@@ -11,9 +11,11 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
+from satsynth.configuration import DESCRIPTIONS, dataset_names
 from satsynth.datasets.description import DatasetDescription
-from satsynth.datasets.yaml_files import require_small
+from satsynth.hooks import activity
 from satsynth.hooks.summary import pipeline_names
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.parameters import did_you_mean, problems_of
@@ -25,7 +27,6 @@ from satsynth.work.runs import RunLock
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
-_FILES = "parameters_dataset_"
 
 
 class ProjectHooks:
@@ -42,13 +43,9 @@ class ProjectHooks:
             SatSynthError: An unknown data set, or a runtime parameter that no configuration knows.
         """
         loader: Any = context.config_loader
-        for file in sorted(Path(loader.conf_source).rglob("*.y*ml")):
-            require_small(file)
         given: dict[str, Any] = loader.runtime_params or {}
-        names = sorted(
-            path.stem.removeprefix(_FILES)
-            for path in (Path(loader.conf_source) / loader.base_env).glob(f"{_FILES}*.yml")
-        )
+        folder = Path(loader.conf_source) / loader.base_env
+        names = dataset_names(folder)
         dataset = given.get("dataset", loader["globals"].get("dataset"))
         if dataset not in names:
             raise SatSynthError(
@@ -69,9 +66,11 @@ class ProjectHooks:
         # All of them, also those of pipelines that do not run now.
         problems = problems_of(loader["parameters"])
         if problems:
+            described = any(problem.startswith("`description") for problem in problems)
+            place = f"; `description` is in {folder / f'{DESCRIPTIONS}{dataset}.yml'}" if described else ""
             raise SatSynthError(
                 f"{len(problems)} parameter(s) cannot be used:\n{listing(problems)}",
-                "Correct them in conf/ or in --params.",
+                f"Correct them in conf/ or in --params{place}.",
             )
 
     @hook_impl
@@ -99,8 +98,29 @@ class ProjectHooks:
             choose_device(compute)
 
     @hook_impl
+    def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
+        """Note what is being done."""
+        activity.begin(f"loading `{dataset_name}` for the step `{node.name}`")
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Note what is being done."""
+        activity.begin(f"the step `{node.name}`")
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Note what is being done."""
+        activity.begin(f"saving `{dataset_name}`, made by the step `{node.name}`")
+
+    @hook_impl
+    def on_node_error(self, node: Node) -> None:
+        """Note which step failed: with threads another one may have begun since."""
+        activity.begin(f"the step `{node.name}`")
+
+    @hook_impl
     def after_pipeline_run(self) -> None:
         """Take the announcement back."""
+        activity.end()
         self._release()
 
     @hook_impl

@@ -19,6 +19,7 @@ from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
 from satsynth.hooks.summary import comparison_place, path_of, pipeline_names, print_summary, viz_command
 from satsynth.pairs.store import PairStore
+from satsynth.tracking.local import file_uri
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.finished import Finished
 
@@ -50,7 +51,7 @@ class TrackingHooks:
         self._where = ""
         if not settings["enabled"]:
             return
-        local = f"sqlite:///{(self._project / 'mlflow.db').resolve()}"
+        local = file_uri((self._project / "mlflow.db").resolve())
         self._tracker = tracking.Tracker(
             os.environ.get("MLFLOW_TRACKING_URI") or local,
             settings["experiment"],

@@ -5,6 +5,7 @@ Each shard of the store is a unit of work: a shard that is done is not done agai
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from satsynth.work.units import Report, Unit, run_units
 
 RESULT_VERSION = 1
 LEGEND = "classes.json"
+# Bytes of a file name without suffix: most file systems take 255 for all of it, encrypted ones 143.
+LONGEST_NAME = 120
 
 
 def export_pairs(
@@ -70,16 +73,29 @@ def export_pairs(
 
 
 def file_names(store: PairStore) -> list[str]:
-    """Return a file name for each pair, without suffix, unique also where capitals make no difference."""
+    """Return a file name for each pair, without suffix, unique also where capitals make no difference.
+
+    A long name keeps its beginning, and a digest of the whole name takes the place of the rest.
+    """
     names, used = [], set[str]()
     for pair_id in store.index()["pair_id"]:
-        plain = re.sub(r"[^\w.-]", "_", str(pair_id))
+        plain = _shortened(re.sub(r"[^\w.-]", "_", str(pair_id)))
         name, number = plain, 2
         while name.lower() in used:
             name, number = f"{plain}-{number}", number + 1
         used.add(name.lower())
         names.append(name)
     return names
+
+
+def _shortened(name: str) -> str:
+    """Return a name that no file system finds too long."""
+    encoded = name.encode()
+    if len(encoded) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    # A letter of several bytes is not divided.
+    return f"{encoded[: LONGEST_NAME - len(digest) - 1].decode(errors='ignore')}-{digest}"
 
 
 def _rows(path: Path, names: Sequence[str], splits: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from satsynth.datasets.description import KeepSettings
-from satsynth.work.frozen import Frozen
+from satsynth.work.frozen import LARGEST_SHARD, LARGEST_TILE, Frozen
 
 AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong"]
 
@@ -15,14 +15,15 @@ AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "s
 class TilingSettings(Frozen):
     """How scenes are cut."""
 
-    tile_size: int = Field(default=128, description="Side of a tile in pixels.", ge=16, multiple_of=8)
+    tile_size: int = Field(default=128, description="Side of a tile in pixels.", ge=16, le=LARGEST_TILE, multiple_of=8)
     stride: int = Field(
         default=128,
         description="Step between training tiles in pixels. If it is below the tile size, they overlap.",
         ge=8,
+        le=65536,
     )
     keep: KeepSettings = KeepSettings()
-    shard_tiles: int = Field(default=256, description="Candidate tiles per shard.", ge=1)
+    shard_tiles: int = Field(default=256, description="Candidate tiles per shard.", ge=1, le=LARGEST_SHARD)
 
 
 class ExportSettings(Frozen):

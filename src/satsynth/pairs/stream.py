@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from satsynth.pairs.augmentation import Augmentation
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.settings import AugmentationName
+from satsynth.work.errors import ResourceError
 
 # Uses of a seed.
 ORDER, TURN, FURTHER, PARTNER = 0, 1, 3, 4
@@ -100,3 +102,22 @@ def batches(stream: Stream, start: int, end: int, batch_size: int, workers: int,
         persistent_workers=False,
         multiprocessing_context="spawn" if workers else None,
     )
+
+
+@contextmanager
+def loader_deaths() -> Iterator[None]:
+    """Name the death of a loader's worker process, which PyTorch reports in the middle of whatever the caller does.
+
+    Raises:
+        ResourceError: A worker process died.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ResourceError(
+            f"A process that prepares training batches was killed; perhaps memory ran out. ({error})",
+            "Run the same command again: the training continues from its last checkpoint. A smaller "
+            "`compute.loader_workers` needs less memory; 0 prepares batches in the training process.",
+        ) from error

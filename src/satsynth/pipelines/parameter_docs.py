@@ -140,3 +140,6 @@ def _kind(field: Schema, known: Schema) -> str:
 def _bounds(field: Schema) -> Iterator[str]:
     for part in [field, *field.get("anyOf", [])]:
         yield from (text.format(part[name]) for name, text in _BOUNDS.items() if name in part)
+    for items in [field.get("items"), *field.get("prefixItems", [])[:1]]:
+        if isinstance(items, Mapping) and (bounds := ", ".join(_bounds(items))):
+            yield f"each {bounds}"

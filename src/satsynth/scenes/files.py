@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -99,20 +100,25 @@ def _list(raw: Path) -> _Listing:
             problem = _name_problem(below)
             if name in files and not problem:
                 found.names.append(below)
-            elif name in files:
-                found.bad.append(BadFile(printable(below, allowed=""), problem, "Rename the file."))
+            elif name in files and problem:
+                found.bad.append(BadFile(printable(below, allowed=""), *problem))
             elif below in found.links:
                 found.bad.append(_link(below, target))
     found.names.sort()
     return found
 
 
-def _name_problem(name: str) -> str:
+def _name_problem(name: str) -> tuple[str, str] | None:
+    """Return problem and remedy of a name that cannot be used; None for all others."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        return "has a name that is not UTF-8"
-    return "has a name with control characters" if has_control_characters(name) else ""
+        encoding = sys.getfilesystemencoding()
+        if encoding.lower() != "utf-8":
+            remedy = "Set a UTF-8 locale and repeat the command: export LC_ALL=C.UTF-8 PYTHONUTF8=1"
+            return f"has a name with letters that this locale (encoding {encoding}) lacks", remedy
+        return "has a name that is not UTF-8", "Rename the file."
+    return ("has a name with control characters", "Rename the file.") if has_control_characters(name) else None
 
 
 def _link(name: str, target: Path, scene: str = "") -> BadFile:

@@ -8,11 +8,13 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from satsynth.pairs.settings import AugmentationName
 from satsynth.segmentation.architectures.registry import ARCHITECTURES, known_architecture
-from satsynth.work.frozen import Frozen
+from satsynth.work.frozen import LARGEST_BATCH, LARGEST_RATIO, MOST_IMAGES, SEED_END, Frozen, plain_options
 
 Protocol = Literal["step_matched", "epoch_matched", "synthetic_only", "pretrain_finetune"]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+Ratio = Annotated[float, Field(ge=0, le=LARGEST_RATIO)]
+Seed = Annotated[int, Field(ge=0, lt=SEED_END)]
 
 
 class SegmentationNetwork(Frozen):
@@ -29,20 +31,25 @@ class SegmentationNetwork(Frozen):
         description="Pre-trained weights of the encoder: none, a name such as `imagenet` (downloaded), or a local file "
         "(.safetensors, .pth, .pt) of the encoder's state.",
     )
-    options: dict[str, Any] = Field(default={}, description="Further arguments of the architecture, such as widths.")
+    options: Annotated[dict[str, Any], AfterValidator(plain_options)] = Field(
+        default={}, description="Further arguments of the architecture, such as widths."
+    )
 
 
 class TrainingSettings(Frozen):
     """Training of one segmentation network."""
 
-    images: int = Field(default=1600, description="Training budget in images, the same for every ratio.", ge=1)
-    batch_size: int = Field(default=16, description="Pairs a step.", ge=2)
-    learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay.")
-    clip: float = Field(default=5.0, gt=0, description="Largest norm of the gradient.")
+    images: int = Field(
+        default=1600, description="Training budget in images, the same for every ratio.", ge=1, le=MOST_IMAGES
+    )
+    batch_size: int = Field(default=16, description="Pairs a step.", ge=2, le=LARGEST_BATCH)
+    learning_rate: float = Field(default=4e-3, gt=0, le=100, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(default=0.01, ge=0, le=100, description="Decoupled weight decay.")
+    clip: float = Field(default=5.0, gt=0, le=1e6, description="Largest norm of the gradient.")
     evaluations: int = Field(
         default=2,
         ge=1,
+        le=1000,
         description="Evaluations on the val split, at equal distances in the second half of the training; the weights "
         "of the best one are kept.",
     )
@@ -53,7 +60,10 @@ class JudgeSettings(Frozen):
 
     network: str = Field(default="fpn_mobilenetv3", description="Its name in `segmentation.networks`.")
     seed: int = Field(
-        default=0, ge=0, description="Seed of its training; the training at R = 0 with this seed is the same one."
+        default=0,
+        ge=0,
+        lt=SEED_END,
+        description="Seed of its training; the training at R = 0 with this seed is the same one.",
     )
 
 
@@ -77,10 +87,10 @@ class SegmentationSettings(Frozen):
         min_length=1,
     )
     judge: JudgeSettings = JudgeSettings()
-    ratios: tuple[float, ...] = Field(
+    ratios: tuple[Ratio, ...] = Field(
         default=(0.0, 1.0), description="Synthetic pairs for each real one, R; 0 is the baseline.", min_length=1
     )
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), description="Seeds, one training each.", min_length=1)
+    seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), description="Seeds, one training each.", min_length=1)
     protocols: tuple[Protocol, ...] = Field(
         default=("step_matched",),
         min_length=1,

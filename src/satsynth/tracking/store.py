@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from satsynth.tracking.deadline import LateError, Punctual
+from satsynth.tracking.local import opening
 from satsynth.tracking.provenance import HOST, DataInput, as_key, host_name, is_dead, process_tags, without_password
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import read_json, write_json
@@ -26,24 +29,40 @@ _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _MANNERS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     _TIMEOUT: "10",
+    # It may name an hour.
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 # A server that passes files on to a bucket answers when all of a file is there.
 _UPLOAD_SECONDS = "120"
+# After which a call is given up, whatever arrives meanwhile; one that uploads has the larger one.
+CALL_SECONDS, LONG_CALL_SECONDS = 30.0, 600.0
+_uploads = threading.Event()
+
+
+def call_seconds() -> float:
+    """Return how long a call may take; at least as long as the user's own timeout."""
+    if _uploads.is_set():
+        return LONG_CALL_SECONDS
+    try:
+        return max(CALL_SECONDS, float(os.environ.get(_TIMEOUT, "0")))
+    except ValueError:
+        return CALL_SECONDS
 
 
 @contextmanager
 def uploading() -> Iterator[None]:
     """Wait longer for a server's answers, but only to uploads; a user's own setting wins."""
     usual = os.environ.get(_TIMEOUT)
-    if usual != _MANNERS[_TIMEOUT]:
-        yield
-        return
-    os.environ[_TIMEOUT] = _UPLOAD_SECONDS
+    _uploads.set()
+    if usual == _MANNERS[_TIMEOUT]:
+        os.environ[_TIMEOUT] = _UPLOAD_SECONDS
     try:
         yield
     finally:
-        os.environ[_TIMEOUT] = usual
+        _uploads.clear()
+        if usual == _MANNERS[_TIMEOUT]:
+            os.environ[_TIMEOUT] = usual
 
 
 @dataclass
@@ -106,10 +125,25 @@ class Store:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self.uri, self.shown_uri = uri, without_password(uri)
         registry = os.environ.get("MLFLOW_REGISTRY_URI") if uri == os.environ.get("MLFLOW_TRACKING_URI") else None
-        self.client = MlflowClient(uri, registry or uri)
-        known = self.client.get_experiment_by_name(experiment)
         where = artifacts.as_uri() if uri.startswith("sqlite:") else None
-        self.experiment = known.experiment_id if known else self.client.create_experiment(experiment, where)
+        with opening(uri, artifacts, CALL_SECONDS):
+            self.client: Any = Punctual(MlflowClient(uri, registry or uri), call_seconds)
+            self.experiment = self._experiment(experiment, where)
+
+    def _experiment(self, name: str, artifacts: str | None) -> str:
+        """Return the identifier of an experiment, which is made if it is new."""
+        from mlflow.exceptions import MlflowException
+
+        known = self.client.get_experiment_by_name(name)
+        if known is None:
+            try:
+                return str(self.client.create_experiment(name, artifacts))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            # Another first run was faster.
+            known = self.client.get_experiment_by_name(name)
+        return str(known.experiment_id)
 
     def mark_dead(self) -> None:
         """Mark the running runs of this host whose process is gone as killed."""
@@ -131,8 +165,16 @@ class Store:
             if parent is not None:
                 tags["mlflow.parentRunId"] = parent
             run = str(self.client.create_run(self.experiment, run_name=record.name, tags=tags).info.run_id)
-            self.params(run, record.params)
-            self.inputs(run, record.inputs)
+            try:
+                self.params(run, record.params)
+                self.inputs(run, record.inputs)
+            except LateError:
+                raise
+            except Exception:
+                # It is begun again, here or elsewhere.
+                with suppress(Exception):
+                    self.client.delete_run(run)
+                raise
             if record.file is not None:
                 self._remember(record.file, run)
         return run
@@ -145,7 +187,7 @@ class Store:
 
     def origin(self, file: Path) -> dict[str, str]:
         """Return as tags which run did the work that lies beside a file."""
-        known = read_json(file) if file.exists() else {}
+        known = _kept(file)
         elsewhere = {"reused_from_uri": known["uri"]} if known.get("uri", self.shown_uri) != self.shown_uri else {}
         return {"reused_from": known.get("run_id", "unknown"), **elsewhere}
 
@@ -196,10 +238,8 @@ class Store:
     def _continued(self, record: RunRecord, parent: str | None) -> str | None:
         from mlflow.exceptions import MlflowException
 
-        if record.file is None or not record.file.exists():
-            return None
-        known: dict[str, Any] = read_json(record.file)
-        if known.get("uri") != self.shown_uri:
+        known = _kept(record.file)
+        if known.get("uri") != self.shown_uri or "run_id" not in known:
             return None
         try:
             run = self.client.get_run(known["run_id"])
@@ -221,3 +261,12 @@ class Store:
             write_json(file, {"uri": self.shown_uri, "run_id": run})
         except (OSError, SatSynthError) as error:
             log.debug("The run's identifier was not kept in %s: %s", file, error)
+
+
+def _kept(file: Path | None) -> dict[str, Any]:
+    """Return what is known of the run that a file belongs to; nothing where it is damaged: a new run begins then."""
+    try:
+        known = {} if file is None else read_json(file)
+    except (OSError, ValueError, SatSynthError):
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from satsynth.tracking.deadline import LateError, in_time
 from satsynth.tracking.model import ModelToLog, log_model
 from satsynth.tracking.provenance import DataInput, as_key, has_broken_password, without_password
 from satsynth.tracking.store import METRICS, RunRecord, Store, Value, uploading, values_at
@@ -19,6 +20,8 @@ from satsynth.tracking.store import METRICS, RunRecord, Store, Value, uploading,
 log = logging.getLogger(__name__)
 # A server whose entries wait longer than this is left.
 LATE_SECONDS = 60.0
+# A file that another process holds is tried again, this often. Making a new one takes a slow machine a while.
+LOCKED_SECONDS, RETRY_SECONDS, OPEN_SECONDS = 30.0, 0.5, 90.0
 # Entries that the server understood and refused: no reason to leave it.
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "ENDPOINT_NOT_FOUND")
 
@@ -64,12 +67,23 @@ class Writer:
         """Write something, to where it still can be written."""
         if self._stopped:
             return
-        try:
-            action()
-        except Exception as error:  # whatever the server does, the run goes on
-            if not self._is_refusal(error):
+        end = time.monotonic() + LOCKED_SECONDS
+        while True:
+            try:
+                action()
+            except Exception as error:  # whatever the server does, the run goes on
+                if self._is_refusal(error):
+                    return
+                if self._is_locked(error) and time.monotonic() < end and not self.hurry.is_set():
+                    time.sleep(RETRY_SECONDS)
+                    continue
                 self._leave(_reason(error))
                 self.do(action)
+            return
+
+    def _is_locked(self, error: Exception) -> bool:
+        """Return whether another process holds the local file just now."""
+        return self._uri.startswith("sqlite:") and "database is locked" in _reason(error)
 
     def _is_refusal(self, error: Exception) -> bool:
         """Return whether the server understood and refused an entry; a warning is logged once."""
@@ -102,7 +116,8 @@ class Writer:
         if self._store is None:
             if has_broken_password(self._uri):
                 raise ValueError("a password in its address holds / ? or #; write them as %2F, %3F and %23")
-            self._store = Store(self._uri, self._experiment, self._artifacts)
+            uri = self._uri
+            self._store = in_time(lambda: Store(uri, self._experiment, self._artifacts), OPEN_SECONDS, "the first call")
             self._store.mark_dead()
             self._excused = time.monotonic()
         return self._store
@@ -164,6 +179,8 @@ class Writer:
         except Exception as error:
             if self._is_refusal(error):
                 return
+            if isinstance(error, LateError):
+                raise
             reason = _reason(error)
             # A server that does not take this is not well, which is what is raised then.
             self._open().tags(run, {f"left_out.{name}": reason})

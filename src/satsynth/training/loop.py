@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from satsynth.pairs.mixtures import Stream
-from satsynth.pairs.stream import batches
+from satsynth.pairs.stream import batches, loader_deaths
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import atomic
@@ -89,6 +89,7 @@ def look_points(first: float, last: int, number: int) -> set[int]:
     return {round(first + (last - first) * (i + 1) / number) for i in range(number)}
 
 
+@loader_deaths()
 def train(
     training: Training,
     stream: Stream,

@@ -20,10 +20,13 @@ class ComputeSettings(Frozen):
         default="fp32", description="Arithmetic of the networks; `bf16` by autocast. Changes results."
     )
     workers: int | None = Field(
-        default=None, description="Threads that read and write files; null: one for each core.", ge=1
+        default=None, description="Threads that read and write files; null: one for each core.", ge=1, le=1024
     )
     loader_workers: int = Field(
-        default=0, description="Processes that prepare training batches; 0 prepares them in the training process.", ge=0
+        default=0,
+        description="Processes that prepare training batches; 0 prepares them in the training process.",
+        ge=0,
+        le=256,
     )
     checkpoint_seconds: float = Field(
         default=20,

@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
+        if number == errno.EFBIG or (number is None and _limited() and "writ" in str(error)):
+            raise ResourceError(
+                f"{path} would become larger than this process may make a file.",
+                "Raise the limit (`ulimit -f unlimited`), then run the same command again: everything finished so far "
+                "is kept.",
+            ) from error
         free = shutil.disk_usage(_existing(path)).free / 2**20
         if number in (errno.ENOSPC, errno.EDQUOT) or (number is None and free < 1):
             raise ResourceError(
@@ -40,6 +46,15 @@ def disk_errors(path: Path) -> Iterator[None]:
         if number in (errno.EACCES, errno.EROFS):
             raise ResourceError(f"{path} cannot be written: {error}.", "Give this user write access.") from error
         raise
+
+
+def _limited() -> bool:
+    """Return whether this process may not make a file as large as it likes; no such limit exists on Windows."""
+    with suppress(ImportError):
+        import resource
+
+        return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+    return False
 
 
 def _existing(path: Path) -> Path:
