@@ -103,7 +103,7 @@ def test_a_description_can_neither_leave_the_project_nor_fill_the_memory(made_pr
     assert "leads out of the raw folder" in output
     laughs = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
     (made_project.path / "conf/base/parameters_dataset_bomb.yml").write_text("a0: &a0 [lol]\n" + laughs)
-    assert "parameters_dataset_bomb.yml is not read" in made_project.fail("ingestion", "micro")
+    assert "parameters_dataset_bomb.yml is not read" in made_project.fail("ingestion", "micro", dataset="bomb")
 
 
 def test_stale_inputs_are_refused_with_the_command_that_repairs(made_project: Project) -> None:
