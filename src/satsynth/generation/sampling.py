@@ -21,8 +21,8 @@ from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.errors import ResourceError
-from satsynth.work.files import atomic, link_or_copy, read_json, write_json
-from satsynth.work.finished import TIMING
+from satsynth.work.files import atomic, link_or_copy
+from satsynth.work.finished import TIMING, read_timing, write_timing
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.units import Advance, Report, Unit, run_units
 
@@ -157,8 +157,8 @@ def sample_pairs(
 
         def took(shard: Unit, seconds: float) -> None:
             if known:
-                spent = read_json(timing)["seconds"] if timing.exists() else 0.0
-                write_json(timing, {"seconds": spent + seconds})
+                spent = read_timing(folder.result) if timing.exists() else 0.0
+                write_timing(folder.result, spent + seconds)
 
         with memory_errors("Lower `sampling.batch_size`."):
             try:
