@@ -117,19 +117,18 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def set_aside(path: Path) -> bool:
+def set_aside(path: Path) -> Path | None:
     """Give a damaged file or folder the name of something half-written, which is swept away later.
 
     Renamed and not removed: a kill half-way through must not leave a manifest without its files.
 
     Returns:
-        Whether it was there; another process may have set it aside.
+        Its new name, or None if it was not there: another process may have set it aside.
     """
     try:
-        path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"))
+        return path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"))
     except FileNotFoundError:
-        return False
-    return True
+        return None
 
 
 def place_folder(source: Path, target: Path, linked: bool = True) -> None:
