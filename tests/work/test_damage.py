@@ -47,12 +47,12 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_every_flipped_bit_of_finished_work_is_repaired_with_one_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture, data: st.DataObject
 ) -> None:
-    workspace = Workspace(project=str(tmp_path))
+    workspace = Workspace(project=str(tmp_path_factory.mktemp("flip")))
     done = remembered(workspace, STEP, make)
     name = data.draw(st.sampled_from(["weights.bin", MANIFEST, TIMING]))
     path = done.result / name
