@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 from satsynth.diffusion.generator import Generator, load_generator
 from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
-from satsynth.work.files import write_json
+from satsynth.work.folder import Step, work_folder
 from tiny import MODEL, NETWORK
 
 CPU = torch.device("cpu")
@@ -22,11 +22,12 @@ def test_split_undoes_join(random_generator):
 
 def test_saved_and_loaded_gives_the_same_output(random_generator, tmp_path):
     settings = MODEL
-    save_file(random_generator.denoiser.state_dict(), tmp_path / "ema.safetensors")
     manifest = {"model": settings.model_dump(mode="json"), "classes": [{"name": str(k)} for k in range(4)]}
-    write_json(tmp_path / "manifest.json", manifest)
+    with work_folder(tmp_path, Step("diffusion", 1, {}, {})) as folder:
+        save_file(random_generator.denoiser.state_dict(), folder.result / "ema.safetensors")
+        folder.finish(manifest, ["ema.safetensors"])
     torch.manual_seed(99)
-    loaded = load_generator(SavedGenerator(tmp_path), CPU)
+    loaded = load_generator(SavedGenerator(folder.result), CPU)
     noisy, sigma = torch.randn(2, 5, 32, 32), torch.tensor([0.2, 9.0])
     with torch.no_grad():
         expected, found = random_generator.denoiser(noisy, sigma), loaded.denoiser(noisy, sigma)

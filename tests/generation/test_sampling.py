@@ -140,7 +140,7 @@ def test_a_shard_that_was_copied_in_part_is_not_taken_for_whole(
 
     folder = folder_at(tmp_path / "b")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(sampling, "link_or_copy", killed)
+        patch.setattr("satsynth.pairs.store.link_or_copy", killed)
         sampled(folder, saved, family, TOTAL, whole.path)
     assert not list(folder.result.glob("*.parquet"))
     assert contents(sampled(folder, saved, family, TOTAL, whole.path)) == contents(whole)

@@ -14,9 +14,10 @@ from PIL import Image
 
 from made_data import CLASSES, made_pairs, write_store
 from satsynth.pairs.pair import Pair, pixel_digest
-from satsynth.pairs.store import PairStore, write_shard
+from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, file_digest
+from satsynth.work.folder import Step, work_folder
 
 NAMES = [str(spec["name"]) for spec in CLASSES]
 
@@ -85,9 +86,10 @@ def test_the_digest_of_a_pair_follows_from_its_pixels_and_nothing_else(tmp_path:
 
 
 def test_a_store_of_an_earlier_version_says_how_to_make_it_again(tmp_path: Path) -> None:
-    store = write_store(tmp_path, made_pairs(3))
-    (file,) = store.path.glob("*.parquet")
-    pq.write_table(pq.read_table(file).drop_columns("sha256"), file)
+    (file,) = write_store(tmp_path, made_pairs(3)).path.glob("*.parquet")
+    with work_folder(tmp_path, Step("earlier", 1, {}, {})) as folder:
+        pq.write_table(pq.read_table(file).drop_columns("sha256"), folder.result / file.name)
+        store = finish_store(folder, CLASSES, 16)
     with pytest.raises(SatSynthError, match=r"pairs-00000\.parquet has no column sha256") as caught:
         store.index()
     assert "--pipeline=augment" in caught.value.remedy

@@ -25,7 +25,7 @@ from satsynth.hooks import TrackingHooks
 from satsynth.hooks.summary import viz_command
 from satsynth.pairs.store import PairStore
 from satsynth.settings import CONFIG_LOADER_ARGS
-from satsynth.work.files import write_json
+from satsynth.work.files import digest_of, write_json
 
 
 def test_a_run_tells_where_it_ran_and_what_it_saw(made_project: Project) -> None:
@@ -135,10 +135,11 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
     tracker = hooks._tracker
     assert isinstance(tracker, Recorder)
     tracking.use(None)
-    write_json(tmp_path / "manifest.json", {"family": "diffusion", "digest": "abc", "parents": {}})
+    content: dict[str, Any] = {"family": "diffusion", "parents": {}}
+    write_json(tmp_path / "manifest.json", {**content, "digest": digest_of(content)})
     hooks.after_dataset_saved("generator", SavedGenerator(tmp_path))
     (model,) = [given for call, given in tracker.calls if call == "model"]
-    assert model.name == name and model.generator.digest == "abc"
+    assert model.name == name and model.generator.digest == digest_of(content)
     assert model.settings.drawing.steps == catalog.load("parameters")["diffusion"]["drawing"]["steps"]
     assert ("tag", "digest.generator") in tracker.calls
 

@@ -21,8 +21,7 @@ from satsynth.pipelines.judge.nodes import train_judge
 from satsynth.pipelines.segmentation.nodes import train_networks
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import write_json
-from satsynth.work.finished import TIMING
+from satsynth.work.finished import write_timing
 from satsynth.work.workspace import Workspace
 
 SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
@@ -75,7 +74,7 @@ def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
 ) -> None:
     def train(folder: Any, task: Any, held_out: Any, compute: Any, report: Any) -> None:
         report.metrics(2, {"val_miou": 0.4})
-        write_json(folder.result / TIMING, {"seconds": 1})
+        write_timing(folder.result, 1)
         folder.finish({"kind": "segmentation", "row": {**task.columns, **SCORES}, "confusion": {}})
 
     monkeypatch.setattr("satsynth.segmentation.training.train_network", train)

@@ -19,7 +19,7 @@ from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
 from satsynth.tracking.store import RUN_FILE
-from satsynth.work.files import read_json, write_json
+from satsynth.work.files import digest_of, read_json, write_json
 from satsynth.work.folder import Step, WorkFolder
 
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_made_is_left_out_and_tracking_goes_on(
     monkeypatch.setattr("satsynth.tracking.model.write_model", full)
     for name in ("log_image", "log_artifact", "log_figure"):
         monkeypatch.setattr(MlflowClient, name, full)
-    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    write_json(tmp_path / "manifest.json", {"digest": digest_of({"parents": {}}), "parents": {}})
     tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
     tracker.start("parent", {}, {})
     tracker.model(
@@ -215,7 +215,7 @@ def test_only_uploads_may_take_long(
     monkeypatch.setattr("satsynth.tracking.model.write_model", lambda *_: None)
     for name in ("log_artifact", "log_model_artifacts", "log_image"):
         monkeypatch.setattr(MlflowClient, name, timeout)
-    write_json(tmp_path / "manifest.json", {"digest": "abc", "parents": {}})
+    write_json(tmp_path / "manifest.json", {"digest": digest_of({"parents": {}}), "parents": {}})
     tracker = tracking.Tracker(local, "tests", tmp_path / "artifacts")
     tracker.start("parent", {}, {})
     tracker.artifact(tmp_path / "report.html", "report")

@@ -10,6 +10,7 @@ from torch import nn
 
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
+from satsynth.training.checkpoint import load_checkpoint, save_checkpoint
 from satsynth.training.loop import MOST_BAD_STEPS, Training, look_points, train, warm_cosine
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
@@ -119,8 +120,8 @@ def test_nothing_done_is_done_again(stream, tmp_path):
 def test_seconds_before_an_interruption_count(stream, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(made(stop=6), stream, tmp_path / "c.pt")
-    state = torch.load(tmp_path / "c.pt", weights_only=True)
-    torch.save({**state, "seconds": 1e6}, tmp_path / "c.pt")
+    state = load_checkpoint(tmp_path / "c.pt")
+    save_checkpoint(tmp_path / "c.pt", {**state, "seconds": 1e6})
     assert 1e6 <= run(made(), stream, tmp_path / "c.pt") < 1e6 + 100
 
 

@@ -32,6 +32,7 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
     """
 
     handle: type[Finished] = Finished
+    linked: bool = True
 
     def __init__(
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
@@ -54,14 +55,20 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
         return self.handle(path)
 
     def save(self, data: Finished) -> None:
-        """Add the finished folder of a handle as a new version, without copying if links work."""
-        place_folder(data.path, Path(self._get_save_path()))
+        """Add the finished folder of a handle as a new version, without copying if links work and are allowed."""
+        place_folder(data.path, Path(self._get_save_path()), self.linked)
 
     def _exists(self) -> bool:
         return _is_finished(str(self._get_load_path()))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}
+
+
+class ExportDataset(FinishedFolderDataset):
+    """An export. Its files are copies: other tools may edit them, and the work must stay what was made."""
+
+    linked = False
 
 
 class PairStoreDataset(FinishedFolderDataset):

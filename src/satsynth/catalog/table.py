@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.pandas import ParquetDataset
 
+from satsynth.work.errors import DamagedError
 from satsynth.work.files import atomic
+
+_REMEDY = "Make it again with the same environment and data set: kedro run --pipeline=augment"
 
 
 class TableDataset(ParquetDataset):
@@ -17,7 +21,21 @@ class TableDataset(ParquetDataset):
     def save(self, data: pd.DataFrame) -> None:
         """Write the table atomically, so that a killed process cannot leave half a table as the newest version."""
         with atomic(Path(self._get_save_path())) as temporary:
-            data.to_parquet(temporary, **self._save_args)
+            data.to_parquet(temporary, **{"write_page_checksum": True, **self._save_args})
+
+    def load(self) -> pd.DataFrame:
+        """Return the table, whose pages are compared with their checksums.
+
+        Raises:
+            DamagedError: The file is not what was written.
+        """
+        path = Path(self._get_load_path())
+        try:
+            return pd.read_parquet(path, **{"page_checksum_verification": True, **self._load_args})
+        except (pa.ArrowException, OSError, ValueError) as error:
+            if not path.exists():
+                raise
+            raise DamagedError(path, f"it cannot be read as a table ({error})", _REMEDY) from error
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, read_json
 
 # Kedro's own format of version names, so that no other folder is mistaken for a version.
@@ -160,5 +161,5 @@ def with_ancestors(wanted: Iterable[Version], known: Sequence[Version]) -> set[s
 def _json(path: Path) -> dict[str, Any] | None:
     try:
         return dict(read_json(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, SatSynthError):
         return None

@@ -103,6 +103,6 @@ def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool =
     # Generators made before noise levels could differ have one in common.
     settings = GeneratorSettings(**{"noise_levels": "common", **saved.manifest["model"]})
     generator = Generator(settings, len(saved.manifest["classes"]))
-    generator.denoiser.load_state_dict(load_file(saved.path / (AVERAGED if averaged else WEIGHTS)))
+    generator.denoiser.load_state_dict(load_file(saved.file(AVERAGED if averaged else WEIGHTS)))
     generator.denoiser.eval().to(device).to(memory_format=memory_format(device))
     return generator

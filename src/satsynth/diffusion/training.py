@@ -30,7 +30,7 @@ from satsynth.training.seeds import generator as seeded
 from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic, write_json
-from satsynth.work.finished import TIMING
+from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 
@@ -196,7 +196,7 @@ def train_denoiser(
         with atomic(folder.result / name) as temporary:
             save_file({key: value.cpu().contiguous() for key, value in weights.items()}, temporary)
     write_json(folder.result / "history.json", training.history)
-    write_json(folder.result / TIMING, {"seconds": seconds})
+    write_timing(folder.result, seconds)
     manifest = {
         "kind": "generator",
         "model": settings.model.model_dump(mode="json"),

@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from satsynth.generation.families import Drawer, Family, FamilySettings, Request, family_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.regions import without_small_regions
-from satsynth.pairs.store import PairStore, finish_store, write_shard
+from satsynth.pairs.store import PairStore, finish_store, take_shard, write_shard
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.errors import ResourceError
-from satsynth.work.files import atomic, link_or_copy, read_json, write_json
-from satsynth.work.finished import TIMING
+from satsynth.work.finished import TIMING, read_timing, write_timing
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.units import Advance, Report, Unit, run_units
 
@@ -157,8 +155,8 @@ def sample_pairs(
 
         def took(shard: Unit, seconds: float) -> None:
             if known:
-                spent = read_json(timing)["seconds"] if timing.exists() else 0.0
-                write_json(timing, {"seconds": spent + seconds})
+                spent = read_timing(folder.result) if timing.exists() else 0.0
+                write_timing(folder.result, spent + seconds)
 
         with memory_errors("Lower `sampling.batch_size`."):
             try:
@@ -174,9 +172,8 @@ def _take_equal(shards: Sequence[Unit], earlier: Sequence[Path]) -> None:
     """Take shards over from other sets, those that hold as many pairs."""
     for path, size in ((shard.outcome, shard.size) for shard in shards):
         for known in (place / path.name for place in earlier):
-            if not path.exists() and known.exists() and pq.read_metadata(known).num_rows == size:
-                with atomic(path) as temporary:
-                    link_or_copy(known, temporary)
+            if not path.exists() and known.exists():
+                take_shard(known, path, size)
 
 
 def _require_enough(drawer: Drawer, total: int, saved: SavedGenerator) -> None:

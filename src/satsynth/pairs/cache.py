@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import logging
 import mmap
 import os
 import shutil
@@ -9,14 +12,20 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from satsynth.pairs.store import PairStore
-from satsynth.work.files import disk_errors
+from satsynth.work.errors import DamagedError
+from satsynth.work.files import disk_errors, read_json, set_aside, write_json
+from satsynth.work.verified import verify
 
-RESULT_VERSION = 2
+log = logging.getLogger(__name__)
+_REMEDY = "Type the same command again: it decodes the pairs again."
+
+RESULT_VERSION = 3
+DIGESTS = "digests.json"
 IMAGES, MASKS = "images.npy", "masks.npy"
 
 
@@ -64,7 +73,7 @@ class DecodedPairs:
 
 
 def decoded(store: PairStore, split: str, root: Path) -> DecodedPairs:
-    """Return the decoded pairs of one split, and decode them if this has not been done before.
+    """Return the decoded pairs of one split, and decode them if this has not been done before or they are damaged.
 
     Args:
         store: The store.
@@ -75,17 +84,36 @@ def decoded(store: PairStore, split: str, root: Path) -> DecodedPairs:
         ResourceError: The disk is full or not writable.
     """
     folder = root / "decoded" / f"{store.digest[:24]}-{split}-{RESULT_VERSION}"
+    if folder.exists():
+        try:
+            _verify(folder)
+        except DamagedError as damage:
+            log.warning("%s It is set aside, and the pairs are decoded again.", damage.problem)
+            if aside := set_aside(folder):
+                # Nothing else sweeps this folder, and the arrays are large.
+                shutil.rmtree(aside, ignore_errors=True)
     if not folder.exists():
         temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
         try:
             with disk_errors(folder):
                 temporary.mkdir(parents=True)
-                write_decoded(temporary, store.count(split), store.tile_size, store.arrays(split))
+                written = write_decoded(temporary, store.count(split), store.tile_size, store.arrays(split))
+                write_json(temporary / DIGESTS, written)
                 if not folder.exists():
                     temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        # What lies on the disk now, whoever wrote it.
+        _verify(folder)
     return _mapped(folder)
+
+
+def _verify(folder: Path) -> None:
+    digests = read_json(folder / DIGESTS) if (folder / DIGESTS).exists() else None
+    if not isinstance(digests, dict) or set(digests) != {IMAGES, MASKS}:
+        raise DamagedError(folder / DIGESTS, "it does not hold the digests of both arrays", _REMEDY)
+    for name, digest in digests.items():
+        verify(folder / name, str(digest), _REMEDY)
 
 
 def _mapped(folder: Path, rows: np.ndarray | None = None) -> DecodedPairs:
@@ -93,7 +121,9 @@ def _mapped(folder: Path, rows: np.ndarray | None = None) -> DecodedPairs:
     return DecodedPairs(images, masks, rows)
 
 
-def write_decoded(folder: Path, number: int, side: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+def write_decoded(
+    folder: Path, number: int, side: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> dict[str, str]:
     """Write decoded pairs as arrays, with one pair in memory at a time.
 
     Args:
@@ -101,16 +131,27 @@ def write_decoded(folder: Path, number: int, side: int, pairs: Iterable[tuple[np
         number: Number of pairs.
         side: Side of a pair in pixels.
         pairs: Images ``(side, side, 3)`` and masks ``(side, side)``, both uint8.
+
+    Returns:
+        The SHA-256 of both files, of what was to be written.
     """
     # Ordinary writes raise an error on a full disk, whereas a write to mapped memory would kill the process.
     shape = (number, side, side)
     with disk_errors(folder), (folder / IMAGES).open("wb") as images, (folder / MASKS).open("wb") as masks:
-        for file, size in ((images, (*shape, 3)), (masks, shape)):
-            header = {"descr": "|u1", "fortran_order": False, "shape": size}
-            np.lib.format.write_array_header_1_0(file, header)
+        digests = {IMAGES: hashlib.sha256(), MASKS: hashlib.sha256()}
+
+        def write(file: BinaryIO, name: str, content: bytes) -> None:
+            file.write(content)
+            digests[name].update(content)
+
+        for file, name, size in ((images, IMAGES, (*shape, 3)), (masks, MASKS, shape)):
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": size})
+            write(file, name, header.getvalue())
         for image, mask in pairs:
-            images.write(image.tobytes())
-            masks.write(mask.tobytes())
+            write(images, IMAGES, image.tobytes())
+            write(masks, MASKS, mask.tobytes())
         for file in (images, masks):
             file.flush()
             os.fsync(file.fileno())
+    return {name: digest.hexdigest() for name, digest in digests.items()}

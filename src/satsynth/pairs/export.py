@@ -26,7 +26,7 @@ from satsynth.work.files import atomic, disk_errors, write_json
 from satsynth.work.folder import WorkFolder
 from satsynth.work.units import Report, Unit, run_units
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 LEGEND = "classes.json"
 # Bytes of a file name without suffix: most file systems take 255 for all of it, encrypted ones 143.
 LONGEST_NAME = 120
@@ -60,14 +60,16 @@ def export_pairs(
     placed = scenes if settings.images == "geotiff" else {}
     units = []
     for number, shard in enumerate(shards):
-        arguments: tuple[Any, ...] = (store.path / shard["file"], folder.result, splits)
+        arguments: tuple[Any, ...] = (store.file(shard["file"]), folder.result, splits)
         if settings.form == "parquet":
             arguments = (*arguments, number)
         else:
             arguments = (*arguments, names[starts[number] : starts[number + 1]], painter, placed)
         units.append(Unit(done / shard["file"], shard["rows"], arguments))
     run_units(_write_parquet if settings.form == "parquet" else _write_files, units, "Exporting", "pairs")
-    listed = [] if settings.form == "parquet" else _write_lists(folder.result, store, names, splits, painter)
+    if settings.form == "folder":
+        _write_lists(folder.result, store, names, splits, painter)
+    listed = sorted(str(path.relative_to(folder.result)) for path in folder.result.rglob("*") if path.is_file())
     counts = {split: store.count(split) for split in splits if store.count(split)}
     folder.finish({"kind": "export", "form": settings.form, "counts": counts}, listed)
 
@@ -161,12 +163,9 @@ def _write_geotiff(path: Path, array: np.ndarray, crs: str, transform: Affine) -
         file.write(bands)
 
 
-def _write_lists(
-    target: Path, store: PairStore, names: Sequence[str], splits: Sequence[str], painter: Painter
-) -> list[str]:
-    """Write the lists of names by split and the legend; return the files' names."""
+def _write_lists(target: Path, store: PairStore, names: Sequence[str], splits: Sequence[str], painter: Painter) -> None:
+    """Write the lists of names by split and the legend."""
     belongs = store.index()["split"].to_list()
-    written = [LEGEND]
     write_json(target / LEGEND, painter.legend())
     for split in splits:
         listed = [name for name, found in zip(names, belongs, strict=True) if found == split]
@@ -175,8 +174,6 @@ def _write_lists(
             file = f"{'train' if split == 'synthetic' else split}.txt"
             with atomic(target / file) as temporary:
                 temporary.write_text("\n".join(listed) + "\n", encoding="utf-8")
-            written.append(file)
-    return written
 
 
 def _write_parquet(mark: Path, shard: Path, target: Path, splits: Sequence[str], number: int, report: Report) -> None:

@@ -23,11 +23,13 @@ from satsynth.pairs.pair import (
     encode_mask,
     pixel_digest,
 )
-from satsynth.work.errors import SatSynthError
-from satsynth.work.files import atomic, file_digest
+from satsynth.work.errors import DamagedError, SatSynthError
+from satsynth.work.files import atomic, file_digest, link_or_copy
 from satsynth.work.finished import Finished
 from satsynth.work.folder import WorkFolder
+from satsynth.work.verified import verify
 
+_SHARD_REMEDY = "Type the same command again: it makes damaged work anew."
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -83,6 +85,59 @@ def write_shard(path: Path, pairs: Iterable[Pair], class_names: Sequence[str]) -
     with atomic(path) as temporary:
         # The pictures are compressed already.
         pq.write_table(table, temporary, compression="none", row_group_size=256)
+        # First, so that no shard is without: until the store is finished, no manifest has its digest.
+        _note_digest(path, file_digest(temporary))
+
+
+def take_shard(known: Path, path: Path, rows: int) -> bool:
+    """Take a shard over from another store, finished or not, unless it is damaged.
+
+    Args:
+        known: The shard there.
+        path: The shard here.
+        rows: Number of pairs that it must have.
+
+    Returns:
+        Whether it was taken.
+    """
+    try:
+        digest = _noted_digest(known) or Finished(known.parent).files[known.name]
+        verify(known, digest, _SHARD_REMEDY)
+    except (SatSynthError, KeyError):
+        return False
+    if pq.read_metadata(known).num_rows != rows:
+        return False
+    with atomic(path) as temporary:
+        link_or_copy(known, temporary)
+        _note_digest(path, digest)
+    return True
+
+
+def _digest_note(shard: Path) -> Path:
+    return shard.with_name(f"{shard.name}.sha256")
+
+
+def _note_digest(shard: Path, digest: str) -> None:
+    with atomic(_digest_note(shard)) as temporary:
+        temporary.write_text(digest, encoding="ascii")
+
+
+def _noted_digest(shard: Path) -> str | None:
+    note = _digest_note(shard)
+    return note.read_text(encoding="ascii", errors="replace") if note.exists() else None
+
+
+def _written_digest(shard: Path) -> str:
+    """Return the digest of a shard of an unfinished store.
+
+    Raises:
+        DamagedError: The shard is not what was written.
+    """
+    noted = _noted_digest(shard)
+    if noted is None:
+        return file_digest(shard)
+    verify(shard, noted, _SHARD_REMEDY)
+    return noted
 
 
 def _row(pair: Pair, classes: int) -> dict[str, Any]:
@@ -113,12 +168,22 @@ def finish_store(
         classes: Name and display colour of each class, in order of the index.
         tile_size: Side of a pair in pixels.
         extra: More for the manifest.
+
+    Raises:
+        DamagedError: A shard is not what was written.
     """
     shards, counts = [], pd.Series(dtype="int64")
     for path in sorted(folder.result.glob("*.parquet")):
-        splits = pq.read_table(path, columns=["split"]).column("split").to_pandas().value_counts()
+        digest = _written_digest(path)
+        try:
+            splits = pq.read_table(path, columns=["split"]).column("split").to_pandas().value_counts()
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedError(path, f"it is no table of pairs ({error})", _SHARD_REMEDY) from error
         counts = counts.add(splits, fill_value=0)
-        shards.append({"file": path.name, "rows": int(splits.sum()), "sha256": file_digest(path)})
+        shards.append({"file": path.name, "rows": int(splits.sum()), "sha256": digest})
+    for path in folder.result.glob("*.parquet"):
+        # The manifest has the digests from here on.
+        _digest_note(path).unlink(missing_ok=True)
     folder.finish(
         {
             "kind": "pairs",
@@ -136,6 +201,7 @@ class PairStore(Finished):
     """A finished store; holds its path and manifest only, so it can be handed on and pickled."""
 
     title = "pair store"
+    remedy = "kedro run --pipeline=augment"
 
     @property
     def class_names(self) -> list[str]:
@@ -223,5 +289,5 @@ class PairStore(Finished):
             )
         return pq.read_table(file, columns=columns).to_pandas()
 
-    def _shards(self) -> list[Path]:
-        return [self.path / shard["file"] for shard in self.manifest["shards"]]
+    def _shards(self) -> Iterator[Path]:
+        return (self.file(shard["file"]) for shard in self.manifest["shards"])

@@ -12,5 +12,5 @@ STORED = (IMAGES, MASKS)
 
 def stored_pairs(saved: SavedGenerator) -> DecodedPairs:
     """Return the pairs of a generator that holds them, without reading them into memory."""
-    images, masks = (np.load(saved.path / name, mmap_mode="r") for name in STORED)
+    images, masks = (np.load(saved.file(name), mmap_mode="r") for name in STORED)
     return DecodedPairs(images, masks)

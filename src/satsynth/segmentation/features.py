@@ -19,7 +19,7 @@ from satsynth.training.settings import ComputeSettings
 def load_network(saved: SavedNetwork, device: torch.device) -> nn.Module:
     """Build a saved network on a device, ready to be evaluated."""
     network = build_network(saved.network, len(saved.class_names))
-    network.load_state_dict(load_file(saved.path / WEIGHTS))
+    network.load_state_dict(load_file(saved.file(WEIGHTS)))
     return network.eval().to(device).to(memory_format=torch.channels_last)
 
 

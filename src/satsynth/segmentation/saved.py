@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from satsynth.segmentation.settings import SegmentationNetwork
-from satsynth.work.files import read_json
-from satsynth.work.finished import TIMING, Finished
+from satsynth.work.finished import Finished, read_timing
 from satsynth.work.folder import WorkFolder
 
 WEIGHTS = "model.safetensors"
@@ -33,4 +32,4 @@ class SavedNetwork(Finished):
 
 def training_row(folder: WorkFolder) -> dict[str, Any]:
     """Return the row of a finished training: what identifies it, scores on test, seconds."""
-    return {**folder.manifest()["row"], **read_json(folder.result / TIMING)}
+    return {**folder.manifest()["row"], "seconds": read_timing(folder.result)}

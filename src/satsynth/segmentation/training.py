@@ -23,8 +23,8 @@ from satsynth.training.loop import Training, look_points, train, warm_cosine
 from satsynth.training.reporting import SILENCE, Report
 from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import atomic, write_json
-from satsynth.work.finished import TIMING
+from satsynth.work.files import atomic
+from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 
@@ -192,7 +192,7 @@ def _store(
     if task.keep_weights:
         with atomic(folder.result / WEIGHTS) as temporary:
             save_file({key: value.contiguous() for key, value in weights.items()}, temporary)
-    write_json(folder.result / TIMING, {"seconds": seconds})
+    write_timing(folder.result, seconds)
     manifest = {
         "kind": "segmentation",
         "network": task.network.model_dump(mode="json"),

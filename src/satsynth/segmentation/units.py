@@ -20,7 +20,7 @@ from satsynth.training.reporting import Report
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import MANIFEST
 from satsynth.work.folder import WorkFolder, work_folder
-from satsynth.work.remembered import remembered
+from satsynth.work.remembered import is_done, remembered
 from satsynth.work.units import How, Unit, run_units
 from satsynth.work.units import Report as ReportEvent
 from satsynth.work.workspace import Workspace
@@ -99,7 +99,7 @@ def train_all(
             on_done(done)
 
         for one in planned:
-            if folders[one.cell].finished:
+            if is_done(workspace.work, one.step):
                 finish(one)
         units: dict[Path, Unit] = {}
         kept = workspace.model_copy(update={"fresh": False})

@@ -15,9 +15,9 @@ from torch import nn
 
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import batches, loader_deaths
+from satsynth.training.checkpoint import load_checkpoint, save_checkpoint
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
-from satsynth.work.files import atomic
 from satsynth.work.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -98,12 +98,12 @@ def train(
     compute: ComputeSettings,
     on_metrics: MetricLog,
 ) -> float:
-    """Run a training to its end, continuing from its checkpoint if there is one.
+    """Run a training to its end, continuing from the last whole one of its two checkpoints if there is one.
 
     Args:
         training: What to train.
         stream: Where the pairs come from.
-        checkpoint: File of the checkpoint.
+        checkpoint: File of the last checkpoint; the one before lies beside it.
         device: Device of the network.
         compute: How to compute.
         on_metrics: Called with step and metrics at each log point.
@@ -186,17 +186,15 @@ def _check_finite(bad: int, mean_norm: float, title: str, step: int) -> None:
 
 def _save(training: Training, path: Path, done: int, seconds: float) -> None:
     state = {name: part.state_dict() for name, part in training.parts.items()}
-    with atomic(path) as temporary:
-        torch.save(
-            {"done": done, "seconds": seconds, "history": training.history, "sums": training.sums, "parts": state},
-            temporary,
-        )
+    save_checkpoint(
+        path, {"done": done, "seconds": seconds, "history": training.history, "sums": training.sums, "parts": state}
+    )
 
 
 def _restore(training: Training, path: Path) -> tuple[int, float]:
-    if not path.exists():
+    state = load_checkpoint(path)
+    if state is None:
         return 0, 0.0
-    state = torch.load(path, map_location="cpu", weights_only=True)
     for name, part in training.parts.items():
         part.load_state_dict(state["parts"][name])
     training.history.extend(state["history"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 
 class SatSynthError(Exception):
@@ -43,6 +45,26 @@ class DataError(SatSynthError):
 
 class AncestryError(SatSynthError):
     """Inputs that do not descend from one another."""
+
+
+class DamagedError(SatSynthError):
+    """A file of ours whose content is not what was written.
+
+    Args:
+        path: The file.
+        how: What is wrong with it, to follow its name.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, path: Path, how: str, remedy: str) -> None:
+        """Keep the file, so that whoever owns it can make it again."""
+        super().__init__(f"{path} is damaged: {how}.", remedy)
+        self.path = path
+        self.how = how
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling: worker processes raise it too."""
+        return type(self), (self.path, self.how, self.remedy)
 
 
 class ResourceError(SatSynthError):

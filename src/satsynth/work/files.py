@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -13,9 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from satsynth.work.errors import ResourceError, SatSynthError
+from satsynth.work.errors import DamagedError, ResourceError, SatSynthError
 
+log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
+AGAIN = "Remove it, then type the same command again."
 
 
 @contextmanager
@@ -92,8 +95,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        DamagedError: It holds no JSON: it is cut off, or some of it was overwritten.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedError(path, f"it holds no JSON ({error})", AGAIN) from None
 
 
 def digest_of(value: Any) -> str:
@@ -107,11 +117,30 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def place_folder(source: Path, target: Path) -> None:
+def set_aside(path: Path) -> Path | None:
+    """Give a damaged file or folder the name of something half-written, which is swept away later.
+
+    Renamed and not removed: a kill half-way through must not leave a manifest without its files.
+
+    Returns:
+        Its new name, or None if it was not there: another process may have set it aside.
+    """
+    try:
+        return path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"))
+    except FileNotFoundError:
+        return None
+
+
+def place_folder(source: Path, target: Path, linked: bool = True) -> None:
     """Give the finished folder ``source`` a second name, ``target``, without copying where the file system allows.
 
     The files are hard-linked (copied where links fail) into a temporary folder that is then renamed, so ``target``
     is either whole or not there. An unfinished ``target`` is replaced.
+
+    Args:
+        source: The finished folder.
+        target: Its second name.
+        linked: Whether files may be linked; files that others may edit must be copies.
 
     Raises:
         ResourceError: The disk is full or not writable.
@@ -124,7 +153,12 @@ def place_folder(source: Path, target: Path) -> None:
             temporary.mkdir()
             for entry in sorted(source.rglob("*")):
                 placed = temporary / entry.relative_to(source)
-                placed.mkdir() if entry.is_dir() else link_or_copy(entry, placed)
+                if entry.is_dir():
+                    placed.mkdir()
+                elif linked:
+                    link_or_copy(entry, placed)
+                else:
+                    shutil.copyfile(entry, placed)
             if target.exists():
                 shutil.rmtree(target)
             temporary.rename(target)
@@ -150,10 +184,18 @@ class DigestCache:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read what is known already."""
+        """Read what is known already; a damaged file is forgotten, with a warning."""
         self._path = path
-        self._known: dict[str, list[Any]] = read_json(path) if path.exists() else {}
+        self._known: dict[str, list[Any]] = {}
         self._changed = False
+        if path.exists():
+            try:
+                kept = read_json(path)
+                if kept["sha256"] != digest_of(kept["files"]):
+                    raise DamagedError(path, "its digest differs", AGAIN)
+                self._known = kept["files"]
+            except (DamagedError, KeyError, TypeError):
+                log.warning("%s is damaged: all files that it lists are read again.", path)
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of the file's content, read only if size or time changed."""
@@ -168,5 +210,5 @@ class DigestCache:
     def save(self) -> None:
         """Write the cache if it learned something."""
         if self._changed:
-            write_json(self._path, self._known)
+            write_json(self._path, {"files": self._known, "sha256": digest_of(self._known)})
             self._changed = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 import socket
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,11 +16,23 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from satsynth.work.errors import ResourceError
-from satsynth.work.files import MANIFEST, canonical_json, digest_of, disk_errors, file_digest, read_json, write_json
+from satsynth.work.errors import DamagedError, ResourceError
+from satsynth.work.files import (
+    MANIFEST,
+    canonical_json,
+    digest_of,
+    disk_errors,
+    file_digest,
+    read_json,
+    set_aside,
+    write_json,
+)
+from satsynth.work.finished import Finished, read_manifest
 from satsynth.work.locks import PATIENCE, refuse_while_freeing
 
 log = logging.getLogger(__name__)
+NOTE = "step.json"
+REPAIR = "Type the same command again: it makes damaged work anew."
 _PROCESS_START = time.time()
 
 
@@ -78,7 +90,18 @@ class WorkFolder:
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest of the finished result."""
-        return dict(read_json(self.result / MANIFEST))
+        return read_manifest(self.result, REPAIR)
+
+    def damage(self) -> DamagedError | None:
+        """Return what is damaged in the finished result, or None."""
+        try:
+            result = Finished(self.result)
+            if result.manifest["fingerprint"] != self.step.fingerprint:
+                return DamagedError(self.result / MANIFEST, "it belongs to other work", REPAIR)
+            result.verify()
+        except DamagedError as error:
+            return error
+        return None
 
     def finish(self, manifest: Mapping[str, Any], files: Sequence[str] = ()) -> None:
         """Write the manifest that makes the result complete, with fingerprint, parents and its own digest.
@@ -89,35 +112,71 @@ class WorkFolder:
         """
         contents = {"files": {name: file_digest(self.result / name) for name in files}} if files else {}
         content = {**manifest, **contents, "fingerprint": self.step.fingerprint, "parents": dict(self.step.parents)}
+        # As it will be read: the digest must not depend on what JSON makes equal, such as keys 1 and "1".
+        content = json.loads(canonical_json(content))
         write_json(self.result / MANIFEST, {**content, "digest": digest_of(content)})
 
     def forget_helpers(self) -> None:
         """Remove all but the result: checkpoints are of no use once it is there."""
         for entry in self.path.iterdir():
             # A half-written file belongs to its writer, which may be another thread.
-            if entry != self.result and entry.name not in ("step.json", "run.json") and entry.suffix != ".tmp":
+            if entry != self.result and entry.name not in (NOTE, "run.json") and entry.suffix != ".tmp":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _sweep(folder: WorkFolder) -> None:
     """Remove what a killed process left half-written; the caller holds the lock."""
     for trash in folder.path.parent.glob(f".{folder.path.name}.*.tmp"):
-        shutil.rmtree(trash)
+        shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
     for stale in folder.path.rglob(".*.tmp"):
         stale.unlink()
+
+
+def _noted(note: Path) -> Step | None:
+    """Return the step of a note, or None if the note is damaged: a folder's name is its step's fingerprint."""
+    try:
+        step = Step(**read_json(note))
+        return step if step.fingerprint[:24] == note.parent.name else None
+    except (DamagedError, TypeError):
+        return None
 
 
 def alike(folder: WorkFolder, setting: str) -> list[Path]:
     """Return the result folders of the same step that differ only in one setting, finished or not."""
 
     wanted = folder.step.but(setting).fingerprint
-    notes = sorted(note for note in folder.path.parent.glob("*/step.json") if note.parent != folder.path)
-    return [note.parent / "result" for note in notes if Step(**read_json(note)).but(setting).fingerprint == wanted]
+    notes = sorted(note for note in folder.path.parent.glob(f"*/{NOTE}") if note.parent != folder.path)
+    found = [(note, _noted(note)) for note in notes]
+    return [note.parent / "result" for note, step in found if step and step.but(setting).fingerprint == wanted]
+
+
+def renew(folder: WorkFolder, damage: DamagedError) -> None:
+    """Set damaged work aside, with a warning, and leave its folder empty; the caller holds the lock."""
+    log.warning("%s It is set aside, and the step '%s' is done again.", damage.problem, folder.step.name)
+    set_aside(folder.path)
+    _prepare(folder)
+
+
+def _prepare(folder: WorkFolder) -> None:
+    """Make a folder ready for work; the caller holds the lock."""
+    _sweep(folder)
+    folder.result.mkdir(parents=True, exist_ok=True)
+    note, step = folder.path / NOTE, folder.step
+    if not note.exists() or _noted(note) is None:
+        content = {
+            "name": step.name,
+            "version": step.version,
+            "parents": dict(step.parents),
+            "settings": dict(step.settings),
+        }
+        write_json(note, content)
 
 
 @contextmanager
 def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFolder]:
     """Open a step's folder and lock it for this process until the block ends.
+
+    A finished result that is damaged is set aside, with a warning, and the folder is empty.
 
     Args:
         root: Folder of all work.
@@ -143,22 +202,12 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
         # Our own lock is held by now, so a process that starts to free disk space sees it.
         refuse_while_freeing(root)
         holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        note = folder.path / "step.json"
+        note = folder.path / NOTE
         if fresh and note.exists() and note.stat().st_mtime < _PROCESS_START:
-            # Renamed first: a kill half-way through must not leave a manifest without its files.
-            folder.path.rename(folder.path.with_name(f".{folder.path.name}.{uuid.uuid4().hex[:8]}.tmp"))
-        _sweep(folder)
-        folder.result.mkdir(parents=True, exist_ok=True)
-        if not note.exists():
-            write_json(
-                note,
-                {
-                    "name": step.name,
-                    "version": step.version,
-                    "parents": dict(step.parents),
-                    "settings": dict(step.settings),
-                },
-            )
+            set_aside(folder.path)
+        elif folder.finished and (damage := folder.damage()):
+            renew(folder, damage)
+        _prepare(folder)
         log.debug("%s works in %s: %s", step.name, folder.path, canonical_json(dict(step.settings)))
         yield folder
     finally:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from satsynth.work.errors import DamagedError
 from satsynth.work.files import atomic, digest_of
-from satsynth.work.folder import Step, WorkFolder, work_folder
+from satsynth.work.finished import Finished
+from satsynth.work.folder import Step, WorkFolder, renew, work_folder
 from satsynth.work.workspace import Workspace
+
+TABLE, TABLE_VERSION = "table.parquet", 2
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,29 @@ class Remembered:
 
 def is_remembered(workspace: Workspace, step: Step) -> bool:
     """Return whether `remembered` would find a step's work done."""
-    return not workspace.fresh and WorkFolder(workspace.work, step).finished
+    return not workspace.fresh and is_done(workspace.work, step)
+
+
+def is_done(root: Path, step: Step) -> bool:
+    """Return whether a step's work is finished and undamaged; damaged work is set aside, with a warning.
+
+    Args:
+        root: Folder of all work.
+        step: The step.
+
+    Raises:
+        ResourceError: The work is damaged, and another process holds its folder.
+    """
+    folder = WorkFolder(root, step)
+    if folder.finished and folder.damage() is not None:
+        # Opening the folder sets aside what is damaged.
+        with work_folder(root, step):
+            pass
+    return folder.finished
 
 
 def remembered(workspace: Workspace, step: Step, make: Callable[[WorkFolder], object]) -> Remembered:
-    """Return the finished work of a step, doing it if it was not done before.
+    """Return the finished work of a step, doing it if it was not done before or is damaged.
 
     Args:
         workspace: Where work is kept.
@@ -52,11 +74,19 @@ def remembered(workspace: Workspace, step: Step, make: Callable[[WorkFolder], ob
 
     Raises:
         ResourceError: Another process holds the folder, or it cannot be written.
+        DamagedError: An input of the work is damaged.
     """
     with work_folder(workspace.work, step, workspace.fresh) as folder:
         found = folder.finished
         if not found:
-            make(folder)
+            try:
+                make(folder)
+            except DamagedError as damage:
+                # Work that was interrupted may be damaged too, which its continuation finds.
+                if not damage.path.is_relative_to(folder.path):
+                    raise
+                renew(folder, damage)
+                make(folder)
     return Remembered(folder, found)
 
 
@@ -67,12 +97,14 @@ def remembered_table(
 
     def work(folder: WorkFolder) -> None:
         table, figures = make()
-        with atomic(folder.result / "table.parquet") as temporary:
+        with atomic(folder.result / TABLE) as temporary:
             table.to_parquet(temporary)
-        folder.finish({"kind": step.name, "facts": dict(figures)})
+        folder.finish({"kind": step.name, "facts": dict(figures)}, [TABLE])
 
-    done = remembered(workspace, step, work)
-    return pd.read_parquet(done.result / "table.parquet"), dict(done.manifest["facts"])
+    # Tables made before their digests were kept are computed again.
+    step = replace(step, settings={**step.settings, "table_version": TABLE_VERSION})
+    done = Finished(remembered(workspace, step, work).result)
+    return pd.read_parquet(done.file(TABLE)), dict(done.manifest["facts"])
 
 
 def frame_digest(frame: pd.DataFrame) -> str:
