@@ -128,6 +128,8 @@ def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
 def test_a_legend_that_lacks_a_class_of_the_data_set_is_refused(folder: Path) -> None:
     (folder / LEGEND).write_text(json.dumps({"classes": [{"name": "swamp", "raw": 1}]}))
     refused(folder, LEGEND, "swamp")
+    (folder / LEGEND).write_text("{")
+    refused(folder, LEGEND, "does not explain")
 
 
 def test_pairs_come_in_an_order_of_the_seeds_each_once() -> None:

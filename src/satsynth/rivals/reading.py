@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.rasters.pictures import decode_image as read_picture
 from satsynth.rasters.pictures import decode_mask as read_mask_picture
 from satsynth.work.errors import DataError, listing
-from satsynth.work.files import read_json
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.progress import Progress
 
@@ -237,7 +237,8 @@ def _legend_values(path: Path, classes: Classes) -> MaskValues:
     """Return the values that a legend explains, its classes found by their names."""
     place = {str(c["name"]): k for k, c in enumerate(classes)}
     try:
-        legend = read_json(path)
+        # A file of others: what it lacks is not damage of ours.
+        legend = json.loads(path.read_text(encoding="utf-8"))
         raws = [(entry["raw"], place[entry["name"]]) for entry in legend["classes"]]
         raws += [(value, IGNORE_INDEX) for value in legend.get("ignore", [])]
         known = {_code(parse_color(raw)): index for raw, index in raws}
