@@ -95,7 +95,7 @@ class Results:
             SatSynthError: There is no such entry.
         """
         if name not in self._catalog:
-            raise SatSynthError(f"There is no catalog entry '{name}'.", "`kedro catalog list-datasets` lists them.")
+            raise SatSynthError(f"There is no catalog entry '{name}'.", "`kedro catalog describe-datasets` lists them.")
         return self._catalog.load(name)
 
     def verdict(self) -> Text:

@@ -22,7 +22,7 @@ from kedro.validation import ParameterValidationError
 
 from satsynth.hooks import activity
 from satsynth.tracking.provenance import machine_tags, without_password
-from satsynth.work.errors import SatSynthError
+from satsynth.work.errors import SatSynthError, printable
 
 AGAIN = "Everything finished so far is kept: run the same command again (without fresh=true) to go on."
 _LESS_MEMORY = (
@@ -140,7 +140,7 @@ def _letters(error: UnicodeError, place: str) -> str | None:
             "  What to do: Set a UTF-8 locale and repeat the command: export LC_ALL=C.UTF-8 PYTHONUTF8=1"
         )
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
-        name = printable(error.object[max(0, error.start - 60) : error.end + 60])
+        name = printable(error.object[max(0, error.start - 60) : error.end + 60], allowed="")
         return (
             f"The name of a file is not UTF-8: {name}{place}.\n"
             "  What to do: Rename the file (`convmv` converts whole folders), then repeat the command."
@@ -169,23 +169,15 @@ def file_of(error: BaseException) -> str | None:
     """Return the file that an error is about: the one that it names, or the one that our innermost function held."""
     for cause in causes(error):
         if isinstance(cause, OSError) and isinstance(cause.filename, str) and cause.filename:
-            return printable(cause.filename)
+            return printable(cause.filename, allowed="")
     for cause in causes(error):
         for frame in reversed(list(_frames(cause.__traceback__))):
             if not str(frame.f_globals.get("__name__", "")).startswith("satsynth."):
                 continue
             paths = [value for name, value in frame.f_locals.items() if isinstance(value, Path) and name != "project"]
             if paths:
-                return printable(str(paths[-1]))
+                return printable(str(paths[-1]), allowed="")
     return None
-
-
-def printable(text: str) -> str:
-    """Return a text with control characters and unpaired surrogates written as escapes, which no terminal obeys."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for letter in text
-    )
 
 
 def _frames(trace: TracebackType | None) -> Iterator[FrameType]:
