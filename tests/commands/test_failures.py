@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,17 +104,18 @@ def test_the_cause_counts_not_what_was_made_of_it() -> None:
 
 
 def test_any_other_error_says_what_was_done_on_which_file_and_where_its_traceback_is(folder: Path) -> None:
-    from satsynth.work.files import read_json
+    def read_notes(path: Path) -> object:
+        return json.loads(path.read_text())
 
-    (folder / "manifest.json").write_text("{")
+    (folder / "notes.json").write_text("{")
     activity.begin("the step `cut_tiles`")
-    done = failing(lambda: read_json(folder / "manifest.json"))
+    done = failing(lambda: read_notes(folder / "notes.json"))
     assert done.exit_code == 1 and "Traceback" not in done.output
     (kept,) = (folder / "data/.work/errors").iterdir()
-    for word in ("JSONDecodeError", "the step `cut_tiles`", str(folder / "manifest.json"), str(kept), "report it"):
+    for word in ("JSONDecodeError", "the step `cut_tiles`", str(folder / "notes.json"), str(kept), "report it"):
         assert word in done.output
     text = kept.read_text()
-    for word in ("Traceback (most recent call last)", "in read_json", "kedro run --pipeline=tiling", "version.torch"):
+    for word in ("Traceback (most recent call last)", "in read_notes", "kedro run --pipeline=tiling", "version.torch"):
         assert word in text
 
 
