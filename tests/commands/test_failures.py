@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,18 +103,16 @@ def test_the_cause_counts_not_what_was_made_of_it() -> None:
 
 
 def test_any_other_error_says_what_was_done_on_which_file_and_where_its_traceback_is(folder: Path) -> None:
-    def read_notes(path: Path) -> object:
-        return json.loads(path.read_text())
+    from satsynth.work.files import write_json
 
-    (folder / "notes.json").write_text("{")
     activity.begin("the step `cut_tiles`")
-    done = failing(lambda: read_notes(folder / "notes.json"))
+    done = failing(lambda: write_json(folder / "notes.json", object()))
     assert done.exit_code == 1 and "Traceback" not in done.output
     (kept,) = (folder / "data/.work/errors").iterdir()
-    for word in ("JSONDecodeError", "the step `cut_tiles`", str(folder / "notes.json"), str(kept), "report it"):
+    for word in ("TypeError", "the step `cut_tiles`", str(folder / "notes.json"), str(kept), "report it"):
         assert word in done.output
     text = kept.read_text()
-    for word in ("Traceback (most recent call last)", "in read_notes", "kedro run --pipeline=tiling", "version.torch"):
+    for word in ("Traceback (most recent call last)", "in write_json", "kedro run --pipeline=tiling", "version.torch"):
         assert word in text
 
 
