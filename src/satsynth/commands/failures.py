@@ -174,7 +174,9 @@ def file_of(error: BaseException) -> str | None:
         for frame in reversed(list(_frames(cause.__traceback__))):
             if not str(frame.f_globals.get("__name__", "")).startswith("satsynth."):
                 continue
-            paths = [value for name, value in frame.f_locals.items() if isinstance(value, Path) and name != "project"]
+            held = [value for name, value in frame.f_locals.items() if isinstance(value, Path) and name != "project"]
+            # What is being written has a name that only we know.
+            paths = [path for path in held if path.suffix != ".tmp"]
             if paths:
                 return printable(str(paths[-1]), allowed="")
     return None
