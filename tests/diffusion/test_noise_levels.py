@@ -136,7 +136,9 @@ def test_masks_first_gives_the_images_painted_from_them(separate):
 
 def test_a_given_mask_says_what_the_image_shows(train_tiny, tmp_path):
     """Brightness tells the class in the training pairs, so after some training it does in painted images."""
-    saved = train_tiny(tmp_path, images=600, model=tiny.SEPARATE, tasks=TaskSettings(joint=0.2, image=0.8))
+    saved = train_tiny(
+        tmp_path, images=600, model=tiny.SEPARATE, tasks=TaskSettings(joint=0.2, image=0.8), checkpoint_seconds=60
+    )
     drawer = drawer_of(load_generator(saved, CPU), sigma_max=80.0, steps=12)
     masks = np.random.default_rng(1).integers(0, CLASSES, (4, 4, 4), np.uint8).repeat(8, 1).repeat(8, 2)
     images = drawer.paint(range(4), masks, 0)
