@@ -43,7 +43,7 @@ def pack(dataset: str, raw: str, folder: Path) -> None:
 
     tiles_of(dataset, raw)
     loaded = OmegaConf.load(PROJECT / "conf" / "base" / f"parameters_dataset_{dataset}.yml")
-    description = DatasetDescription(**OmegaConf.to_container(loaded)["datasets"][dataset])  # type: ignore[index, call-overload]
+    description = DatasetDescription.model_validate(OmegaConf.to_container(loaded.datasets[dataset]))
     table = pd.read_parquet(PROJECT / "data" / "02_intermediate" / "base" / dataset / "scenes.parquet")
     scenes, reader = list(scenes_from_frame(table)), SceneReader(description, Path(raw))
     folder.mkdir(parents=True, exist_ok=True)

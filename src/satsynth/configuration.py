@@ -175,7 +175,8 @@ def _require_description(path: Path, config: DictConfig, name: str) -> None:
     Raises:
         SatSynthError: It does.
     """
-    described = OmegaConf.to_container(config).get("datasets")  # type: ignore[union-attr]
+    content = OmegaConf.to_container(config)
+    described = content.get("datasets") if isinstance(content, dict) else None
     if not isinstance(described, dict) or not isinstance(described.get(name), dict):
         found = f"it describes {', '.join(map(str, described))}" if isinstance(described, dict) else "it describes none"
         raise SatSynthError(

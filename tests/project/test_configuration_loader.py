@@ -25,7 +25,7 @@ def conf(tmp_path: Path) -> Path:
 
 
 def load(conf: Path, env: str = "smoke", kind: type[OmegaConfigLoader] = ProjectConfigLoader, **params: Any) -> Any:
-    return kind(str(conf), env=env, runtime_params=params, **CONFIG_LOADER_ARGS)["parameters"]  # type: ignore[arg-type]
+    return kind(str(conf), env=env, runtime_params=params, **CONFIG_LOADER_ARGS)["parameters"]
 
 
 def write(conf: Path, name: str, content: str | bytes) -> Path:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_loop import made, run, stream  # noqa: F401
+from test_loop import made, run
 
 from satsynth.training.checkpoint import before, load_checkpoint, save_checkpoint
 
@@ -59,7 +59,7 @@ def test_no_flipped_bit_is_read(tmp_path_factory: pytest.TempPathFactory, byte: 
 @pytest.mark.parametrize("how", ["empty", "cut off", "flipped", "other"])
 @pytest.mark.parametrize("both", [False, True])
 def test_a_damaged_one_falls_back_to_the_one_before_then_to_the_start(
-    stream,  # noqa: F811
+    stream,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     how: str,

@@ -21,14 +21,6 @@ BATCH, STEPS = 3, 10
 BAD = (4, 5)
 
 
-@pytest.fixture(scope="module")
-def stream():
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (7, 16, 16, 3), np.uint8)
-    masks = random.integers(0, 2, (7, 16, 16), np.uint8)
-    return PairStream([DecodedPairs(images, masks)], seed=4)
-
-
 def plain_loss(network, images, masks):
     return nn.functional.cross_entropy(network(images), masks)
 

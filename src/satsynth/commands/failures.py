@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import platform
 import re
@@ -57,8 +58,9 @@ def one_message() -> Iterator[None]:
     """
     for stream in (sys.stdout, sys.stderr):
         # A locale without some letters costs these letters, not the run.
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(ValueError):
+                stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
