@@ -39,10 +39,13 @@ def _only_attribute(value: Any) -> Any:
 
 # Strict, so that text never becomes a number.
 RawId = Annotated[int, Field(ge=0, le=65535, strict=True)]
+# Values for "no data" are often negative, or the largest of their type.
+IgnoredId = Annotated[int, Field(ge=-(2**63), le=2**63 - 1, strict=True)]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(parse_color)]
 Attribute = Annotated[str, BeforeValidator(_only_attribute)]
 Raw = RawId | Color | Attribute
+Ignored = IgnoredId | Color | Attribute
 
 
 def composed(value: str) -> str:
@@ -145,14 +148,25 @@ class Scaling(Frozen):
 class ImageFormat(Frozen):
     """How images are read."""
 
-    bands: tuple[Band] | tuple[Band, Band, Band] | None = Field(
+    bands: tuple[Band] | tuple[Band, Band, Band] | tuple[Band, Band, Band, Band] | None = Field(
         default=None,
         description="Numbers of the red, green and blue band, counted from 1, or of one band that is shown in grey. "
-        "By default the file itself determines them.",
+        "A fourth number names a band of transparency (alpha), whose zeros are ignored; without it no band is taken "
+        "for alpha. By default the file itself determines the bands.",
     )
     scaling: Scaling | None = Field(
         default=None, description="How intensities become 8 bit. By default images must already be 8 bit."
     )
+
+    @property
+    def colors(self) -> list[int]:
+        """Numbers of the bands that are shown, three or one; empty if the file determines them."""
+        return [] if self.bands is None else list(self.bands[:3])
+
+    @property
+    def alpha(self) -> int | None:
+        """Number of the band of transparency that the description names, or None."""
+        return self.bands[3] if self.bands is not None and len(self.bands) == 4 else None
 
 
 class MaskFormat(Frozen):
@@ -170,6 +184,10 @@ class MaskFormat(Frozen):
         default="exact",
         description="`exact`: a mask must have its image's size. `nearest`: a mask may cover the same area on "
         "another grid.",
+    )
+    transparent: Literal["ignore", "keep"] = Field(
+        default="ignore",
+        description="`ignore`: transparent pixels of masks belong to no class. `keep`: they keep the value beneath.",
     )
     attribute: str | None = Field(default=None, description="Name of the polygons' attribute that holds the class.")
     layer: str | None = Field(default=None, description="Layer of the polygons, if a file has several.")
@@ -269,7 +287,10 @@ class DatasetDescription(Frozen):
     layout: FilesLayout | BlocksLayout = Field(discriminator="kind")
     images: ImageFormat = ImageFormat()
     masks: MaskFormat
-    ignore: tuple[Raw, ...] = Field(default=(), description="Raw values that belong to no class.")
+    ignore: tuple[Ignored, ...] = Field(
+        default=(),
+        description="Raw values that belong to no class. Values that a mask itself marks as nodata need not be named.",
+    )
     classes: tuple[ClassSpec, ...] = Field(max_length=MAX_CLASSES)
     scale: float = Field(
         default=1.0,

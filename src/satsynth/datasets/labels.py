@@ -45,10 +45,15 @@ class LabelMap:
         if self.encoding == "attribute":
             # Polygons are rasterised directly as class indices.
             entries = [(index, name, index) for _, name, index in [*entries, (None, "ignore", IGNORE_INDEX)]]
+        # Ignored ids beyond the table, such as -9999.
+        self._far: list[int] = []
         for raw, name, index in entries:
-            code = raw if isinstance(raw, int) else pack_colors(np.array(raw, np.uint8)[None, None])[0, 0]
-            self._table[code] = index
-            self._names[int(code)] = name
+            code = int(raw if isinstance(raw, int) else pack_colors(np.array(raw, np.uint8)[None, None])[0, 0])
+            if 0 <= code < len(self._table):
+                self._table[code] = index
+            else:
+                self._far.append(code)
+            self._names[code] = name
 
     def indices(self, raw: np.ndarray) -> np.ndarray:
         """Convert raw values to class indices; unknown values become ``UNKNOWN``.
@@ -61,18 +66,21 @@ class LabelMap:
         """
         return self._look_up(self._codes(raw))
 
-    def unknown_codes(self, raw: np.ndarray, top: int = 0) -> dict[int, Unknown]:
+    def unknown_codes(self, raw: np.ndarray, top: int = 0, excused: np.ndarray | None = None) -> dict[int, Unknown]:
         """Count the raw values that are not in the description.
 
         Args:
             raw: ``(H, W)`` integer ids, or ``(H, W, 3)`` uint8 RGB colours.
             top: Row of the mask at which ``raw`` begins.
+            excused: ``(H, W)`` bool: pixels that do not count, or None.
 
         Returns:
             Number of pixels and first position of each unknown value; colours are ``0xRRGGBB``.
         """
         codes = self._codes(raw)
         bad = self._look_up(codes) == UNKNOWN
+        if excused is not None:
+            bad &= ~excused
         if not bad.any():
             return {}
         values, firsts, counts = np.unique(codes[bad], return_index=True, return_counts=True)
@@ -122,7 +130,10 @@ class LabelMap:
             return self._table[codes]
         # Negative or large ids would wrap around and match other ids.
         inside = (codes >= 0) & (codes < len(self._table))
-        return np.where(inside, self._table[np.where(inside, codes, 0)], np.uint8(UNKNOWN))
+        found = np.where(inside, self._table[np.where(inside, codes, 0)], np.uint8(UNKNOWN))
+        for code in self._far:
+            found[codes == code] = IGNORE_INDEX
+        return found
 
     def _named(self, code: int) -> str:
         return f"{self._show(code)} ({self._names[code]})"

@@ -12,6 +12,7 @@ from satsynth.describing.values import MOST_LABELS, MaskValues
 Raw = int | str
 # Soft edges produce many grey values; fewer of them are labels.
 LEAST_EDGE_VALUES = 8
+LARGEST_ID = 65535
 CONVERT = (
     "Export them again without loss. If that is impossible, assign the nearest class colour to each pixel and save as "
     "PNG. In Python, with `colors` the list of the classes' (R, G, B): "
@@ -66,6 +67,17 @@ def propose_classes(values: MaskValues, legend: Legend | None) -> ProposedClasse
             f"{', '.join(_shown(values, code) for code in missing[:6])}, which the masks hold."
         )
     codes = _ordered(values, [code for code in values.pixels if code not in ignore])
+    kept = values.nodata & set(codes)
+    if kept:
+        notes.append(
+            f"The masks mark {', '.join(_shown(values, code) for code in sorted(kept))} as nodata, but without it "
+            "fewer than two classes would be left, so it is proposed as a class."
+        )
+    if _mixed(values) and len(codes) > 2 and 255 in codes:
+        notes.append(
+            f"{values.only_ends} mask(s) hold only 0 and 255, all others only smaller ids. If 255 and another id mean "
+            "the same class, store all masks with the same id, then describe the folder again."
+        )
     if len(codes) < 2:
         notes.append("The masks hold fewer than two classes, but a description needs two.")
     classes = [
@@ -83,6 +95,15 @@ def propose_classes(values: MaskValues, legend: Legend | None) -> ProposedClasse
 
 def _general_notes(values: MaskValues) -> list[str]:
     notes = []
+    if values.beneath:
+        if values.transparent == "keep":
+            total = values.pixels.total()
+            what = "Without them only one class would be left, so they keep the value beneath."
+        else:
+            total = values.beneath.total() + values.pixels.total()
+            what = "They are ignored. If the values beneath are labels, set `masks: {transparent: keep}`."
+        share = values.beneath.total() / total
+        notes.append(f"{share:.2%} of the pixels of the masks are transparent. {what}")
     if values.read < values.total:
         notes.append(
             f"{values.read} of {values.total} masks were read; the others may hold more values. "
@@ -154,21 +175,33 @@ def _ignored(values: MaskValues) -> tuple[list[int], str]:
     """Return values that are probably not classes, with the reason."""
     codes = set(values.pixels)
     if values.encoding == "index":
-        others = codes - {255}
-        found = [255] if 255 in codes and len(others) >= 2 and max(others) < 254 else []
-        if 0 in codes and values.share(0) < 0.01 and len(others) > 2:
+        impossible = {code for code in codes if not 0 <= code <= LARGEST_ID}
+        sure = impossible | _nodata(values)
+        others = codes - sure - {255}
+        found = [255] if 255 in codes - sure and len(others) >= 2 and max(others) < 254 and not _mixed(values) else []
+        if 0 in codes - sure and values.share(0) < 0.01 and len(others) > 2:
             found = [0, *found]
-        return (
-            found,
-            "Assumed to mean 'no label': 255 beside small ids, and 0 if it is rare. Check this." if found else "",
-        )
+        said = "The nodata values of the masks, and ids that no class can have. " if sure else ""
+        said += "Assumed to mean 'no label': 255 beside small ids, and 0 if it is rare. Check this." if found else ""
+        return sorted({*found, *sure}), said.strip()
     chromatic = {code for code in codes if not _is_grey(code)}
     greys = [code for code in codes - chromatic if values.share(code) < 0.02] if len(chromatic) >= 2 else []
     # Ids stored as greys are naturally close to each other.
     strays = [code for code in codes - set(greys) if chromatic and _is_stray(values, code)]
-    found = sorted({*greys, *strays})
+    found = sorted({*greys, *strays, *_nodata(values)})
     reasons = "Rare greys beside colours and rare shades of another colour are assumed to mean 'no label'."
     return found, f"{reasons} Check this." if found else ""
+
+
+def _nodata(values: MaskValues) -> set[int]:
+    """Return the values that masks mark as nodata, unless fewer than two classes would be left."""
+    found = values.nodata & set(values.pixels)
+    return found if len(set(values.pixels) - found) >= 2 else set()
+
+
+def _mixed(values: MaskValues) -> bool:
+    """Return whether some masks hold 0 and 255 only, and all others small ids only: then 255 is a class in disguise."""
+    return values.encoding == "index" and 0 < values.only_ends == values.files[255] < values.read
 
 
 def _is_grey(code: int) -> bool:

@@ -121,7 +121,8 @@ def _labels(folder: Path, template: Template, limit: int) -> tuple[dict[str, Any
     legends = find_legends(folder, values.encoding)
     classes = propose_classes(values, _best(legends, set(values.pixels)))
     alignment, notes = _alignment(folder, template.used)
-    return {"encoding": values.encoding, **alignment}, classes, notes
+    transparent = {"transparent": "keep"} if values.transparent == "keep" else {}
+    return {"encoding": values.encoding, **alignment, **transparent}, classes, notes
 
 
 def _best(legends: list[Legend], values: set[int]) -> Legend | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.rasters.cache import unreadable
+from satsynth.rasters.meridian import around, places_in, require_continuous
 from satsynth.rasters.opening import VECTORS, require_plain, require_vector, vector_library
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.rasters.reading import RasterInfo
@@ -77,11 +78,13 @@ class Polygons:
                 f"{path} has no coordinate reference system, so its polygons cannot be placed on the image.",
                 "Assign the right one: ogr2ogr -a_srs EPSG:... new.gpkg old.gpkg",
             )
-        place = _in_crs(_bounds(info, (0, 0, info.width, info.height)), info.crs, found.crs)
-        if found.bounds is not None and not _overlap(place, found.bounds):
+        whole = _bounds(info, (0, 0, info.width, info.height))
+        require_continuous(path, whole, info.crs)
+        places = places_in(whole, info.crs, found.crs)
+        if found.bounds is not None and not any(_overlap(place, found.bounds) for place in places):
             raise DataError(
                 f"{path} has all its polygons outside the image: they lie in {_shown(found.bounds)} of {found.crs}, "
-                f"the image in {_shown(place)}.",
+                f"the image in {_shown(places[0])}.",
                 "Check which polygons belong to which image, and that both have the right coordinate reference system.",
             )
         return found
@@ -105,13 +108,16 @@ class Polygons:
         found = self.check(path, info)
         part = window or (0, 0, info.width, info.height)
         shape = (part[3], part[2])
-        place = _in_crs(_bounds(info, part), str(info.crs), str(found.crs))
-        geometries, values = _features(path, found.layer, self._attribute, place)
+        whole = _bounds(info, (0, 0, info.width, info.height))
+        places = places_in(_bounds(info, part), str(info.crs), str(found.crs), whole)
+        geometries, values = _features(path, found.layer, self._attribute, places)
         codes = self._known(path, values)
         self._require_polygons(path, geometries)
+        moved = _moved(geometries, str(found.crs), str(info.crs))
         shapes = [
-            (geometry, code)
-            for geometry, code in zip(_moved(geometries, str(found.crs), str(info.crs)), codes, strict=True)
+            (shown, code)
+            for geometry, code in zip(moved, codes, strict=True)
+            for shown in around(geometry, whole, str(info.crs))
         ]
         if not shapes:
             return np.full(shape, self._outside, np.uint8)
@@ -179,24 +185,27 @@ def _vector_info(path: str, _: int, layer: str | None) -> VectorInfo:
     )
 
 
-def _features(path: Path, layer: str, attribute: str, bounds: Bounds) -> tuple[np.ndarray, list[str]]:
-    """Read the geometries that touch some bounds, in the file's order, and their attribute as text."""
+def _features(path: Path, layer: str, attribute: str, places: Sequence[Bounds]) -> tuple[np.ndarray, list[str]]:
+    """Read the geometries that touch one of some bounds, in the file's order, and their attribute as text."""
     import shapely
     from pyogrio.errors import DataSourceError, FeatureError, GeometryError
     from pyogrio.raw import read
 
     try:
-        _, fids, wkb, columns = read(path, layer=layer, columns=[attribute], bbox=bounds, return_fids=True)
+        parts = [read(path, layer=layer, columns=[attribute], bbox=place, return_fids=True)[1:] for place in places]
     except (DataSourceError, FeatureError, GeometryError) as error:
         raise unreadable(path, error) from error
-    if wkb is None or not len(wkb):
+    parts = [part for part in parts if part[1] is not None and len(part[1])]
+    if not parts:
         return np.zeros(0, object), []
+    fids, wkb, column = (
+        np.concatenate(some) for some in zip(*((fids, wkb, columns[0]) for fids, wkb, columns in parts), strict=True)
+    )
     # With a spatial index, features arrive in another order than in the file.
-    order = np.argsort(fids)
+    _, order = np.unique(fids, return_index=True)
     geometries = shapely.from_wkb(wkb[order])
     kept = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    values = [attribute_text(value) for value in columns[0][order][kept]]
-    return geometries[kept], values
+    return geometries[kept], [attribute_text(value) for value in column[order][kept]]
 
 
 def attribute_text(value: Any) -> str:
@@ -217,16 +226,6 @@ def _moved(geometries: np.ndarray, source: str, target: str) -> list[Any]:
     if not mappings or CRS.from_user_input(source) == CRS.from_user_input(target):
         return mappings
     return list(transform_geom(source, target, mappings))
-
-
-def _in_crs(bounds: Bounds, source: str, target: str) -> Bounds:
-    from rasterio.crs import CRS
-    from rasterio.warp import transform_bounds
-
-    if CRS.from_user_input(source) == CRS.from_user_input(target):
-        return bounds
-    left, bottom, right, top = transform_bounds(source, target, *bounds)
-    return left, bottom, right, top
 
 
 def _transform(info: RasterInfo, window: Window) -> Any:

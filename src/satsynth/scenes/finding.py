@@ -21,7 +21,7 @@ from satsynth.scenes.splits import SPLITS, check_apart, check_named
 from satsynth.work.errors import DataError, listing
 from satsynth.work.files import digest_of
 
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 
 
 def raw_folder(description: DatasetDescription, override: str | None, project: Path) -> Path:
