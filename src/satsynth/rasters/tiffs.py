@@ -28,10 +28,10 @@ class _Handles(threading.local):
     """Files that this thread opened last. They stay open so that blocks decoded for one window serve the next."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int, tuple[int, ...]], Any] = OrderedDict()
 
     def get(self, path: Path) -> Any:
-        key = (str(path), require_plain(path).st_mtime_ns)
+        key = (str(path), require_plain(path).st_mtime_ns, _beside(path))
         if key not in self._kept:
             self._kept[key] = _open(path)
             while len(self._kept) > _HANDLES:
@@ -288,6 +288,17 @@ def _without_alpha(source: Any) -> list[int]:
     from rasterio.enums import ColorInterp
 
     return [band for band, color in enumerate(source.colorinterp, 1) if color != ColorInterp.alpha]
+
+
+def _beside(path: Path) -> tuple[int, ...]:
+    """Return the times of the neighbours that change what GDAL reads, 0 where there is none."""
+    times = []
+    for suffix in (".aux.xml", ".msk"):
+        try:
+            times.append(path.with_name(f"{path.name}{suffix}").stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)
 
 
 def _open(path: Path) -> Any:

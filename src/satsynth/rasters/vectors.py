@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.rasters.belonging import vector_files
 from satsynth.rasters.cache import unreadable
 from satsynth.rasters.meridian import around, places_in, require_continuous
 from satsynth.rasters.opening import VECTORS, require_plain, require_vector, vector_library
@@ -154,11 +155,12 @@ def vector_info(path: Path, layer: str | None) -> VectorInfo:
     Raises:
         DataError: The file cannot be read, or has several layers and none is chosen.
     """
-    return _vector_info(str(path), require_plain(path).st_mtime_ns, layer)
+    require_plain(path)
+    return _vector_info(str(path), tuple(file.stat().st_mtime_ns for file in vector_files(path)), layer)
 
 
 @lru_cache(maxsize=4096)
-def _vector_info(path: str, _: int, layer: str | None) -> VectorInfo:
+def _vector_info(path: str, _: tuple[int, ...], layer: str | None) -> VectorInfo:
     require_vector(Path(path))
     pyogrio = vector_library()
     from pyogrio.errors import DataLayerError, DataSourceError

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout
 from satsynth.datasets.places import PACKAGE, inside, package_folder
+from satsynth.rasters.belonging import belonging
 from satsynth.rasters.opening import require_plain
 from satsynth.rasters.placement import check_place, check_shape
 from satsynth.rasters.reading import raster_info
@@ -157,7 +159,7 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
     for scene in scenes:
         try:
             same = _content(scene, scene.window, raw, digest) == scene.digest
-        except OSError:
+        except (OSError, DataError):
             same = False
         if not same:
             changed.append(f"{scene.image} or {scene.mask}")
@@ -170,15 +172,12 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
 
 
 def _content(scene: AssignedScene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
-    digests = [digest(file) for file in (raw / scene.image, *_mask_files(raw / scene.mask))]
-    return digest_of([*digests, list(window)])
-
-
-def _mask_files(mask: Path) -> list[Path]:
-    """Return a mask's file and, for a shapefile, the files beside it that hold its attributes and georeference."""
-    if mask.suffix.lower() != ".shp":
-        return [mask]
-    return [mask, *filter(Path.exists, (mask.with_suffix(suffix) for suffix in (".dbf", ".cpg", ".prj")))]
+    parts: list[Any] = []
+    for name in (scene.image, scene.mask):
+        files, said = belonging(raw / name)
+        parts += [digest(file) for file in files]
+        parts += said
+    return digest_of([*parts, list(window)])
 
 
 def _copies_across_splits(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> list[BadFile]:
