@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from satsynth.datasets.description import composed
 from satsynth.datasets.places import has_control_characters
 from satsynth.describing.values import has_few_values
 
@@ -92,8 +93,11 @@ def _files(folder: Path) -> list[PurePosixPath]:
 
 
 def tokens(name: str) -> list[str]:
-    """Split a name at capitals and at characters other than letters and digits, and return its words in lower case."""
-    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", name) if word]
+    """Split a name at capitals and at characters other than letters and digits, and return its words in lower case.
+
+    Letters and digits of all scripts count.
+    """
+    return [word.lower() for word in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", composed(name)) if word]
 
 
 def _tokens_of(path: PurePosixPath, shared: int) -> set[str]:
@@ -111,6 +115,22 @@ def _masks_by_content(folder: Path, paths: Sequence[PurePosixPath]) -> list[Pure
 
 def _without_role(name: str) -> str:
     return "_".join(word for word in tokens(name) if word not in _ROLE_WORDS)
+
+
+def _exactly(name: str) -> str:
+    """Return a name without the words for roles, each with one separator; signs such as + and - stay."""
+    kept = ""
+    for number, part in enumerate(re.split(r"([\W_]+)", composed(name))):
+        if number % 2 == 0 and part.lower() in _ROLE_WORDS:
+            kept = re.sub(r"[_\-. ]$", "", kept)
+        else:
+            kept += part
+    return kept.strip("_. ") or kept
+
+
+def _by_names(path: PurePosixPath) -> Key:
+    folders = [kept for part in path.parent.parts if (kept := _exactly(part))]
+    return (*folders, _exactly(path.stem))
 
 
 def _by_words(path: PurePosixPath) -> Key:
@@ -132,7 +152,7 @@ def _by_stem(path: PurePosixPath) -> Key:
     return (_without_role(path.stem),)
 
 
-KEYS: tuple[Callable[[PurePosixPath], Key], ...] = (_by_words, _by_plain_folders, _by_grandparents, _by_stem)
+KEYS: tuple[Callable[[PurePosixPath], Key], ...] = (_by_names, _by_words, _by_plain_folders, _by_grandparents, _by_stem)
 
 
 def _joined(
