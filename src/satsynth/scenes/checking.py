@@ -138,7 +138,7 @@ def _inspect(files: Files, window: Window | None, reader: SceneReader) -> _Findi
         return _Findings(BadFile.of(error, image, reader.raw))
     try:
         for part in [window] if window else _bands(info):
-            found.add(_of_mask(reader.raw_mask(mask, info, part), part[1], reader))
+            found.add(_of_mask(reader.raw_mask(mask, info, part, image), part[1], reader))
     except DataError as error:
         return _Findings(BadFile.of(error, mask, reader.raw))
     return found

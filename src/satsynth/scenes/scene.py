@@ -12,6 +12,7 @@ import pandas as pd
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.labels import UNKNOWN, LabelMap, Unknown
+from satsynth.rasters.annotations.reader import Annotations
 from satsynth.rasters.cache import RasterCache
 from satsynth.rasters.land_sea_lake import read_land_sea_lake
 from satsynth.rasters.reading import (
@@ -70,14 +71,16 @@ class SceneReader:
         self.labels = LabelMap(description)
         self.decoded = RasterCache(2 * (workers + 1))
         self._polygons = Polygons(description) if description.masks.reader == "vector" else None
+        self._annotations = Annotations(description) if description.masks.annotated else None
 
-    def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None) -> RawMask:
+    def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None, image: str = "") -> RawMask:
         """Read a raw mask on its image's grid.
 
         Args:
             mask: Path below the raw folder.
             info: Size and georeference of the image.
             window: (x, y, width, height) in the image's pixels.
+            image: Path of the image below the raw folder, by which annotations of many images know it.
 
         Returns:
             Raw ids ``(h, w)`` or colours ``(h, w, 3)``; for polygons, class indices with 255 = ignore.
@@ -85,6 +88,8 @@ class SceneReader:
         path, masks = self.raw / mask, self.description.masks
         if self._polygons is not None:
             return RawMask(self._polygons.read(path, info, window))
+        if self._annotations is not None:
+            return RawMask(self._annotations.read(path, image, info, window))
         if masks.reader == "land_sea_lake":
             kind = f"{info.height}x{info.width}"
             whole = self.decoded.get(path, kind, lambda: read_land_sea_lake(path, info.height, info.width))
@@ -169,7 +174,7 @@ class ScenePart:
         """Read the mask."""
         self._reader, self._scene = reader, scene
         self._source = _source_window(scene, top, left, height, width)
-        raw = reader.raw_mask(scene.mask, raster_info(reader.raw / scene.image), self._source)
+        raw = reader.raw_mask(scene.mask, raster_info(reader.raw / scene.image), self._source, scene.image)
         self._mask = reader.indices(raw)
         if (self._mask == UNKNOWN).any():
             raise DataError(

@@ -12,7 +12,7 @@ from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.labels import reversed_twins
 from satsynth.rasters.palettes import differing_palettes
 from satsynth.scenes.checking import inspect
-from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, search_scenes
+from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, scenes_outside, search_scenes
 from satsynth.scenes.hidden import Hidden
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
 from satsynth.scenes.scene import Scene, SceneReader, scenes_to_frame
@@ -95,6 +95,14 @@ def _warn(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -
             "Put them into the same split: let `layout.group` name what they have in common.",
             len(same_ground),
             listing(same_ground, 5),
+        )
+    empty = scenes_outside(scenes, description, raw)
+    if empty:
+        log.warning(
+            "%d scene(s) lie outside of all polygons of their file, such as %s, and show only `masks.outside`. Check "
+            "the coordinate reference systems of these images if that is wrong.",
+            len(empty),
+            empty[0].scene,
         )
     twins = reversed_twins(description)
     if twins:
