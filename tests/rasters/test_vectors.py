@@ -19,8 +19,8 @@ from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.labels import LabelMap
 from satsynth.rasters.reading import raster_info
 from satsynth.rasters.vectors import Polygons
-from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.finding import find_scenes
+from satsynth.scenes.checking import check_scenes, unusable_files
+from satsynth.scenes.finding import find_scenes, search_scenes
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
@@ -328,3 +328,15 @@ def test_a_scene_outside_of_the_shared_polygons_is_background_unless_all_are(mad
         write_image(made.folder / f"{name}.tif", grid=Affine.translation(9000 + 100 * seed, 0) @ GRID, seed=seed)
     with pytest.raises(DataError, match=r"3 bad file\(s\)(?s:.*)has all its polygons outside the image"):
         find_scenes(shared, made.folder, file_digest)
+
+
+def test_what_geos_and_proj_raise_costs_one_scene_and_names_it(made: Made) -> None:
+    content = geojson()
+    content["features"][0]["geometry"]["coordinates"][0].pop()
+    (made.folder / "a.geojson").write_text(json.dumps(content))
+    local = 'LOCAL_CS["site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    write_image(made.folder / "b.tif", crs=local)
+    scenes, bad = search_scenes(made.description, made.folder, file_digest)
+    bad += unusable_files(scenes, made.reader, 1)
+    assert {file.scene for file in bad} == {"a", "b"} and all(file.remedy for file in bad)
+    assert all(file.file in ("a.geojson", "b.geojson", "b.tif") for file in bad)

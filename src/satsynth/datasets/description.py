@@ -169,6 +169,17 @@ class ImageFormat(Frozen):
         return self.bands[3] if self.bands is not None and len(self.bands) == 4 else None
 
 
+class Nearest(Frozen):
+    """Take each value for the nearest one of the description: for masks with soft edges or lossy compression."""
+
+    largest_distance: float = Field(
+        description="Largest distance that a value may be moved: between ids, or between colours in RGB space (0 to "
+        "442). Values farther away are refused, and those in the middle between two classes are ignored.",
+        gt=0,
+        le=65535,
+    )
+
+
 class MaskFormat(Frozen):
     """How masks are stored."""
 
@@ -190,6 +201,9 @@ class MaskFormat(Frozen):
         default="ignore",
         description="`ignore`: transparent pixels of masks belong to no class. `keep`: they keep the value beneath.",
     )
+    nearest: Nearest | None = Field(
+        default=None, description="Take values for the nearest value of the description. By default they must be exact."
+    )
     attribute: str | None = Field(default=None, description="Name of the polygons' attribute that holds the class.")
     layer: str | None = Field(default=None, description="Layer of the polygons, if a file has several.")
     outside: str | None = Field(
@@ -203,6 +217,8 @@ class MaskFormat(Frozen):
 
     @model_validator(mode="after")
     def _vectors_fit(self) -> MaskFormat:
+        if self.nearest and self.encoding == "attribute":
+            raise ValueError("`nearest` is only for ids and colours of pixels")
         vector = self.reader == "vector"
         if (vector or self.annotated) != (self.encoding == "attribute"):
             raise ValueError(

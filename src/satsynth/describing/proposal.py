@@ -128,14 +128,16 @@ def _labels(
     classes = propose_classes(values, _best(legends, set(values.pixels)))
     alignment, notes = _alignment(folder, template.used)
     transparent = {"transparent": "keep"} if values.transparent == "keep" else {}
-    return {"encoding": values.encoding, **alignment, **transparent}, classes, notes
+    largest = classes.largest_distance
+    nearest = {"nearest": {"largest_distance": largest}} if largest is not None else {}
+    return {"encoding": values.encoding, **alignment, **transparent, **nearest}, classes, notes
 
 
 def _best(legends: list[Legend], values: set[int]) -> Legend | None:
     return max(legends, key=lambda legend: len(values & legend.names.keys()), default=None)
 
 
-def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
+def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, Any], list[str]]:
     """Compare the sizes of some images and masks."""
     notes: list[str] = []
     compared, smallest, unlike, unfit = 0, 1 << 30, [], []

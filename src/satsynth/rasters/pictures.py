@@ -84,12 +84,13 @@ def decode_image(path: Path) -> np.ndarray:
         return _array(pixels if pixels.mode == mode else pixels.convert(mode))
 
 
-def decode_mask(path: Path, encoding: str) -> np.ndarray:
+def decode_mask(path: Path, encoding: str, soft: bool = False) -> np.ndarray:
     """Decode a mask without converting its values, and turn it upright.
 
     Args:
         path: The file.
         encoding: ``index`` or ``color``. A palette file gives indices or colours accordingly.
+        soft: Whether lossy compression is allowed.
 
     Returns:
         ``(height, width)`` ids, or ``(height, width, channels)``.
@@ -99,7 +100,7 @@ def decode_mask(path: Path, encoding: str) -> np.ndarray:
     """
     with open_picture(path) as image:
         how = _loss(image, path)
-        if how:
+        if how and not soft:
             raise lossy(path, how)
         pixels = _upright(image, path)
         if encoding == "index" and pixels.mode in ("LA", "PA"):
@@ -128,7 +129,8 @@ def lossy(path: Path, how: str) -> DataError:
     """Return the error for a mask whose values have been changed by lossy compression."""
     return DataError(
         f"{path} is compressed with loss ({how}), so its values are no longer those of the labels.",
-        "Export the mask again as lossless PNG or TIFF; converting this file does not restore the labels.",
+        "Export the mask again as lossless PNG or TIFF; converting this file does not restore the labels. If that is "
+        "impossible, set `masks: {nearest: {largest_distance: ...}}`, which takes each value for the nearest class.",
     )
 
 

@@ -139,7 +139,11 @@ def alpha_holds_data(path: Path, decoded: RasterCache | None = None) -> bool | N
 
 
 def read_raw_mask(
-    path: Path, encoding: str, window: Window | None = None, decoded: RasterCache | None = None
+    path: Path,
+    encoding: str,
+    window: Window | None = None,
+    decoded: RasterCache | None = None,
+    soft: bool = False,
 ) -> RawMask:
     """Read a mask, or a window of it, without converting its values to classes.
 
@@ -148,6 +152,7 @@ def read_raw_mask(
         encoding: ``index`` or ``color``.
         window: (x, y, width, height) in pixels, or None for the whole mask.
         decoded: Cache of files that are decoded as a whole.
+        soft: Whether lossy compression is allowed.
 
     Returns:
         Ids or colours, and which pixels have none according to the file. Ids in floating point become whole numbers.
@@ -157,13 +162,13 @@ def read_raw_mask(
     """
     clear = absent = None
     if path.suffix.lower() in TIFF:
-        mask, bands = tiffs.read_mask_bands(path, encoding, window)
+        mask, bands = tiffs.read_mask_bands(path, encoding, window, soft)
         clear, absent = tiffs.read_unlabelled(path, bands, window)
     elif pictures.is_deep_png(path):
         mask = _cut(_whole(path, encoding, lambda: tiffs.read_mask_bands(path, encoding, None)[0], decoded), window)
         clear, absent = tiffs.read_unlabelled(path, [1], window)
     else:
-        mask = _cut(_whole(path, encoding, lambda: pictures.decode_mask(path, encoding), decoded), window)
+        mask = _cut(_whole(path, encoding, lambda: pictures.decode_mask(path, encoding, soft), decoded), window)
         if pictures.has_transparency(path):
             clear = _cut(_whole(path, "clear", lambda: pictures.decode_clear(path), decoded), window)
     if encoding == "index" and mask.dtype.kind == "f":

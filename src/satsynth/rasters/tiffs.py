@@ -166,8 +166,10 @@ def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
     return tuple(np.percentile(values, (2, 98)).tolist()) if values.size else (0.0, 1.0)
 
 
-def read_mask_bands(path: Path, encoding: str, window: Window | None) -> tuple[np.ndarray, list[int]]:
-    """Read a mask without converting its values.
+def read_mask_bands(
+    path: Path, encoding: str, window: Window | None, soft: bool = False
+) -> tuple[np.ndarray, list[int]]:
+    """Read a mask without converting its values; with ``soft``, lossy compression is allowed.
 
     Returns:
         ``(height, width)`` ids, or ``(height, width, 3)`` colours, and the numbers of the bands that hold them.
@@ -177,7 +179,7 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> tuple[n
     """
     with reading(path) as source:
         how = _loss(source)
-        if how:
+        if how and not soft:
             raise lossy(path, how)
         bands = _without_alpha(source)
         if encoding == "index":

@@ -17,7 +17,7 @@ from satsynth.rasters.tiffs import Window
 from satsynth.scenes.hidden import Hidden
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene, SceneReader
-from satsynth.work.errors import DataError
+from satsynth.work.errors import DataError, SatSynthError
 from satsynth.work.progress import Progress
 
 _PIXELS = 1 << 23
@@ -66,7 +66,8 @@ def inspect(scenes: Sequence[Scene], reader: SceneReader, workers: int) -> tuple
         for bad in [*found.bad_files(files, reader), *_doubtful_alpha(files[0], kinds)]
         for scene in by_files[files]
     ]
-    return bad_files, Hidden.of((files, found.hidden) for files, found in findings.items())
+    farthest = max((found.farthest for found in findings.values()), default=0.0)
+    return bad_files, Hidden.of(((files, found.hidden) for files, found in findings.items()), farthest)
 
 
 def _doubtful_alpha(image: str, kinds: Mapping[str, str]) -> Iterator[BadFile]:
@@ -89,12 +90,14 @@ class _Findings:
     unknown: dict[int, Unknown] = field(default_factory=dict)
     hidden: Counter[str] = field(default_factory=Counter)
     alpha: str = ""
+    farthest: float = 0.0
 
     def add(self, later: _Findings) -> None:
         """Add the findings of a part further down."""
         self.bad = self.bad or later.bad
         self.hidden.update(later.hidden)
         self.alpha = max(self.alpha, later.alpha)
+        self.farthest = max(self.farthest, later.farthest)
         for code, found in later.unknown.items():
             self.unknown[code] = self.unknown[code] + found if code in self.unknown else found
 
@@ -136,11 +139,19 @@ def _inspect(files: Files, window: Window | None, reader: SceneReader) -> _Findi
         found = _of_image(image, window, reader)
     except DataError as error:
         return _Findings(BadFile.of(error, image, reader.raw))
+    except (SatSynthError, MemoryError):
+        raise
+    except Exception as error:
+        return _Findings(BadFile.foreign(error, image))
     try:
         for part in [window] if window else _bands(info):
             found.add(_of_mask(reader.raw_mask(mask, info, part, image), part[1], reader))
     except DataError as error:
         return _Findings(BadFile.of(error, mask, reader.raw))
+    except (SatSynthError, MemoryError):
+        raise
+    except Exception as error:
+        return _Findings(BadFile.foreign(error, mask))
     return found
 
 
@@ -166,7 +177,11 @@ def _of_mask(raw: RawMask, top: int, reader: SceneReader) -> _Findings:
         classes = reader.labels.indices(raw.values)[raw.absent]
         hidden["absent"] = int(np.count_nonzero(classes >= UNKNOWN))
         hidden["overruled"] = len(classes) - hidden["absent"]
-    return _Findings(unknown=reader.unknown(raw, top), hidden=hidden)
+    unknown = reader.unknown(raw, top)
+    if reader.description.masks.nearest is not None:
+        hidden["moved"], farthest = reader.labels.moved(raw.values)
+        return _Findings(unknown=unknown, hidden=hidden, farthest=farthest)
+    return _Findings(unknown=unknown, hidden=hidden)
 
 
 def _windows(image: Path) -> Sequence[Window | None]:

@@ -22,7 +22,7 @@ from satsynth.scenes.found import AssignedScene
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named
-from satsynth.work.errors import DataError, listing
+from satsynth.work.errors import DataError, SatSynthError, listing
 from satsynth.work.files import digest_of
 
 RESULT_VERSION = 4
@@ -104,6 +104,11 @@ def search_scenes(
         except DataError as error:
             broken = scene.mask if error.problem.startswith(f"{raw / scene.mask} ") else scene.image
             bad.append(BadFile.of(error, broken, raw, scene.scene_id))
+        except (SatSynthError, MemoryError):
+            raise
+        except Exception as error:
+            # Whatever a library raises while it reads one scene is about that scene only.
+            bad.append(BadFile.foreign(error, scene.mask, scene.scene_id))
     misplaced = _misplaced(scenes, description, raw)
     bad += misplaced
     scenes = [scene for scene in scenes if scene.scene_id not in {file.scene for file in misplaced}]

@@ -30,6 +30,12 @@ _KINDS = {
         "{share} of the mask pixels hold the nodata value of their file, or NaN, and are ignored, in {files} mask(s), "
         "most in {worst} ({most}). To make the value a class, name it in `classes`.",
     ),
+    "moved": (
+        "labels",
+        1,
+        "{share} of the mask pixels hold a value that is taken for the nearest one of the description, at most "
+        "{farthest} away, in {files} mask(s), most in {worst} ({most}).",
+    ),
     "overruled": (
         "labels",
         1,
@@ -62,10 +68,16 @@ class Hidden:
     """The share of each kind of hidden pixel that occurs."""
 
     kinds: dict[str, Share]
+    farthest: float = 0.0
 
     @classmethod
-    def of(cls, counts: Iterable[tuple[tuple[str, str], Mapping[str, int]]]) -> Hidden:
-        """Add up the counts of an image and its mask, for each scene's files."""
+    def of(cls, counts: Iterable[tuple[tuple[str, str], Mapping[str, int]]], farthest: float = 0.0) -> Hidden:
+        """Add up the counts of an image and its mask, for each scene's files.
+
+        Args:
+            counts: Image and mask, and their counts.
+            farthest: Largest distance of a value from the one that it was taken for.
+        """
         total: Counter[str] = Counter()
         by_kind: dict[str, dict[str, float]] = {kind: {} for kind in _KINDS}
         for files, found in counts:
@@ -78,17 +90,18 @@ class Hidden:
                 kind: Share(total[kind] / total[_KINDS[kind][0]], len(shares), worst, shares[worst])
                 for kind, shares in by_kind.items()
                 if (worst := max(shares, key=lambda file: (shares[file], file), default=""))
-            }
+            },
+            farthest,
         )
 
     def as_figures(self) -> dict[str, Any]:
         """Return them as JSON-able values, which ``from_figures`` reads."""
-        return {kind: asdict(share) for kind, share in self.kinds.items()}
+        return {"kinds": {kind: asdict(share) for kind, share in self.kinds.items()}, "farthest": self.farthest}
 
     @classmethod
     def from_figures(cls, figures: Mapping[str, Any]) -> Hidden:
         """Return what ``as_figures`` gave."""
-        return cls({kind: Share(**share) for kind, share in figures.items()})
+        return cls({kind: Share(**share) for kind, share in figures["kinds"].items()}, figures["farthest"])
 
     def messages(self) -> list[tuple[bool, str]]:
         """Return a sentence for each kind, and whether it is a warning."""
@@ -96,7 +109,11 @@ class Hidden:
             (
                 kind == "overruled" or max(found.share, found.most) >= MUCH,
                 _KINDS[kind][2].format(
-                    share=f"{found.share:.2%}", files=found.files, worst=found.worst, most=f"{found.most:.1%}"
+                    share=f"{found.share:.2%}",
+                    files=found.files,
+                    worst=found.worst,
+                    most=f"{found.most:.1%}",
+                    farthest=f"{self.farthest:.3g}",
                 ),
             )
             for kind, found in self.kinds.items()

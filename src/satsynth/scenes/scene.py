@@ -97,7 +97,7 @@ class SceneReader:
             return RawMask(whole[y : y + height, x : x + width])
         if masks.align == "nearest":
             return self._nearest(path, info, window)
-        return read_raw_mask(path, masks.encoding, window, self.decoded)
+        return read_raw_mask(path, masks.encoding, window, self.decoded, masks.nearest is not None)
 
     def indices(self, raw: RawMask) -> np.ndarray:
         """Convert a raw mask to class indices, ``(h, w)`` uint8: 255 = ignore, 254 = unknown.
@@ -125,7 +125,8 @@ class SceneReader:
         columns = ((np.arange(x, x + width) + 0.5) * size.width / info.width).astype(int)
         left, top = int(columns[0]), int(rows[0])
         part = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
-        raw = read_raw_mask(path, self.description.masks.encoding, part, self.decoded)
+        masks = self.description.masks
+        raw = read_raw_mask(path, masks.encoding, part, self.decoded, masks.nearest is not None)
         return raw.at(np.ix_(rows - top, columns - left))
 
     def image(self, image: str, window: Window | None = None) -> np.ndarray:
