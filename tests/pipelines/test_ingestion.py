@@ -221,3 +221,13 @@ def test_a_class_whose_value_is_called_nodata_is_said(tmp_path: Path, caplog: py
             written.write(ids, 1)
     ingested(made, tmp_path)
     assert "hold a value that their file calls nodata and the description calls a class" in "".join(warnings_in(caplog))
+
+
+def test_a_split_without_labels_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    made = make_data(tmp_path / "raw")
+    save(made.raw / "east" / "masks" / "a.png", paint(np.full_like(made.masks["east/a"], 255)))
+    scenes, _ = ingested(made, tmp_path)
+    run = Workspace(project=str(tmp_path), raw=str(made.raw))
+    with pytest.raises(DataError, match=r"All pixels of the \d+ tile\(s\) of the split 'val' are ignored") as caught:
+        cut_tiles(scenes, made.description, TilingSettings(tile_size=32, stride=32), ComputeSettings(workers=1), run)
+    assert "`splits`" in caught.value.remedy

@@ -243,6 +243,22 @@ def _spread(jobs: Sequence[Unit], workers: int) -> list[Unit]:
     return [jobs[place] for step in range(run) for place in range(step, len(jobs), run)]
 
 
+def require_labels(store: PairStore) -> None:
+    """Refuse tiles of which a whole split has no label: nothing could be scored, which would be found after training.
+
+    Raises:
+        DataError: All pixels of a split are ignored.
+    """
+    splits, counts = store.index()["split"].to_numpy(), store.pixel_counts()
+    for split in SPLITS:
+        if not counts[splits == split].sum():
+            raise DataError(
+                f"All pixels of the {np.count_nonzero(splits == split)} tile(s) of the split '{split}' are ignored, so "
+                "nothing can be learned or scored there.",
+                "Assign labelled scenes to it in `splits`, or correct `ignore` and `masks` in the description.",
+            )
+
+
 def missing_classes(store: PairStore) -> list[str]:
     """Return in words which classes have no pixel in a split of a store of real pairs."""
     splits, counts = store.index()["split"].to_numpy(), store.pixel_counts()
