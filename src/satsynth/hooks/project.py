@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from satsynth.configuration import DESCRIPTIONS, dataset_names
 from satsynth.datasets.description import DatasetDescription
 from satsynth.hooks import activity
 from satsynth.hooks.summary import pipeline_names
+from satsynth.hooks.versions import choose_versions
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.parameters import did_you_mean, problems_of
 from satsynth.segmentation.settings import SegmentationSettings
@@ -34,6 +36,8 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         self._lock: RunLock | None = None
+        # Of the run's own copies of entries that other runs may overwrite.
+        self._copies: Path | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -88,6 +92,7 @@ class ProjectHooks:
         )
         _require_inputs(pipeline, catalog)
         _require_fitting_tiles(pipeline, catalog.load("parameters"))
+        self._copies = choose_versions(run_params, pipeline, catalog, dict(pipelines))
         if self._lock is None:
             self._lock = RunLock(Workspace.model_validate(catalog.load("params:workspace")).work)
         self._lock.acquire()
@@ -117,18 +122,21 @@ class ProjectHooks:
         """Note which step failed: with threads another one may have begun since."""
         activity.begin(f"the step `{node.name}`")
 
-    @hook_impl
+    @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
-        """Take the announcement back."""
+        """Take the announcement back, when others have read what the run has made."""
         activity.end()
         self._release()
 
-    @hook_impl
+    @hook_impl(trylast=True)
     def on_pipeline_error(self) -> None:
         """Take the announcement back."""
         self._release()
 
     def _release(self) -> None:
+        if self._copies is not None:
+            shutil.rmtree(self._copies, ignore_errors=True)
+            self._copies = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -18,7 +18,6 @@ from satsynth.analysis.report.page import Section
 from satsynth.analysis.report.paper import AUGMENTATION_NOTE, NOTE, gain_note, paper_table
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.work.finished import Finished
-from satsynth.work.frozen import Frozen
 
 
 def segmentation(
@@ -137,11 +136,20 @@ def nearest_pairs(metrics: dict[str, Any], picture: np.ndarray) -> Section:
     return Section("Nearest training pairs", [text], [tables.copy_table(metrics)], images=images)
 
 
-def origin(title: str, licence: str, stores: Mapping[str, Finished], parameters: Mapping[str, Frozen]) -> Section:
-    """Return digests of the results, times, versions and parameters."""
+def origin(title: str, licence: str, stores: Mapping[str, Finished], lineage: Mapping[str, Any]) -> Section:
+    """Return digests of the results, times, versions and the parameters that the results were made with.
+
+    Args:
+        title: Name of the data set.
+        licence: Its licence.
+        stores: Stores and models by their names in the catalog.
+        lineage: ``digests`` of all entries that the report rests on, and ``settings`` by step and group.
+    """
     text = [
         f"{title}. Licence: {licence}",
-        "Minutes: time spent training or drawing pairs, without interruptions; a dash where it was not recorded.",
+        "Everything on this page rests on these entries. Minutes: time spent training or drawing pairs, without "
+        "interruptions; a dash where it was not recorded.",
+        "Parameters are those that each step was run with, as recorded beside its results.",
     ]
-    found = [tables.origin_table(stores)]
-    return Section("Origin", text, found, code=tables.settings_text(parameters))
+    found = [tables.origin_table(stores, lineage["digests"])]
+    return Section("Origin", text, found, code=tables.settings_text(lineage["settings"]))
