@@ -31,6 +31,7 @@ from satsynth.work.ancestry import require_parent
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST
 from satsynth.work.folder import alike
+from satsynth.work.origins import in_order
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
 
@@ -253,8 +254,8 @@ def _workspace(project: Path | str) -> Workspace:
 
 
 def _newest(path: Path) -> Path:
-    """Return a finished folder: the path itself, or the newest of the versions below it."""
+    """Return a finished folder: the path itself, or that of the versions below it which was saved last."""
     if (path / MANIFEST).exists():
         return path
-    finished = sorted(file.parent for file in path.glob(f"*/{path.name}/{MANIFEST}"))
-    return finished[-1] if finished else path
+    finished = in_order(file.parents[1] for file in path.glob(f"*/{path.name}/{MANIFEST}"))
+    return finished[0] / path.name if finished else path

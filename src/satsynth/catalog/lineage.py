@@ -17,6 +17,7 @@ class LineageDataset(AbstractDataset[Any, dict[str, Any]]):
     """Digests and parameters that the other inputs of a step were made with, as they were recorded.
 
     Args:
+        filepath: Folder of the origins of entries without versions.
         metadata: Metadata for plugins such as Kedro-Viz.
     """
 
@@ -24,7 +25,8 @@ class LineageDataset(AbstractDataset[Any, dict[str, Any]]):
     inputs: Mapping[str, Path | Origin] = {}
     settings: Mapping[str, StepSettings] = {}
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = filepath
         self.metadata = metadata
 
     def load(self) -> dict[str, Any]:
@@ -43,4 +45,4 @@ class LineageDataset(AbstractDataset[Any, dict[str, Any]]):
         return True
 
     def _describe(self) -> dict[str, Any]:
-        return {}
+        return {"filepath": self._filepath}

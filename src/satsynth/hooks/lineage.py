@@ -242,7 +242,7 @@ class Lineage:
             return AncestryError(
                 f"Of `{name}` it is not recorded what it was made with: it was saved by an earlier version of "
                 "satsynth, or by hand.",
-                f"{self._repair(name)} Work that is done is found again.",
+                f"{self._repair(name)}; work that is done is found again.",
             )
         nearest = max(known, key=lambda found: (-len(differences(found.origin.settings, wanted)), *_saved(found)))
         differing = differences(nearest.origin.settings, wanted)
@@ -250,7 +250,7 @@ class Lineage:
             return self._disagreement(name, nearest)
         which = f"version {nearest.version}" if nearest.version else str(nearest.path)
         others = f", the nearest of {len(known)}," if len(known) > 1 else ""
-        take = f" Or read that version: --load-versions={name}:{nearest.version}" if nearest.version else ""
+        take = f"; or read that version: --load-versions={name}:{nearest.version}" if nearest.version else ""
         return AncestryError(
             f"`{name}` is not there as these parameters make it; {which}{others} was made with others:\n"
             f"{listing([str(one) for one in differing], 10)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ class ProjectHooks:
             )
         # Kedro merges runtime parameters into the configured ones, so what is configured is asked for without them.
         loader.runtime_params = {"dataset": dataset}
-        known = sorted(set(loader["parameters"]) - {"project"})
-        loader.runtime_params = {**given, "project": str(context.project_path)}
+        known = sorted(set(loader["parameters"]) - {"project", "run"})
+        loader.runtime_params = {**given, "project": str(context.project_path), "run": uuid.uuid4().hex}
         for name in given:
             if name not in known:
                 raise SatSynthError(

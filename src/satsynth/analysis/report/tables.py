@@ -194,6 +194,6 @@ def settings_text(settings: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the parameters of each step, and the versions that the page is written with, as YAML."""
     versions = {name: version(name) for name in LIBRARIES}
     versions = {"python": platform.python_version(), "machine": platform.platform(), **versions}
-    # Plain lists and dictionaries, as in JSON.
-    steps = json.loads(json.dumps({step: groups for step, groups in settings.items() if groups}))
+    # Plain lists and dictionaries in an order of their own, whether this run has made the results or an earlier one.
+    steps = json.loads(json.dumps({step: groups for step, groups in settings.items() if groups}, sort_keys=True))
     return yaml.safe_dump({"steps": steps, "page written with": versions}, sort_keys=False, width=120)
