@@ -9,6 +9,7 @@ import pytest
 from kedro.runner import AbstractRunner, ParallelRunner, SequentialRunner, ThreadRunner
 from toy import PARAMETERS, Toy, frame
 
+from satsynth.catalog.recorded import read_what_is_shown
 from satsynth.catalog.small import CsvDataset
 from satsynth.work.errors import AncestryError, DamagedError
 from satsynth.work.origins import in_order, read_origin
@@ -209,3 +210,16 @@ def test_what_was_saved_by_hand_is_read_only_by_its_name(toy: Toy) -> None:
 def test_outside_of_runs_a_table_is_saved_without_an_origin(tmp_path: Path) -> None:
     CsvDataset(filepath=str(tmp_path / "table.csv")).save(pd.DataFrame({"value": [1]}))
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_what_a_report_shows_is_read_with_it_until_another_run_saves_it(toy: Toy) -> None:
+    toy.run()
+    toy.run("sampling", seed=9, version=AHEAD)
+    catalog = toy.catalog({}, "x", PARAMETERS)
+    assert read_what_is_shown(catalog, "page") == set()
+    shown = 10 * (1000 * 32 + 100)
+    assert catalog.load("pairs")["value"].tolist() == catalog.load("summary")["value"].tolist() == [shown]
+    toy.run("comparison", seed=9)
+    catalog = toy.catalog({}, "x", PARAMETERS)
+    assert read_what_is_shown(catalog, "page") == {"summary"}
+    assert catalog.load("pairs")["value"].tolist() == [shown]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from kedro.io import CatalogProtocol
 from kedro.io.core import AbstractVersionedDataset, Version
 
 from satsynth.work.files import atomic, file_digest
@@ -129,3 +130,30 @@ class Recorded(_Versioned):
         """Return all versions, the one saved last first, whatever the clock said."""
         found = {Path(path).parent: path for path in super()._get_versions()}
         return [found[folder] for folder in in_order(found)]
+
+
+def read_what_is_shown(catalog: CatalogProtocol, shown: str) -> set[str]:
+    """Have the entries of a catalog read in the versions that one of them rests on, such as the report.
+
+    Args:
+        catalog: The catalog.
+        shown: Name of the entry.
+
+    Returns:
+        Names of entries that can no longer be read so: they were removed, or saved since by another run.
+    """
+    page = catalog.get(shown)
+    origin = read_origin(page.loaded_origin) if isinstance(page, Recorded) else None
+    gone = set()
+    for name, digest in origin.parents.items() if origin else ():
+        dataset = catalog.get(name)
+        if not isinstance(dataset, Recorded):
+            continue
+        versions = [Path(path).parent for path in dataset.list_versions()] if dataset._version else []
+        known = {folder.name: read_origin(folder / ORIGIN) for folder in versions}
+        fits = [version for version, own in known.items() if own and own.digest == digest]
+        if fits:
+            dataset.read_version(fits[0])
+        elif dataset._version or not dataset.exists() or file_digest(dataset.public_path) != digest:
+            gone.add(name)
+    return gone

@@ -1,0 +1,97 @@
+"""Parameters that tell results apart are those that identify the work behind them, and no others."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.pipeline import Pipeline
+
+from satsynth.hooks.lineage import step_name
+from satsynth.pipeline_registry import register_pipelines
+from satsynth.pipelines.counting import counting_settings
+from satsynth.settings import CONFIG_LOADER_ARGS
+from satsynth.work.origins import differences
+
+ROOT = Path(__file__).parents[2]
+AUGMENT = register_pipelines()["augment"]
+NODES = {step_name(node): node for node in AUGMENT.nodes}
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, Any]:
+    return dict(OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"])  # type: ignore[arg-type]
+
+
+def changed(parameters: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    found = copy.deepcopy(parameters)
+    *groups, last = name.split(".")
+    group = found
+    for part in groups:
+        group = group[part]
+    group[last] = value
+    return found
+
+
+def lineage(step: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a step and of all before it."""
+    ancestors = AUGMENT.to_nodes(NODES[step].name)
+    return {step_name(node): counting_settings(node, parameters) for node in ancestors.nodes}
+
+
+# The first step that each parameter changes, and one that it does not.
+CHANGES = [
+    ("tiling.stride", 9, "cut_tiles", "find_scenes"),
+    ("ingestion.on_bad_scene", "skip", "find_scenes", None),
+    ("description.scale", 0.25, "find_scenes", None),
+    ("description.title", "other", "write_report", "cut_tiles"),
+    ("diffusion.images", 999_999, "train_generator", "train_judge"),
+    ("diffusion.drawing.steps", 3, "draw_pairs", "train_generator"),
+    ("sampling.seed", 9, "draw_pairs", "train_generator"),
+    ("comparison.gallery_pairs", 3, "draw_gallery", "measure_fidelity"),
+    ("comparison.inception", "download", "measure_fidelity", "draw_gallery"),
+    ("segmentation.judge.seed", 5, "train_judge", "train_networks"),
+    ("segmentation.ratios", [0, 2], "train_networks", "train_judge"),
+    ("segmentation.training.images", 9, "train_judge", "draw_pairs"),
+    ("compute.precision", "bf16", "train_generator", "cut_tiles"),
+    ("compute.device", "cpu", "train_judge", "cut_tiles"),
+    ("replay.turned", True, None, "write_report"),
+    ("compute.workers", 3, None, "write_report"),
+    ("compute.checkpoint_seconds", 3, None, "write_report"),
+    ("workspace.fresh", True, None, "write_report"),
+    ("workspace.run", "other", None, "write_report"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "first", "not_yet"), CHANGES)
+def test_a_parameter_counts_where_it_changes_results(
+    name: str, value: Any, first: str | None, not_yet: str | None, parameters: dict[str, Any]
+) -> None:
+    other = changed(parameters, name, value)
+    if first is not None:
+        found = differences(lineage(first, parameters), lineage(first, other))
+        # What is asked for may be any device, and was a certain one.
+        found += differences(lineage(first, other), lineage(first, parameters))
+        assert {one.parameter for one in found} == {name}
+        assert differences(lineage("write_report", parameters), lineage("write_report", other))
+    if not_yet is not None:
+        assert not differences(lineage(not_yet, parameters), lineage(not_yet, other))
+
+
+def test_any_device_fits_where_none_is_asked_for(parameters: dict[str, Any]) -> None:
+    on_a_gpu = lineage("train_generator", changed(parameters, "compute.device", "cuda"))
+    assert not differences(on_a_gpu, lineage("train_generator", changed(parameters, "compute.device", "auto")))
+    on_a_cpu = lineage("train_generator", changed(parameters, "compute.device", "cpu"))
+    (found,) = differences(on_a_gpu, on_a_cpu)
+    assert str(found) == 'compute.device was "cuda", and is "cpu" now'
+
+
+def test_every_entry_has_steps_that_name_all_their_parameters(parameters: dict[str, Any]) -> None:
+    whole = AUGMENT + Pipeline(register_pipelines()["export"].nodes)
+    for node in whole.nodes:
+        counted = counting_settings(node, parameters)
+        given = {name.removeprefix("params:") for name in node.inputs if name.startswith("params:")}
+        assert set(counted) <= given
