@@ -40,8 +40,8 @@ def open_pairs(path: Path | str) -> PairStore:
     """Open a store of pairs.
 
     Args:
-        path: Its folder, or the folder of its versions, such as ``data/03_primary/base/dubai/tiles``; the newest
-            finished version is taken.
+        path: Its folder, or the folder of its versions, such as ``data/03_primary/base/dubai/tiles``; the finished
+            version that was saved last is taken.
 
     Raises:
         SatSynthError: There is no finished store.
@@ -53,7 +53,7 @@ def open_generator(path: Path | str) -> SavedGenerator:
     """Open a trained generator.
 
     Args:
-        path: Its folder, or the folder of its versions; the newest finished version is taken.
+        path: Its folder, or the folder of its versions; the finished version that was saved last is taken.
 
     Raises:
         SatSynthError: There is no finished generator.

@@ -49,6 +49,7 @@ CHANGES = [
     ("description.scale", 0.25, "find_scenes", None),
     ("description.title", "other", "write_report", "cut_tiles"),
     ("diffusion.images", 999_999, "train_generator", "train_judge"),
+    ("diffusion.start_from", "elsewhere", "train_generator", "cut_tiles"),
     ("diffusion.drawing.steps", 3, "draw_pairs", "train_generator"),
     ("sampling.seed", 9, "draw_pairs", "train_generator"),
     ("comparison.gallery_pairs", 3, "draw_gallery", "measure_fidelity"),

@@ -78,7 +78,9 @@ def _of_description(node: str, description: DatasetDescription) -> Counted:
 
 
 def _of_family(node: str, family: FamilySettings) -> Counted:
-    return family.training_identity() if node == "train_generator" else {"drawing": family.model_dump()["drawing"]}
+    # Not the training's identity: that leaves out places whose content it knows.
+    settings: Counted = family.model_dump(mode="json", exclude={"drawing"} if node == "train_generator" else None)
+    return settings if node == "train_generator" else {"drawing": settings["drawing"]}
 
 
 def _of_comparison(node: str, comparison: ComparisonSettings) -> Counted:
