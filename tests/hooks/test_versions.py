@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from kedro.io import DatasetError
 from kedro.runner import AbstractRunner, ParallelRunner, SequentialRunner, ThreadRunner
 from toy import PARAMETERS, Toy, frame
 
-from satsynth.catalog.recorded import read_what_is_shown
+from satsynth.catalog.folder import ExportDataset
+from satsynth.catalog.recorded import Making, read_what_is_shown
 from satsynth.catalog.small import CsvDataset
 from satsynth.work.errors import AncestryError, DamagedError
+from satsynth.work.finished import Finished
+from satsynth.work.folder import Step, work_folder
 from satsynth.work.origins import in_order, read_origin
 
 AHEAD = "2099-01-01T00.00.00.000Z"
@@ -223,3 +227,46 @@ def test_what_a_report_shows_is_read_with_it_until_another_run_saves_it(toy: Toy
     catalog = toy.catalog({}, "x", PARAMETERS)
     assert read_what_is_shown(catalog, "page") == {"summary"}
     assert catalog.load("pairs")["value"].tolist() == [shown]
+
+
+def test_nothing_is_made_from_what_does_not_fit_together(toy: Toy) -> None:
+    toy.run()
+    toy.source = 1
+    # These tiles are cut anew, from other data than the pairs that are there.
+    with pytest.raises(DatasetError, match=r"`tiles` rests on other `tiles` .* than `pairs`"):
+        toy.run("tiling", "comparison")
+    assert toy.public("summary.csv").read_text() == "value\n321000\n"
+
+
+def test_a_named_version_is_read_even_where_the_run_makes_another(toy: Toy) -> None:
+    toy.run(images=7)
+    named = {"generator": "2026-01-01T00.00.00.000Z"}
+    with pytest.warns(UserWarning, match="did not match"):
+        assert toy.run(load=named) == page(images=7)
+    own = read_origin(toy.folder / "data/generator.parquet/2026-01-02T00.00.00.000Z/origin.json")
+    assert own is not None and own.settings["learn"] == {"learn": {"images": 100}}
+
+
+@pytest.mark.parametrize("entry", ["summary.csv", "page.txt"])
+def test_a_damaged_origin_is_named_and_made_again(toy: Toy, entry: str) -> None:
+    toy.run()
+    path = toy.folder / "08_reporting" / "origins" / f"{entry}.json"
+    path.write_text(path.read_text().replace('"number": 1', '"number": 3'))
+    if entry == "summary.csv":
+        with pytest.raises(DamagedError, match=r"origins/summary\.csv\.json is damaged"):
+            toy.run("report")
+    assert toy.run(only_missing=True) == page()
+    assert toy.run("report") == page()
+
+
+def test_an_export_of_another_run_does_not_count_as_there(tmp_path: Path) -> None:
+    with work_folder(tmp_path / "work", Step("export", 1, {}, {})) as folder:
+        folder.finish({"kind": "export"})
+    export = ExportDataset(filepath=str(tmp_path / "export"))
+    export.save(Finished(folder.result))
+    assert export.exists()
+    export.will_be_made(Making("export", {}, {}, None))
+    assert not export.exists()
+    export.save(Finished(folder.result))
+    origin = read_origin(tmp_path / "origins" / "export.json")
+    assert origin is not None and origin.digest == Finished(tmp_path / "export").digest

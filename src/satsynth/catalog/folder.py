@@ -61,7 +61,9 @@ class FinishedFolderDataset(Recorded, AbstractVersionedDataset[Finished, Finishe
         self.record(data.digest)
 
     def _exists(self) -> bool:
-        return _is_finished(str(self._get_load_path()))
+        # What a run will make in place of another one is not there yet.
+        to_come = self.making is not None and self._version is None
+        return not to_come and _is_finished(str(self._get_load_path()))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}

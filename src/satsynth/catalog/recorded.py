@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import CatalogProtocol
 from kedro.io.core import AbstractVersionedDataset, Version
 
+from satsynth.work.errors import AncestryError
 from satsynth.work.files import atomic, file_digest
 from satsynth.work.origins import (
     ORIGIN,
@@ -43,13 +44,23 @@ class Making:
 
 
 def gathered(inputs: Mapping[str, Path | Origin]) -> dict[str, str]:
-    """Return the digests of inputs and of everything that they rest on, by name."""
-    found: dict[str, str] = {}
-    for known in inputs.values():
+    """Return the digests of inputs and of everything that they rest on, by name.
+
+    Raises:
+        AncestryError: Two of them rest on different versions of the same entry.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for name, known in inputs.items():
         origin = read_origin(known) if isinstance(known, Path) else known
-        if origin is not None:
-            found |= origin.digests
-    return found
+        for entry, digest in origin.digests.items() if origin else ():
+            other, mine = found.setdefault(entry, (name, digest))
+            if mine != digest:
+                raise AncestryError(
+                    f"`{name}` rests on other `{entry}` (digest {digest[:12]}) than `{other}` (digest {mine[:12]}): "
+                    "nothing is made from both.",
+                    "Make them again together: kedro run --pipeline=augment",
+                )
+    return {entry: digest for entry, (_, digest) in found.items()}
 
 
 if TYPE_CHECKING:

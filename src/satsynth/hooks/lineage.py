@@ -132,8 +132,8 @@ class Lineage:
 
     def there(self, name: str) -> bool:
         """Return whether an entry is there as this run would make it, undamaged."""
-        found = self.named.get(name) or self.fitting(name)
         with suppress(DamagedError):
+            found = self.named.get(name) or self.fitting(name)
             if found is not None:
                 _verify(found)
                 return True
