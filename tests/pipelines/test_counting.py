@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from kedro.pipeline import Pipeline
 from satsynth.hooks.lineage import step_name
 from satsynth.pipeline_registry import register_pipelines
 from satsynth.pipelines.counting import counting_settings
+from satsynth.pipelines.parameters import problems_of
 from satsynth.settings import CONFIG_LOADER_ARGS
+from satsynth.work.errors import SatSynthError
 from satsynth.work.origins import differences
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +99,81 @@ def test_every_entry_has_steps_that_name_all_their_parameters(parameters: dict[s
         counted = counting_settings(node, parameters)
         given = {name.removeprefix("params:") for name in node.inputs if name.startswith("params:")}
         assert set(counted) <= given
+
+
+def test_another_family_is_named_before_all_its_parameters(parameters: dict[str, Any]) -> None:
+    replay = lineage("train_generator", changed(parameters, "generation.family", "replay"))
+    first, *others = differences(replay, lineage("train_generator", parameters))
+    assert str(first) == 'generation.family was "replay", and is "diffusion" now'
+    assert {one.parameter.split(".")[0] for one in others} == {"diffusion", "replay"}
+
+
+def leaves(value: Any, place: str = "") -> list[str]:
+    """Return the places of all parameters below a group."""
+    if isinstance(value, dict) and value:
+        return [found for key, part in value.items() for found in leaves(part, f"{place}.{key}" if place else key)]
+    return [place]
+
+
+def other_values(value: Any) -> list[Any]:
+    """Return values of the kind of one, some of which may be out of bounds."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int | float):
+        return [value + 1, value * 2, value / 2, value + 8]
+    if isinstance(value, list):
+        return [value[:1], [*value, 5], []]
+    return ["bf16", "cpu", "euler", "bits", "epsilon", "real", "other", 3]
+
+
+def fingerprints(parameters: dict[str, Any]) -> dict[str, str]:
+    """Return what identifies the work of the steps that compute most, on made tiles."""
+    from satsynth.generation.families import family_of
+    from satsynth.generation.sampling import sampling_step
+    from satsynth.generation.settings import SamplingSettings
+    from satsynth.generation.training import training_step
+    from satsynth.segmentation.cells import cells_of, judge_cell
+    from satsynth.segmentation.settings import SegmentationSettings
+    from satsynth.segmentation.trainings import plan_trainings
+    from satsynth.training.settings import ComputeSettings
+
+    tiles: Any = SimpleNamespace(digest="tiles", count=lambda *splits: 10)
+    pairs: Any = SimpleNamespace(digest="pairs", pixel_digests=lambda split: [str(row) for row in range(1000)])
+    family = family_of("diffusion")
+    settings = family.settings.model_validate(parameters["diffusion"])
+    compute = ComputeSettings.model_validate(parameters["compute"])
+    grid = SegmentationSettings.model_validate(parameters["segmentation"])
+    sampling = SamplingSettings.model_validate(parameters["sampling"])
+    (judge,) = plan_trainings([judge_cell(grid)], tiles, None, grid, compute)
+    planned = plan_trainings(cells_of(grid), tiles, pairs, grid, compute)
+    return {
+        "train_generator": training_step(family, settings, tiles, compute).fingerprint,
+        "draw_pairs": sampling_step(tiles, family, settings, sampling, tiles, compute).fingerprint,
+        "train_judge": judge.step.fingerprint,
+        "train_networks": str([one.step.fingerprint for one in planned]),
+    }
+
+
+def test_whatever_changes_a_fingerprint_counts(parameters: dict[str, Any]) -> None:
+    """Every parameter of the steps that compute most is changed, one at a time."""
+    before, changes = fingerprints(parameters), 0
+    plain = {step: counting_settings(NODES[step], parameters) for step in before}
+    groups = ("diffusion", "sampling", "segmentation", "compute")
+    for place in [place for group in groups for place in leaves(parameters[group], group)]:
+        value = parameters
+        for part in place.split("."):
+            value = value[part]
+        for other in other_values(value):
+            candidate = changed(parameters, place, other)
+            if other == value or problems_of(candidate):
+                continue
+            try:
+                after = fingerprints(candidate)
+            except SatSynthError:
+                # No such generator to start from, or too few pairs.
+                continue
+            for step, fingerprint in after.items():
+                if fingerprint != before[step]:
+                    assert counting_settings(NODES[step], candidate) != plain[step], (place, other, step)
+                    changes += 1
+    assert changes > 50

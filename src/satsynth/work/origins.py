@@ -134,7 +134,7 @@ class Difference:
 
 
 def differences(recorded: Mapping[str, StepSettings], wanted: Mapping[str, StepSettings]) -> list[Difference]:
-    """Return the parameters in which two origins differ, each once."""
+    """Return the parameters in which two origins differ, each once; first those that both have."""
     found: dict[Difference, None] = {}
     for step in sorted({*recorded, *wanted}):
         before, now = (dict(_flat(json.loads(canonical_json(side.get(step, {}))))) for side in (recorded, wanted))
@@ -142,7 +142,7 @@ def differences(recorded: Mapping[str, StepSettings], wanted: Mapping[str, StepS
             fits_any = name == "compute.device" and now.get(name) == json.dumps(ANY_DEVICE)
             if before.get(name) != now.get(name) and not fits_any:
                 found[Difference(name, before.get(name, ""), now.get(name, ""))] = None
-    return list(found)
+    return sorted(found, key=lambda one: not (one.recorded and one.wanted))
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
