@@ -6,7 +6,6 @@ import pytest
 from interruptions import contents, kill_when
 from projects import Project, add_made_data, make_project
 
-
 PIPELINES = "ingestion,tiling,diffusion,sampling"
 
 
