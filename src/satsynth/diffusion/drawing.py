@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS
+from satsynth.diffusion.family import common_levels
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.samplers import Denoise, ddpm_levels, karras_levels, sampler_of
@@ -17,7 +18,6 @@ from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast
 from satsynth.training.seeds import mixed_seed, noise_source
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import SatSynthError
 
 # What a seed is used for beside joint pairs.
 PAINTING, LAYING_OUT, UNSEEN = 1, 2, 3
@@ -44,13 +44,7 @@ class JointDrawer:
         device: torch.device,
         compute: ComputeSettings,
     ) -> None:
-        """Hold the generator and the noise levels.
-
-        Raises:
-            SatSynthError: Masks are to be drawn first, and the generator cannot.
-        """
-        if settings.layouts == "model":
-            require_separate(generator)
+        """Hold the generator and the noise levels."""
         self._generator, self._side, self._settings = generator, side, settings
         self._device, self._compute = device, compute
         if settings.schedule == "ddpm":
@@ -61,9 +55,6 @@ class JointDrawer:
     @torch.inference_mode()
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
         """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
-        if self._settings.layouts == "model":
-            masks = self.lay_out(numbers, request.seed)
-            return self.paint(numbers, masks, request.seed), masks
         generator = self._generator
         joint = self._solve(generator.channels, numbers, request.seed, generator.denoise(self._settings.clip))
         images, found = generator.split(joint)
@@ -120,10 +111,7 @@ def require_separate(generator: Generator) -> None:
         SatSynthError: Image and mask have one noise level in common.
     """
     if not generator.separate:
-        raise SatSynthError(
-            "The generator's image and mask have one noise level in common, so it can only draw both together.",
-            "Set `diffusion.drawing.layouts: joint`, or train it with `diffusion.model.noise_levels: separate`.",
-        )
+        raise common_levels("one of them given the other")
 
 
 def _to_masks(masks: torch.Tensor) -> np.ndarray:
