@@ -110,6 +110,35 @@ class LayoutDrawer(Drawer, Protocol):
         """
         ...
 
+    def paint_scene(self, number: int, mask: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
+        """Draw an image for a mask of any size from a tile up, without seams.
+
+        Args:
+            number: Its number; the image depends only on (seed, number, mask) and the kind of device. Of a mask of
+                one tile, it is that of `paint`.
+            mask: ``(H, W)`` uint8 of class indices, 255 = ignore.
+            seed: Seed of the set.
+            batch_size: Tiles that are computed at once.
+
+        Returns:
+            ``(H, W, 3)`` uint8.
+        """
+        ...
+
+    def label_scene(self, number: int, image: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
+        """Draw a mask for an image of any size from a tile up, without seams.
+
+        Args:
+            number: Number of the draw; the mask depends only on (seed, number, image) and the kind of device.
+            image: ``(H, W, 3)`` uint8.
+            seed: Seed of the set.
+            batch_size: Tiles that are computed at once.
+
+        Returns:
+            ``(H, W)`` uint8 of class indices.
+        """
+        ...
+
 
 class Family(Protocol):
     """A way of making pairs."""
