@@ -18,6 +18,9 @@ from satsynth.work.frozen import (
     Frozen,
 )
 
+# More draws of one image than this say nothing new.
+MOST_DRAWS = 1000
+
 
 class GenerationSettings(Frozen):
     """The way in which pairs are made."""
@@ -92,3 +95,21 @@ class SamplingSettings(Frozen):
         """Return the number of synthetic pairs for a number of real training pairs."""
         wanted = max(1, round(real * self.ratio))
         return min(wanted, self.max_pairs) if self.max_pairs else wanted
+
+
+class LabellingSettings(Frozen):
+    """Masks drawn for real images that have none."""
+
+    images: str = Field(
+        default="",
+        description="Folder of images like those of the data set, in bands, intensities and size of a pixel on the "
+        "ground; absolute or relative to the project.",
+    )
+    draws: int = Field(
+        default=8,
+        ge=1,
+        le=MOST_DRAWS,
+        description="Masks drawn for each image; the result is the majority, with the share that agree.",
+    )
+    seed: int = Field(default=0, ge=0, lt=SEED_END, description="Seed of the draws.")
+    batch_size: int = Field(default=8, ge=1, le=LARGEST_BATCH, description="Tiles that are computed at once.")

@@ -15,6 +15,7 @@ import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.labels import LabelMap
+from satsynth.rasters.by_name import rasters_by_name
 from satsynth.rasters.opening import TIFF, require_plain
 from satsynth.rasters.reading import RasterInfo, raster_info, read_raw_mask
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
@@ -125,14 +126,7 @@ def find_drawn_masks(path: str, project: Path) -> dict[str, Path]:
         DataError: There are none, or two have one name.
     """
     folder = project / Path(path).expanduser()
-    found: dict[str, Path] = {}
-    for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() not in SUFFIXES or not file.is_file() or file.name.startswith("."):
-            continue
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise DataError(f"{found[name]} and {file} have the same name but for the suffix.", "Keep one of the two.")
-        found[name] = file
+    found = rasters_by_name(folder, SUFFIXES) if path else {}
     if not found:
         raise DataError(
             f"`sampling.layout_folder` {path!r} ({folder}) holds no masks.",
