@@ -32,8 +32,7 @@ def _draw_by_hand(project: Project, root: Path) -> None:
 
 
 def test_both_stores_are_exported_and_printed(made_project: Project, tmp_path: Path) -> None:
-    for pipeline in ("ingestion", "tiling"):
-        made_project.run(pipeline, "micro")
+    made_project.run("ingestion,tiling", "micro")
     output = _export(made_project, "--nodes=export_tiles")
     tiles = made_project.path / OUTPUT / "tiles_export"
     assert str(tiles) in output

@@ -36,8 +36,7 @@ def test_replay_shows_what_copies_of_the_training_pairs_measure(made_project: Pr
 
 
 def test_pairs_that_were_exported_come_back_as_those_of_another_tool(made_project: Project) -> None:
-    for pipeline in ("ingestion", "tiling", "diffusion", "sampling", "export"):
-        made_project.run(pipeline, "micro")
+    made_project.run("ingestion,tiling,diffusion,sampling,export", "micro")
     ours = store(made_project, "synthetic_pairs")
     foreign = {"generation.family": "folder", "folder.path": "data/07_model_output/micro/made/synthetic_export"}
     output = made_project.run("augment", "micro", **foreign)

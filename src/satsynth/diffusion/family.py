@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from satsynth.diffusion.saved import AVERAGED
@@ -33,8 +34,16 @@ class JointDiffusion:
             raise common_levels(f"with `sampling.layouts: {layouts}`")
 
     def sources(self, settings: DiffusionSettings) -> dict[str, str]:
-        """Return nothing: it reads real pairs only."""
-        return {}
+        """Return the digest of the generator that its weights start from.
+
+        Raises:
+            SatSynthError: There is none in that place.
+        """
+        return {"start": SavedGenerator(Path(settings.start_from)).digest} if settings.start_from else {}
+
+    def scenes_before(self, settings: DiffusionSettings) -> set[str]:
+        """Return the scenes of the generator that its weights start from."""
+        return SavedGenerator(Path(settings.start_from)).scenes if settings.start_from else set()
 
     def train(
         self,

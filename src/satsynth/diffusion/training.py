@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,8 +17,10 @@ from satsynth.diffusion.network import StemUNet, check_size, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings, TaskSettings
+from satsynth.diffusion.starting import start_from
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.training.best import BestWeights
@@ -148,6 +151,8 @@ def train_denoiser(
     device = choose_device(compute)
     _announce(folder, pairs, origin, settings, compute)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
+    if settings.start_from:
+        start_from(generator, settings.model, origin["classes"], SavedGenerator(Path(settings.start_from)))
     network = generator.denoiser
     average = MovingAverage(network, settings.ema)
     averaged = generator.with_denoiser(average.module)

@@ -171,6 +171,10 @@ class Family(Protocol):
         """
         ...
 
+    def scenes_before(self, settings: Any) -> set[str]:
+        """Return the scenes that it has seen before its training on the real pairs."""
+        ...
+
     def train(
         self,
         folder: WorkFolder,

@@ -88,6 +88,10 @@ class Folder:
         files = find_pairs(settings.path, settings.encoding).files()
         return {"folder": digest_of([[name, file_digest(path)] for name, path in sorted(files.items())])}
 
+    def scenes_before(self, settings: FolderSettings) -> set[str]:
+        """Return nothing that is known."""
+        return set()
+
     def train(
         self,
         folder: WorkFolder,

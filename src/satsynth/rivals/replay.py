@@ -85,6 +85,10 @@ class Replay:
         """Return nothing: it reads real pairs only."""
         return {}
 
+    def scenes_before(self, settings: ReplaySettings) -> set[str]:
+        """Return nothing that is known."""
+        return set()
+
     def train(
         self,
         folder: WorkFolder,
