@@ -96,7 +96,7 @@ class JointDrawer:
 
     @torch.inference_mode()
     def paint_scene(self, number: int, mask: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
-        """Draw an image for a mask of at least a tile; see `satsynth.generation.families.LayoutDrawer`."""
+        """Draw an image for a mask of at least a tile; see `satsynth.generation.families.SceneDrawer`."""
         require_separate(self._generator)
         whole = torch.from_numpy(np.array(mask)).to(self._device)
 
@@ -109,7 +109,7 @@ class JointDrawer:
 
     @torch.inference_mode()
     def label_scene(self, number: int, image: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
-        """Draw a mask for an image of at least a tile; see `satsynth.generation.families.LayoutDrawer`."""
+        """Draw a mask for an image of at least a tile; see `satsynth.generation.families.SceneDrawer`."""
         require_separate(self._generator)
         code, shape = self._generator.code, image.shape[:2]
         whole = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)

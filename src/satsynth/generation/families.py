@@ -110,6 +110,11 @@ class LayoutDrawer(Drawer, Protocol):
         """
         ...
 
+
+@runtime_checkable
+class SceneDrawer(LayoutDrawer, Protocol):
+    """A generator that draws whole scenes: images for masks, and masks for images."""
+
     def paint_scene(self, number: int, mask: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
         """Draw an image for a mask of any size from a tile up, without seams.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.painting import Painter
-from satsynth.generation.families import LayoutDrawer
+from satsynth.generation.families import SceneDrawer
 from satsynth.generation.painting import MEMORY, Artist, drawer_of, finish_rasters, number_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import MOST_DRAWS, LabellingSettings
@@ -121,7 +121,7 @@ def label_image(
 
 
 def vote(
-    drawer: LayoutDrawer,
+    drawer: SceneDrawer,
     image: np.ndarray,
     side: int,
     classes: int,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.datasets.painting import Painter
-from satsynth.generation.families import FamilySettings, LayoutDrawer, family_of, only_together
+from satsynth.generation.families import FamilySettings, SceneDrawer, family_of, only_together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.export import LEGEND
@@ -56,7 +56,7 @@ class Artist:
 
 
 @lru_cache(maxsize=1)
-def drawer_of(artist: Artist) -> LayoutDrawer:
+def drawer_of(artist: Artist) -> SceneDrawer:
     """Return the generator, loaded once in each process that draws.
 
     Raises:
@@ -64,7 +64,7 @@ def drawer_of(artist: Artist) -> LayoutDrawer:
     """
     saved = SavedGenerator(artist.generator)
     drawer = family_of(saved.family).load(saved, artist.settings, artist.compute)
-    if not isinstance(drawer, LayoutDrawer):
+    if not isinstance(drawer, SceneDrawer):
         raise only_together(saved.family, "folder")
     return drawer
 
