@@ -11,8 +11,9 @@ import numpy as np
 from kedro.io.core import AbstractVersionedDataset, Version
 from kedro_datasets._typing import ImagePreview
 
+from satsynth.catalog.remedy import REMEDY
 from satsynth.pairs.pair import decode_image, encode_image
-from satsynth.work.files import atomic
+from satsynth.work.records import recorded, unchanged
 
 
 class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
@@ -31,12 +32,16 @@ class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
         self.metadata = metadata
 
     def load(self) -> np.ndarray:
-        """Return the picture."""
-        return decode_image(Path(self._get_load_path()).read_bytes())
+        """Return the picture.
+
+        Raises:
+            DamagedError: The file is not what was written.
+        """
+        return decode_image(unchanged(Path(self._get_load_path()), REMEDY).read_bytes())
 
     def save(self, data: np.ndarray) -> None:
         """Write the picture atomically."""
-        with atomic(Path(self._get_save_path())) as temporary:
+        with recorded(Path(self._get_save_path())) as temporary:
             temporary.write_bytes(encode_image(data))
 
     def _exists(self) -> bool:

@@ -15,7 +15,7 @@ from satsynth.diffusion.drawing import require_separate
 from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
 from satsynth.diffusion.network import StemUNet, check_size, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
-from satsynth.diffusion.saved import AVERAGED, WEIGHTS
+from satsynth.diffusion.saved import AVERAGED, HISTORY, WEIGHTS
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings, TaskSettings
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
@@ -195,7 +195,7 @@ def train_denoiser(
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
         with atomic(folder.result / name) as temporary:
             save_file({key: value.cpu().contiguous() for key, value in weights.items()}, temporary)
-    write_json(folder.result / "history.json", training.history)
+    write_json(folder.result / HISTORY, training.history)
     write_timing(folder.result, seconds)
     manifest = {
         "kind": "generator",
@@ -204,7 +204,7 @@ def train_denoiser(
         "averaged_at_step": best.step if settings.keep == "best" else steps,
         **origin,
     }
-    folder.finish(manifest, [WEIGHTS, AVERAGED])
+    folder.finish(manifest, [WEIGHTS, AVERAGED, HISTORY])
     folder.forget_helpers()
 
 

@@ -18,7 +18,7 @@ from satsynth.work.errors import DamagedError, ResourceError, SatSynthError
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
-AGAIN = "Remove it, then type the same command again."
+AGAIN = "Remove it, then run the same command again."
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from satsynth.work.locks import PATIENCE, refuse_while_freeing
 
 log = logging.getLogger(__name__)
 NOTE = "step.json"
-REPAIR = "Type the same command again: it makes damaged work anew."
+REPAIR = "Run the same command again: it makes damaged work anew."
 _PROCESS_START = time.time()
 
 
