@@ -20,6 +20,7 @@ from satsynth.pairs.cache import RESULT_VERSION
 from satsynth.work.files import MANIFEST, atomic, place_folder
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, WorkFolder, work_folder
+from satsynth.work.records import recorded
 from satsynth.work.runs import RunLock, alone
 
 ENTRIES = {"tiles": "03_primary", "generator": "06_models", "synthetic_pairs": "07_model_output"}
@@ -405,3 +406,25 @@ def test_no_download_is_removed(tree: Tree) -> None:
     for file in ("Train.zip", "Val.zip"):
         tree.work("download", "download", {}, {"name": f"made {file}", "url": file})
     assert unneeded(tree.data, 1) == []
+
+
+def test_verify_names_what_is_damaged_under_all_its_names(tree: Tree) -> None:
+    made = tree.generation(0)
+    report = tree.data / "08_reporting/base/made/report.html"
+    with recorded(report) as temporary:
+        temporary.write_text("<p>report</p>")
+    (tree.data / "06_models/base/made/judge/2026-01-01T00.00.00.000Z").mkdir(parents=True)
+    assert tree.run("storage", "--verify").exit_code == 0
+    content = made["generator"] / "generator" / "content"
+    for path in (content, report):
+        byte = path.read_bytes()[:1]
+        with path.open("r+b") as file:
+            file.write(bytes([byte[0] ^ 1]))
+    (made["segmentation"] / "result" / MANIFEST).write_bytes(b"{")
+    verified = tree.run("storage", "--verify")
+    assert verified.exit_code == 1
+    named = [line.split(" is damaged")[0] for line in verified.output.splitlines() if " is damaged" in line]
+    work = made["diffusion"] / "result" / "content"
+    assert sorted(named) == sorted(map(str, (content, work, report, made["segmentation"] / "result" / MANIFEST)))
+    report.unlink()
+    assert f"{report} is damaged: it is not there" in tree.run("storage", "--verify").output

@@ -15,12 +15,14 @@ from typing import Any
 from satsynth.work.errors import DamagedError
 from satsynth.work.files import atomic, digest_of, file_digest, read_json, write_json
 
+RECORD, RECORDS = "made.json", ".made"
+
 
 def record_path(path: Path) -> Path:
     """Return where the record of a file is kept."""
     if path.parent.parent.name == path.name:
-        return path.parent / "made.json"
-    return path.parent / ".made" / f"{path.name}.json"
+        return path.parent / RECORD
+    return path.parent / RECORDS / f"{path.name}.json"
 
 
 @contextmanager
