@@ -270,7 +270,8 @@ def seconds_an_image(
     optimizer = optimizer_for(generator.denoiser, settings)
     step_loss = denoising_step(generator, settings, device, compute)
     shape = (settings.batch_size, 3, side, side)
-    images = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
+    images = torch.rand(shape, generator=seeded(0, device=device), device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
     masks = torch.zeros((settings.batch_size, side, side), dtype=torch.int64, device=device)
 
     def one(step: int) -> None:
