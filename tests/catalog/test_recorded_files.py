@@ -109,3 +109,14 @@ def test_every_entry_of_the_catalog_is_of_a_kind_that_is_verified(project: Path)
     single = {f"{kind.__module__}.{kind.__name__}" for kind, _, _ in KINDS.values()}
     folders = {name for name in types if name.startswith("satsynth.catalog.folder.")}
     assert types == folders | single and all(load_obj(name) for name in types)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"html"}))
+def test_a_damaged_file_has_no_preview(kind: str, tmp_path: Path) -> None:
+    maker, data, _ = KINDS[kind]
+    dataset = maker(filepath=str(tmp_path / kind))
+    dataset.save(data)
+    assert dataset.preview()
+    flip(tmp_path / kind, 0.5)
+    with pytest.raises((DamagedError, DatasetError)):
+        dataset.preview()
