@@ -16,7 +16,7 @@ import pandas as pd
 
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.summary import summarise
-from satsynth.generation.families import FAMILIES, FamilySettings, Request, family_of
+from satsynth.generation.families import FAMILIES, FamilySettings, LayoutDrawer, Request, family_of, only_together
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings
@@ -116,6 +116,39 @@ def draw(
     return drawer.draw(numbers, Request(seed))
 
 
+def paint(
+    generator: SavedGenerator,
+    masks: np.ndarray,
+    numbers: Sequence[int] | None = None,
+    seed: int = 0,
+    compute: Mapping[str, Any] | None = None,
+    **drawing: Any,
+) -> np.ndarray:
+    """Draw an image for each of some masks.
+
+    Args:
+        generator: The generator; its image and mask must have noise levels of their own.
+        masks: ``(B, H, W)`` uint8 of class indices, of the size of the generator's tiles; 255 = ignore says that the
+            class is not known there.
+        numbers: B numbers; image i depends only on (seed, number i, mask i) and the kind of device. 0 to B - 1 if left
+            out.
+        seed: Seed of the set.
+        compute: Parameters of the group `compute`.
+        drawing: Drawing parameters of the generator's family that differ from its defaults.
+
+    Returns:
+        ``(B, H, W, 3)`` uint8 RGB.
+
+    Raises:
+        SatSynthError: The generator cannot draw an image for a mask.
+    """
+    family = family_of(generator.family)
+    drawer = family.load(generator, _with_drawing(generator, drawing), ComputeSettings(**(compute or {})))
+    if not isinstance(drawer, LayoutDrawer):
+        raise only_together(generator.family, "folder")
+    return drawer.paint(range(len(masks)) if numbers is None else numbers, masks, seed)
+
+
 def sample(
     generator: SavedGenerator,
     tiles: PairStore,
@@ -141,6 +174,11 @@ def sample(
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
     family, settings = family_of(generator.family), _with_drawing(generator, drawing or {})
     sampling, where = SamplingSettings(**parameters), ComputeSettings(**(compute or {}))
+    if sampling.layouts in ("real", "folder"):
+        raise SatSynthError(
+            f"`layouts` is `{sampling.layouts}`, which needs the description of the data set.",
+            "Run `kedro run --pipeline=sampling`, or paint masks of your own by `satsynth.paint`.",
+        )
     step = sampling_step(generator, family, settings, sampling, tiles, where)
     done = remembered(
         _workspace(project),

@@ -105,11 +105,6 @@ class DiffusionDrawing(DrawingSettings):
         default="karras",
         description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
     )
-    layouts: Literal["joint", "model"] = Field(
-        default="joint",
-        description="`joint`: image and mask are drawn together. `model`: first the mask, then the image given the "
-        "mask, by a generator whose `noise_levels` are `separate`.",
-    )
     clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
     sigma_max: float = Field(
         default=40.0,

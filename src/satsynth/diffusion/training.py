@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS, both_levels, by_channel
-from satsynth.diffusion.drawing import require_separate
 from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
 from satsynth.diffusion.network import StemUNet, check_size, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
@@ -146,8 +145,7 @@ def train_denoiser(
         report: Takes metrics as training goes on, and at each look pairs drawn from fixed seeds.
 
     Raises:
-        SatSynthError: The tile size does not fit the network, masks are to be drawn first by a generator that cannot,
-            or the loss is not finite.
+        SatSynthError: The tile size does not fit the network, or the loss is not finite.
     """
     check_size(settings.model.network, int(origin["tile_size"]))
     device = choose_device(compute)
@@ -155,8 +153,6 @@ def train_denoiser(
     generator = _fresh_generator(settings, len(origin["classes"]), device)
     if settings.start_from:
         start_from(generator, settings.model, origin["classes"], SavedGenerator(Path(settings.start_from)))
-    if settings.drawing.layouts == "model":
-        require_separate(generator)
     network = generator.denoiser
     average = MovingAverage(network, settings.ema)
     averaged = generator.with_denoiser(average.module)

@@ -17,9 +17,12 @@ from kedro.pipeline.node import Node
 
 from satsynth.configuration import DESCRIPTIONS, dataset_names
 from satsynth.datasets.description import DatasetDescription
+from satsynth.generation.families import family_of
+from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.hooks import activity
 from satsynth.hooks.summary import pipeline_names
 from satsynth.hooks.versions import choose_versions
+from satsynth.pairs.masks import find_drawn_masks
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.parameters import did_you_mean, problems_of
 from satsynth.segmentation.settings import SegmentationSettings
@@ -93,6 +96,7 @@ class ProjectHooks:
         )
         _require_inputs(pipeline, catalog)
         _require_fitting_tiles(pipeline, catalog.load("parameters"))
+        _require_layouts(pipeline, catalog.load("parameters"))
         self._copies = choose_versions(run_params, pipeline, catalog, dict(pipelines))
         if self._lock is None:
             self._lock = RunLock(Workspace.model_validate(catalog.load("params:workspace")).work)
@@ -153,6 +157,21 @@ def _require_fitting_tiles(pipeline: Pipeline, parameters: dict[str, Any]) -> No
     if "tiling" in tags and tags & {"judge", "segmentation"}:
         networks = SegmentationSettings.model_validate(parameters["segmentation"]).networks
         check_tile_size(networks, TilingSettings.model_validate(parameters["tiling"]).tile_size)
+
+
+def _require_layouts(pipeline: Pipeline, parameters: dict[str, Any]) -> None:
+    """Refuse, before it is trained, a generator that cannot draw pairs for the layouts that are asked for.
+
+    Raises:
+        SatSynthError: It cannot.
+    """
+    if not any("sampling" in node.tags for node in pipeline.nodes):
+        return
+    sampling = SamplingSettings.model_validate(parameters["sampling"])
+    family = family_of(GenerationSettings.model_validate(parameters["generation"]).family)
+    family.require_layouts(family.settings.model_validate(parameters[family.name]), sampling.layouts)
+    if sampling.layouts == "folder":
+        find_drawn_masks(sampling.layout_folder, Workspace.model_validate(parameters["workspace"]).folder)
 
 
 def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

