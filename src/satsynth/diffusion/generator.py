@@ -17,6 +17,7 @@ from satsynth.diffusion.samplers import Denoise
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
+from satsynth.training.seeds import shared_random_state
 
 # Noise levels of what is given, and of what is not known at all.
 CLEAN, UNKNOWN = 0.02, 80.0
@@ -78,6 +79,21 @@ class Generator:
 
         return images
 
+    def label(self, images: torch.Tensor, clip: bool = False) -> Denoise:
+        """Return a denoiser of label channels ``(B, C, H, W)`` alone, given their images ``(B, 3, H, W)`` in [-1, 1].
+
+        Args:
+            images: The images.
+            clip: Whether estimates are kept in range.
+        """
+        denoise = self.denoise(clip)
+
+        def labels(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            levels = torch.stack([torch.full_like(sigma, CLEAN), sigma], 1)
+            return denoise(torch.cat([images, noisy], 1), levels)[:, IMAGE_CHANNELS:]
+
+        return labels
+
     def lay_out(self, unknown: torch.Tensor, clip: bool = False) -> Denoise:
         """Return a denoiser of label channels ``(B, C, H, W)`` alone, beside images that are nothing but noise.
 
@@ -102,7 +118,8 @@ def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool =
     """Build a saved generator on a device, with averaged weights by default."""
     # Generators made before noise levels could differ have one in common.
     settings = GeneratorSettings(**{"noise_levels": "common", **saved.manifest["model"]})
-    generator = Generator(settings, len(saved.manifest["classes"]))
+    with shared_random_state(0):
+        generator = Generator(settings, len(saved.manifest["classes"]))
     generator.denoiser.load_state_dict(load_file(saved.file(AVERAGED if averaged else WEIGHTS)))
     generator.denoiser.eval().to(device).to(memory_format=memory_format(device))
     return generator

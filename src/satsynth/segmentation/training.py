@@ -209,12 +209,13 @@ def seconds_an_image(
 ) -> float:
     """Return how long a training step of a network takes here, for each image, from a few steps on noise."""
     device = choose_device(compute)
-    network = build_network(settings, classes).to(device).to(memory_format=torch.channels_last)
-    images = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    with shared_random_state(0):
+        network = build_network(settings, classes).to(device).to(memory_format=torch.channels_last)
+        images = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
 
-    def one(step: int) -> None:
-        with autocast(device, compute):
-            logits = network(images)
-        logits.float().square().mean().backward()
+        def one(step: int) -> None:
+            with autocast(device, compute):
+                logits = network(images)
+            logits.float().square().mean().backward()
 
-    return seconds_a_step(one, device, steps) / batch_size
+        return seconds_a_step(one, device, steps) / batch_size

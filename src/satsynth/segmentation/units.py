@@ -84,8 +84,8 @@ def train_all(
     """
     if workspace.fresh:
         for one in planned:
-            # Opening a folder removes what was done before this process started.
-            with work_folder(workspace.work, one.step, fresh=True):
+            # Opening a folder removes what other runs have done.
+            with work_folder(workspace.work, one.step, workspace.anew):
                 pass
     folders = {one.cell: WorkFolder(workspace.work, one.step) for one in planned}
     finished: dict[Cell, FinishedTraining] = {}
@@ -148,7 +148,11 @@ def train_unit(
         report(Metrics(0, {"ratio": planned.cell.arm.ratio}))
         _train(folder, planned, stores, compute, workspace.work, _Reported(report))
 
-    remembered(workspace, planned.step, train)
+    from satsynth.training.device import threads
+
+    # A worker process has its share of the cores, but its result stands for the plan's number of threads.
+    with threads(planned.step.settings["threads"]):
+        remembered(workspace, planned.step, train)
 
 
 def _train(

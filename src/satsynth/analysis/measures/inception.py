@@ -100,7 +100,10 @@ def _extractor(weights: str) -> torch.nn.Module:
         file = str(Path(weights).expanduser())
         _check(file)
     try:
-        return FeatureExtractorInceptionV3("inception", [POOLED, LOGITS], feature_extractor_weights_path=file)
+        from satsynth.training.seeds import shared_random_state
+
+        with shared_random_state(0):
+            return FeatureExtractorInceptionV3("inception", [POOLED, LOGITS], feature_extractor_weights_path=file)
     except OSError as error:
         raise ResourceError(
             f"The Inception weights cannot be downloaded: {error}",
