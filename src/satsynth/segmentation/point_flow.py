@@ -7,7 +7,6 @@ Written from the paper: Li et al., "PointFlow: Flowing Semantics Through Points 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import nn
@@ -42,7 +41,7 @@ def salient_points(match: torch.Tensor, side: int) -> torch.Tensor:
     """
     height, width = match.shape[-2:]
     grid = min(side, height), min(side, width)
-    return cast(torch.Tensor, F.adaptive_max_pool2d(match, grid, return_indices=True)[1]).flatten(1)
+    return F.adaptive_max_pool2d(match, grid, return_indices=True)[1].flatten(1)
 
 
 def edge_points(edges: torch.Tensor, number: int) -> torch.Tensor:
