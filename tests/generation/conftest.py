@@ -13,6 +13,7 @@ from satsynth.pairs.export import LEGEND
 from satsynth.pairs.pair import encode_image, encode_mask
 from satsynth.pairs.store import PairStore
 from satsynth.rivals.folder import FolderSettings
+from satsynth.rivals.gan.settings import GanNetwork, GanSettings
 from satsynth.rivals.replay import ReplaySettings
 
 SIDE, REAL, FOREIGN = 16, 9, 7
@@ -61,6 +62,12 @@ def settings_of(foreign: Path) -> dict[str, FamilySettings]:
     return {
         "diffusion": DiffusionSettings(
             model=GeneratorSettings(network=network), images=8, batch_size=2, drawing=DiffusionDrawing(steps=3)
+        ),
+        "gan": GanSettings(
+            network=GanNetwork(stem=2, width=4, widest=8, latent=8, pair_width=4, pair_layers=2),
+            images=8,
+            batch_size=4,
+            looks=1,
         ),
         "replay": ReplaySettings(),
         "folder": FolderSettings(path=str(foreign)),

@@ -22,6 +22,7 @@ from satsynth.work.frozen import Frozen
 
 FAMILIES = {
     "diffusion": "satsynth.diffusion.family",
+    "gan": "satsynth.rivals.gan.family",
     "replay": "satsynth.rivals.replay",
     "folder": "satsynth.rivals.folder",
 }
