@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
 from satsynth.generation.families import Drawer, Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
@@ -24,9 +24,9 @@ class JointDiffusion:
     training_version: ClassVar[int] = 4
     drawing_version: ClassVar[int] = 4
     drawing_files: ClassVar[tuple[str, ...]] = (AVERAGED,)
-    settings = DiffusionSettings
+    settings: type[DenoiserSettings] = DiffusionSettings
 
-    def sources(self, settings: DiffusionSettings) -> dict[str, str]:
+    def sources(self, settings: DenoiserSettings) -> dict[str, str]:
         """Return nothing: it reads real pairs only."""
         return {}
 
@@ -36,7 +36,7 @@ class JointDiffusion:
         pairs: DecodedPairs,
         val: DecodedPairs,
         origin: Mapping[str, Any],
-        settings: DiffusionSettings,
+        settings: DenoiserSettings,
         compute: ComputeSettings,
         report: Report,
     ) -> None:
@@ -45,7 +45,7 @@ class JointDiffusion:
 
         train_denoiser(folder, pairs, val, origin, settings, compute, report)
 
-    def load(self, saved: SavedGenerator, settings: DiffusionSettings, compute: ComputeSettings) -> Drawer:
+    def load(self, saved: SavedGenerator, settings: DenoiserSettings, compute: ComputeSettings) -> Drawer:
         """Return the generator in its averaged weights, on its device."""
         from satsynth.diffusion.drawing import JointDrawer
         from satsynth.diffusion.generator import load_generator

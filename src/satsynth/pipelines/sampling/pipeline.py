@@ -9,7 +9,7 @@ from satsynth.pipelines.sampling.nodes import draw_pairs
 def create_pipeline() -> Pipeline:
     """Generator to the store of synthetic pairs."""
     own = {name: name for name in ("generator", "tiles")}
-    own |= {name: f"params:{name}" for name in ("generation", "sampling", "compute", "workspace")}
+    own |= {name: f"params:{name}" for name in ("generation", "sampling", "segmentation", "compute", "workspace")}
     return Pipeline(
         [node(draw_pairs, own | family_inputs(), "synthetic_pairs", name="draw_pairs", tags=["sampling", "gpu"])],
         namespace="sampling",

@@ -89,8 +89,8 @@ def train_gan(
         drawer = GanDrawer(cast(GanGenerator, average.module), settings.drawing, device, compute)
         drawn = DecodedPairs(*drawer.draw(range(SCORED), Request(SEED)))
         report.pictures(done, drawn.images[:DRAWN], drawn.masks[:DRAWN])
-        sets = {"train": pairs, "val": val, "drawn": drawn}
-        return {f"{name}_score": mean_score(networks, of, device, compute) for name, of in sets.items()}
+        sets = {"train_score": pairs, "val_score": val, "drawn_score": drawn}
+        return {name: mean_score(networks, of, device, compute) for name, of in sets.items()}
 
     training = AdversarialTraining(
         title="GAN",
