@@ -27,7 +27,7 @@ smoke: $(READY)  ## run the whole pipeline on a tiny scale (about a minute)
 
 # One thread a worker: with two threads each, two workers on two cores took 9 % longer and 28 % more processor time.
 test: $(READY)  ## run all tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 lint: $(READY)  ## check style, types and the import contract
 	@$(BIN)/ruff check .

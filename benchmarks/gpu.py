@@ -31,6 +31,7 @@ from packed import SIDE, Packed, decoded_of, encoder_file, keep_decoded
 from torch import nn
 from torch.utils.data import Dataset
 
+from satsynth.analysis.imagenet import ENCODER
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.generator import Generator
@@ -55,7 +56,6 @@ SEPARATE = {
 }
 VERSION = 1
 GENERATOR = "generator.json"
-ENCODER = "timm-tf_efficientnet_lite0"
 
 
 def configuration(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -274,53 +274,26 @@ def _sheet(data: Packed, pairs: Sequence[tuple[np.ndarray, np.ndarray]], path: P
     cv2.imwrite(str(path), contact_sheet(list(pairs), data.colors, 4)[..., ::-1])
 
 
-def imagenet_features(data: Packed, images: np.ndarray) -> np.ndarray:
-    """Return features ``(N, F)`` of an ImageNet network that never saw the data: two deepest maps, mean over space."""
-    import segmentation_models_pytorch as smp
-    from safetensors.torch import load_file
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = smp.encoders.get_encoder(ENCODER, weights=None)
-    encoder.load_state_dict(load_file(encoder_file(data.folder, data.work)))
-    encoder.eval().to(device)
-    found = []
-    with torch.inference_mode():
-        for first in range(0, len(images), 256):
-            batch = torch.from_numpy(np.array(images[first : first + 256])).to(device).permute(0, 3, 1, 2)
-            maps = encoder(batch.float() / 127.5 - 1)[-2:]
-            found.append(torch.cat([part.mean((2, 3)) for part in maps], 1).cpu().numpy())
-    return np.concatenate(found)
-
-
-def two_sample_accuracy(a: np.ndarray, b: np.ndarray) -> float:
-    """Return how often a linear classifier, fitted to a half of two sets of features, tells the other halves apart."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    random, number = np.random.default_rng(0), min(len(a), len(b)) // 2 * 2
-    a, b = (part[random.permutation(len(part))[:number]] for part in (a, b))
-    first, second = np.concatenate([a[::2], b[::2]]), np.concatenate([a[1::2], b[1::2]])
-    labels = np.repeat([0, 1], number // 2)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500)).fit(first, labels)
-    return float(model.score(second, labels))
-
-
 def fidelity(data: Packed, to: Path) -> None:
     """Print and keep how near drawn and held-out pairs are to training pairs."""
+    from safetensors.torch import load_file
+
+    from satsynth.analysis.imagenet import imagenet_features
     from satsynth.analysis.measures.feature_space import standardise
     from satsynth.analysis.measures.kernel_distance import bandwidth_of, kernel_distance
     from satsynth.analysis.measures.mask_statistics import mask_statistics
     from satsynth.analysis.measures.spectrum_distance import radial_spectrum, spectrum_distance
+    from satsynth.analysis.measures.two_sample_accuracy import two_sample_accuracy
 
     real = data.tiles("train")
     sets = {split: data.tiles(split) for split in ("val", "test")}
     sets |= {f"drawn, {way}": decoded_of(data.work / f"drawn-{way}") for way in ("joint", "model", "painted")}
-    reference, spectrum = imagenet_features(data, real.images), radial_spectrum(np.asarray(real.images))
+    state, compute = load_file(encoder_file(data.folder, data.work)), ComputeSettings()
+    reference, spectrum = imagenet_features(real.images, state, compute), radial_spectrum(np.asarray(real.images))
     found: dict[str, Any] = {"train": {"masks": mask_statistics(np.asarray(real.masks), data.class_names)}}
     for name, pairs in sets.items():
         images = np.asarray(pairs.images[: len(real)])
-        features = imagenet_features(data, images)
+        features = imagenet_features(images, state, compute)
         a, b = standardise(reference, features)
         found[name] = {
             "kernel_distance": kernel_distance(a, b, bandwidth_of(a)),

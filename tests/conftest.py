@@ -17,6 +17,13 @@ settings.load_profile("satsynth")
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that run at the same time share what takes long: a file's fixtures, and the smoke run."""
+    for item in items:
+        shared = "smoke" if "smoke" in item.fixturenames else item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The root of the repository."""

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from satsynth.analysis.report.gallery import contact_sheet
     from satsynth.results import Results, open_results
-    from satsynth.scripting import draw, evaluate, measure, open_generator, open_pairs, sample, train, train_judge
+    from satsynth.scripting import (
+        draw,
+        evaluate,
+        measure,
+        open_generator,
+        open_pairs,
+        paint,
+        sample,
+        train,
+        train_judge,
+    )
     from satsynth.work.errors import SatSynthError
 
 __version__ = "0.1.0"
@@ -41,6 +51,7 @@ _PLACES = {
     "open_generator": "scripting",
     "open_pairs": "scripting",
     "open_results": "results",
+    "paint": "scripting",
     "sample": "scripting",
     "train": "scripting",
     "train_judge": "scripting",
@@ -55,6 +66,7 @@ __all__ = [
     "open_generator",
     "open_pairs",
     "open_results",
+    "paint",
     "sample",
     "train",
     "train_judge",

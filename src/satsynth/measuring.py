@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from satsynth.analysis import imagenet
 from satsynth.analysis.fidelity import remembered_measures
 from satsynth.analysis.measures.inputs import Lazy, MeasureInputs
 from satsynth.analysis.settings import ComparisonSettings
@@ -79,6 +80,28 @@ def features_of(
     return np.load(remembered(workspace, step, work).result / "features.npy")
 
 
+def imagenet_features_of(
+    store: PairStore, name: str, split: str, compute: ComputeSettings, workspace: Workspace
+) -> np.ndarray:
+    """Return features ``(N, F)`` float32 of the measured images of a split in the ImageNet network, computed once."""
+    from satsynth.training.device import arithmetic
+
+    file = imagenet.weights_file()
+    assert file is not None, "no measure that needs the weights is switched on without them"
+
+    def work(folder: WorkFolder) -> None:
+        state = imagenet.encoder_state(file)
+        features = imagenet.imagenet_features(images_of(store, split, workspace), state, compute)
+        with atomic(folder.result / "features.npy") as temporary, temporary.open("wb") as target:
+            np.save(target, features)
+        folder.finish({"kind": "features"}, ["features.npy"])
+
+    parents = {**digests(**{name: store}), "weights": imagenet.weights_digest()}
+    settings = {"split": split, "images": MOST_IMAGES, **arithmetic(compute)}
+    step = Step("imagenet_features", imagenet.VERSION, parents, settings)
+    return np.load(remembered(workspace, step, work).result / "features.npy")
+
+
 def measure_inputs(
     tiles: PairStore,
     synthetic_pairs: PairStore,
@@ -98,6 +121,10 @@ def measure_inputs(
         features=Lazy(
             list(stores),
             lambda split: features_of(stores[split][1], stores[split][0], split, judge, compute, workspace),
+        ),
+        imagenet=Lazy(
+            list(stores),
+            lambda split: imagenet_features_of(stores[split][1], stores[split][0], split, compute, workspace),
         ),
         comparison=comparison,
         compute=compute,
@@ -134,7 +161,8 @@ def measured_fidelity(
     inputs = measure_inputs(tiles, synthetic_pairs, judge, comparison, compute, workspace)
     stores = digests(tiles=tiles, synthetic_pairs=synthetic_pairs)
     features = {**digests(judge=judge), "arithmetic": digest_of(arithmetic(compute))}
-    return remembered_measures(inputs, stores, features, SELECTION, workspace)
+    weights = {"weights": imagenet.weights_digest(), "arithmetic": features["arithmetic"]}
+    return remembered_measures(inputs, stores, features, SELECTION, workspace, weights)
 
 
 def require_ancestry(tiles: PairStore, synthetic_pairs: PairStore, judge: SavedNetwork | None = None) -> None:

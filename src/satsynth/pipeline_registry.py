@@ -9,6 +9,8 @@ from satsynth.pipelines import (
     export,
     ingestion,
     judge,
+    labelling,
+    painting,
     report,
     sampling,
     segmentation,
@@ -29,5 +31,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         "report": report.create_pipeline(),
     }
     augment = sum(parts.values(), Pipeline([]))
-    alone = {"export": export.create_pipeline(), "download": download.create_pipeline()}
+    alone = {
+        "painting": painting.create_pipeline(),
+        "labelling": labelling.create_pipeline(),
+        "export": export.create_pipeline(),
+        "download": download.create_pipeline(),
+    }
     return {**parts, **alone, "augment": augment, "__default__": augment}

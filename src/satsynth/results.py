@@ -52,7 +52,7 @@ class Text:
 
 
 class Results:
-    """The catalog of a project in one environment and for one data set.
+    """The catalog of a project in one environment and for one data set, in the versions that its report rests on.
 
     Args:
         project: Folder of the project.
@@ -71,6 +71,8 @@ class Results:
         from kedro.framework.session import KedroSession
         from kedro.framework.startup import bootstrap_project
 
+        from satsynth.catalog.recorded import read_what_is_shown
+
         bootstrap_project(project)
         # The base class of sessions does not declare what all of them have.
         created: Any = KedroSession.create(project, env=environment, runtime_params={"dataset": dataset})
@@ -84,6 +86,8 @@ class Results:
                 f"No run on {dataset} has finished in the environment {environment}.",
                 "`make augment` does one; or kedro run --pipeline=augment with this environment and data set.",
             )
+        # What fits together, and not what other runs have saved since.
+        self._gone = read_what_is_shown(self._catalog, "report")
 
     def load(self, name: str) -> Any:
         """Return an entry of the catalog: a table, a figure, a picture, or a handle of a store or model.
@@ -92,10 +96,15 @@ class Results:
             name: Its name, such as ``tiles``, ``generator``, ``fidelity`` or ``ratio_curve``.
 
         Raises:
-            SatSynthError: There is no such entry.
+            SatSynthError: There is no such entry, or it is no longer the one that the report rests on.
         """
         if name not in self._catalog:
             raise SatSynthError(f"There is no catalog entry '{name}'.", "`kedro catalog describe-datasets` lists them.")
+        if name in self._gone:
+            raise SatSynthError(
+                f"The report rests on another `{name}` than the one that is there: another run has saved it since.",
+                "Make all of them again: kedro run --pipeline=augment with this environment and data set.",
+            )
         return self._catalog.load(name)
 
     def verdict(self) -> Text:
@@ -145,7 +154,7 @@ class Results:
         return shown[name](self.load(name))
 
     def path(self, name: str) -> Path:
-        """Return the file or folder of an entry, the newest version."""
+        """Return the file or folder of an entry, in the version that the report rests on."""
         return Path(self._catalog.get(name)._get_load_path())
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.summary import summarise
-from satsynth.generation.families import FAMILIES, FamilySettings, Request, family_of
+from satsynth.generation.families import FAMILIES, FamilySettings, LayoutDrawer, Request, family_of, only_together
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings
@@ -31,6 +31,7 @@ from satsynth.work.ancestry import require_parent
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST
 from satsynth.work.folder import alike
+from satsynth.work.origins import in_order
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
 
@@ -39,8 +40,8 @@ def open_pairs(path: Path | str) -> PairStore:
     """Open a store of pairs.
 
     Args:
-        path: Its folder, or the folder of its versions, such as ``data/03_primary/base/dubai/tiles``; the newest
-            finished version is taken.
+        path: Its folder, or the folder of its versions, such as ``data/03_primary/base/dubai/tiles``; the finished
+            version that was saved last is taken.
 
     Raises:
         SatSynthError: There is no finished store.
@@ -52,7 +53,7 @@ def open_generator(path: Path | str) -> SavedGenerator:
     """Open a trained generator.
 
     Args:
-        path: Its folder, or the folder of its versions; the newest finished version is taken.
+        path: Its folder, or the folder of its versions; the finished version that was saved last is taken.
 
     Raises:
         SatSynthError: There is no finished generator.
@@ -115,6 +116,39 @@ def draw(
     return drawer.draw(numbers, Request(seed))
 
 
+def paint(
+    generator: SavedGenerator,
+    masks: np.ndarray,
+    numbers: Sequence[int] | None = None,
+    seed: int = 0,
+    compute: Mapping[str, Any] | None = None,
+    **drawing: Any,
+) -> np.ndarray:
+    """Draw an image for each of some masks.
+
+    Args:
+        generator: The generator; its image and mask must have noise levels of their own.
+        masks: ``(B, H, W)`` uint8 of class indices, of the size of the generator's tiles; 255 = ignore says that the
+            class is not known there.
+        numbers: B numbers; image i depends only on (seed, number i, mask i) and the kind of device. 0 to B - 1 if left
+            out.
+        seed: Seed of the set.
+        compute: Parameters of the group `compute`.
+        drawing: Drawing parameters of the generator's family that differ from its defaults.
+
+    Returns:
+        ``(B, H, W, 3)`` uint8 RGB.
+
+    Raises:
+        SatSynthError: The generator cannot draw an image for a mask.
+    """
+    family = family_of(generator.family)
+    drawer = family.load(generator, _with_drawing(generator, drawing), ComputeSettings(**(compute or {})))
+    if not isinstance(drawer, LayoutDrawer):
+        raise only_together(generator.family, "folder")
+    return drawer.paint(range(len(masks)) if numbers is None else numbers, masks, seed)
+
+
 def sample(
     generator: SavedGenerator,
     tiles: PairStore,
@@ -140,6 +174,11 @@ def sample(
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
     family, settings = family_of(generator.family), _with_drawing(generator, drawing or {})
     sampling, where = SamplingSettings(**parameters), ComputeSettings(**(compute or {}))
+    if sampling.layouts in ("real", "folder"):
+        raise SatSynthError(
+            f"`layouts` is `{sampling.layouts}`, which needs the description of the data set.",
+            "Run `kedro run --pipeline=sampling`, or paint masks of your own by `satsynth.paint`.",
+        )
     step = sampling_step(generator, family, settings, sampling, tiles, where)
     done = remembered(
         _workspace(project),
@@ -253,8 +292,8 @@ def _workspace(project: Path | str) -> Workspace:
 
 
 def _newest(path: Path) -> Path:
-    """Return a finished folder: the path itself, or the newest of the versions below it."""
+    """Return a finished folder: the path itself, or that of the versions below it which was saved last."""
     if (path / MANIFEST).exists():
         return path
-    finished = sorted(file.parent for file in path.glob(f"*/{path.name}/{MANIFEST}"))
-    return finished[-1] if finished else path
+    finished = in_order(file.parents[1] for file in path.glob(f"*/{path.name}/{MANIFEST}"))
+    return finished[0] / path.name if finished else path

@@ -1,10 +1,10 @@
 """Kedro's settings of this project."""
 
 from satsynth.configuration import ProjectConfigLoader
-from satsynth.hooks import ProjectHooks, TrackingHooks, VersionHooks
+from satsynth.hooks import ProjectHooks, TrackingHooks
 
 # The last one is called first: what is refused is refused before a run is tracked.
-HOOKS = (VersionHooks(), TrackingHooks(), ProjectHooks())
+HOOKS = (TrackingHooks(), ProjectHooks())
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -20,6 +20,7 @@ from satsynth.pairs.cache import RESULT_VERSION
 from satsynth.work.files import MANIFEST, atomic, place_folder
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, WorkFolder, work_folder
+from satsynth.work.origins import ORIGIN, Origin, write_origin
 from satsynth.work.runs import RunLock, alone
 
 ENTRIES = {"tiles": "03_primary", "generator": "06_models", "synthetic_pairs": "07_model_output"}
@@ -60,6 +61,12 @@ class Tree:
         path = self.data / ENTRIES[entry] / "base" / "made" / entry / f"2026-01-{self.day:02}T00.00.00.000Z"
         place_folder(folder.result, path / entry)
         return path
+
+    def saved(self, path: Path, number: int, parents: dict[str, str]) -> None:
+        """Record the origin of a version, as a run does."""
+        entry = path.parent.name
+        digest = Finished(path / entry).digest if (path / entry / MANIFEST).exists() else "d" * 64
+        write_origin(path / ORIGIN, Origin(entry, digest, number, parents, {}))
 
     def table(self) -> Path:
         self.day += 1
@@ -229,9 +236,10 @@ def test_unfinished_work_that_can_go_on_is_kept_and_other_is_not(tree: Tree) -> 
         tree.unfinished("diffusion", {"tiles": digest}, {"seed": 6}),
         tree.unfinished("tiling", {"scenes": "0"}, {"description": {"name": "made"}, "tiling": {"stride": 64}}),
         tree.unfinished("tiling", {"scenes": "0"}, {"description": {"name": "made"}, "tiling": {"stride": 96}}),
+        # Equal tiles may be cut again.
+        tree.unfinished("diffusion", {"tiles": "gone"}, {"seed": 7}),
     ]
     useless = [
-        tree.unfinished("diffusion", {"tiles": "gone"}, {"seed": 7}),
         tree.unfinished("diffusion", {"tiles": digest}, {"seed": 9}, version=0),
     ]
     # The training finished, but the run was killed before its result became a version.
@@ -241,7 +249,7 @@ def test_unfinished_work_that_can_go_on_is_kept_and_other_is_not(tree: Tree) -> 
     assert not any(folder.path.exists() for folder in useless)
     assert there(new) == set(new)
     asked = tree.run("prune", "--keep", "1", "--unfinished", "--yes")
-    assert asked.exit_code == 0 and "4 to remove" in asked.output
+    assert asked.exit_code == 0 and "5 to remove" in asked.output
     assert not any(folder.path.exists() for folder in begun)
     assert unsaved.path.exists() and there(new) == set(new)
 
@@ -405,3 +413,51 @@ def test_no_download_is_removed(tree: Tree) -> None:
     for file in ("Train.zip", "Val.zip"):
         tree.work("download", "download", {}, {"name": f"made {file}", "url": file})
     assert unneeded(tree.data, 1) == []
+
+
+def test_versions_of_before_a_clock_was_set_back_are_the_old_ones(tree: Tree) -> None:
+    new, old = tree.generation(0), tree.generation(1)
+    # The names, and the times of all files, say that the second one is newer.
+    for number, run in ((1, old), (2, new)):
+        for name in ("tiles", "generator", "synthetic_pairs", "table"):
+            tree.saved(run[name], number, {})
+    assert [version.path for version in versions(tree.data) if version.entry.name == "tiles"] == [
+        new["tiles"],
+        old["tiles"],
+    ]
+    assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
+    for name in ("tiles", "generator", "synthetic_pairs", "table"):
+        assert new[name].exists() and not old[name].exists()
+    assert there(new) == set(new)
+
+
+def test_of_work_that_no_version_needs_that_begun_last_is_kept_whatever_the_clock_says(tree: Tree) -> None:
+    tree.generation(0)
+    (tiles,) = [version for version in versions(tree.data) if version.entry.name == "tiles"]
+    older, newer = (
+        tree.work("export", "export", {"tiles": tiles.digest}, {"form": form}).path for form in ("folder", "parquet")
+    )
+    for entry in older.rglob("*"):
+        os.utime(entry, (2**33, 2**33))
+    assert [removal.path for removal in unneeded(tree.data, 1)] == [older] and newer.exists()
+
+
+def test_what_tables_and_reports_rest_on_is_kept(tree: Tree) -> None:
+    first, second = tree.generation(0), tree.generation(1)
+    rests_on = {name: Finished(first[name] / name).digest for name in ("tiles", "generator", "synthetic_pairs")}
+    # The report that is there was written from the first run.
+    write_origin(
+        tree.data / "08_reporting/base/made/origins/report.html.json", Origin("report", "r" * 64, 1, rests_on, {})
+    )
+    assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
+    assert there(first) == set(first) - {"decoded", "table"} and there(second) == set(second)
+
+
+def test_what_an_interrupted_training_rests_on_is_kept(tree: Tree) -> None:
+    old = tree.generation(0)
+    begun = tree.unfinished("diffusion", {"tiles": Finished(old["tiles"] / "tiles").digest}, {"images": 999_999})
+    tree.generation(1)
+    assert tree.run("prune", "--keep", "1", "--yes").exit_code == 0
+    assert begun.path.exists() and {"tiles", "tiling"} <= there(old)
+    assert tree.run("prune", "--keep", "1", "--unfinished", "--yes").exit_code == 0
+    assert not begun.path.exists() and there(old) == set()

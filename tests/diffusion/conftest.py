@@ -37,7 +37,6 @@ def train_tiny(training_pairs):
         checkpoint_seconds=1e-9,
         only=10,
         model=tiny.MODEL,
-        layouts="joint",
         **more,
     ):
         settings = DiffusionSettings(
@@ -48,7 +47,7 @@ def train_tiny(training_pairs):
             optimizer="adamw",
             learning_rate=5e-3,
             seed=seed,
-            drawing=DiffusionDrawing(sampler="dpm_solver_2m", steps=18, sigma_max=80.0, layouts=layouts),
+            drawing=DiffusionDrawing(sampler="dpm_solver_2m", steps=18, sigma_max=80.0),
             **more,
         )
         origin = {

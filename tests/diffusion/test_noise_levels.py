@@ -8,10 +8,14 @@ from pydantic import ValidationError
 import tiny
 from satsynth.diffusion.denoiser import both_levels, by_channel
 from satsynth.diffusion.drawing import JointDrawer
+from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.generator import CLEAN, UNKNOWN, load_generator
 from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, NoiseSettings, TaskSettings
 from satsynth.diffusion.training import draw_levels, draw_sigmas, joint_loss
 from satsynth.generation.families import Request
+from satsynth.generation.sampling import draw_batch
+from satsynth.generation.settings import SamplingSettings
+from satsynth.pairs.regions import without_small_regions
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
@@ -21,6 +25,7 @@ from satsynth.work.ignore import IGNORE_INDEX
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
 CLASSES, SIDE = 4, 32
 DRAWING = DiffusionDrawing(sampler="dpm_solver_2m", steps=4, sigma_max=20.0, sigma_min=0.1)
+GIVEN = ("model", "real", "folder")
 MIXED = TaskSettings(joint=0.25, image=0.25, mask=0.25, independent=0.25)
 
 
@@ -124,13 +129,17 @@ def test_a_painted_pair_keeps_its_mask_and_depends_on_it(separate, ignored):
     assert np.abs(images.astype(int) - drawer.paint(range(4), masks, 1)).mean() > 1
 
 
-def test_masks_first_gives_the_images_painted_from_them(separate):
-    drawer = drawer_of(separate, layouts="model")
-    images, masks = drawer.draw(range(3), Request(2))
-    assert np.array_equal(masks, drawer.lay_out(range(3), 2))
+@pytest.mark.parametrize("smallest", [0, 20])
+def test_masks_first_gives_the_images_painted_from_them(separate, smallest):
+    drawer, sampling = drawer_of(separate), SamplingSettings(layouts="model", seed=2, smallest_region=smallest)
+    images, masks = draw_batch(drawer, range(3), sampling)
+    raw = drawer.lay_out(range(3), 2)
+    # What is too small is gone before the image is painted.
+    assert np.array_equal(masks, np.stack([without_small_regions(mask, smallest) for mask in raw]))
+    assert np.array_equal(masks, raw) == (smallest == 0)
     assert np.array_equal(images, drawer.paint(range(3), masks, 2))
     assert len(np.unique(masks)) > 1
-    shifted = drawer.draw(range(1, 4), Request(2))
+    shifted = draw_batch(drawer, range(1, 4), sampling)
     assert np.mean(masks[1:] != shifted[1][:2]) < 1e-3
 
 
@@ -147,18 +156,21 @@ def test_a_given_mask_says_what_the_image_shows(train_tiny, tmp_path):
     assert means[-1] - means[0] > 60
 
 
-def test_a_generator_of_one_level_refuses_to_paint_and_to_draw_masks(random_generator, train_tiny, tmp_path):
+def test_a_generator_of_one_level_refuses_to_paint_and_to_draw_masks(random_generator):
     drawer = drawer_of(random_generator)
     masks = np.zeros((1, SIDE, SIDE), np.uint8)
     for refused in (
         lambda: drawer.paint([0], masks, 0),
         lambda: drawer.lay_out([0], 0),
-        lambda: drawer_of(random_generator, layouts="model"),
-        lambda: train_tiny(tmp_path, layouts="model"),
+        *(lambda layouts=layouts: FAMILY.require_layouts(DiffusionSettings(), layouts) for layouts in GIVEN),
+        lambda: draw_batch(drawer, [0], SamplingSettings(layouts="model")),
     ):
         with pytest.raises(SatSynthError, match="one noise level in common") as caught:
             refused()
         assert "`diffusion.model.noise_levels: separate`" in caught.value.remedy
+    FAMILY.require_layouts(DiffusionSettings(), "joint")
+    for layouts in ("joint", *GIVEN):
+        FAMILY.require_layouts(DiffusionSettings(model=tiny.SEPARATE), layouts)
 
 
 def test_a_generator_saved_before_levels_could_differ_has_one_in_common(trained, tmp_path):

@@ -83,8 +83,8 @@ def test_a_run_that_failed_keeps_what_came(tmp_path: Path) -> None:
     with serving(CONTENT, break_after=50_000, statuses=[200, 500, 500, 500]) as server:
         archive = server.archive()
         with pytest.raises(ResourceError, match=r"\d\d,\d\d\d of \d+,\d+ bytes arrived"):
-            fetch_archive(archive, "made", tmp_path / "raw", tmp_path / "work", PATIENT, fresh=False)
-        fetch_archive(archive, "made", tmp_path / "raw", tmp_path / "work", PATIENT, fresh=False)
+            fetch_archive(archive, "made", tmp_path / "raw", tmp_path / "work", PATIENT)
+        fetch_archive(archive, "made", tmp_path / "raw", tmp_path / "work", PATIENT)
         assert server.asked[-1] is not None
     shutil.rmtree(tmp_path / "work")
     assert (tmp_path / "raw/top/a/1.png").read_bytes() == FILES["top/a/1.png"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from satsynth.segmentation.cells import judge_cell
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.trainings import plan_trainings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import ResourceError
+from satsynth.work.errors import ResourceError, SatSynthError
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import Step, WorkFolder
 
@@ -46,6 +47,31 @@ class Counting:
         randoms = [np.random.default_rng([request.seed, number]) for number in numbers]
         images = np.stack([random.integers(0, 256, (SIDE, SIDE, 3), np.uint8) for random in randoms])
         return images, np.stack([random.integers(0, CLASSES, (SIDE, SIDE), np.uint8) for random in randoms])
+
+
+class Painting(Counting):
+    """A generator that also draws masks by themselves, and images that are functions of their masks."""
+
+    def lay_out(self, numbers: Sequence[int], seed: int) -> np.ndarray:
+        return self.draw(numbers, Request(seed))[1]
+
+    def paint(self, numbers: Sequence[int], masks: np.ndarray, seed: int) -> np.ndarray:
+        return np.stack(
+            [
+                np.full((SIDE, SIDE, 3), number % 200, np.uint8) + mask[..., None]
+                for number, mask in zip(numbers, masks, strict=True)
+            ]
+        )
+
+
+class Striped:
+    """Layouts that are all of one class, the number's."""
+
+    def masks(self, numbers: Sequence[int], seed: int) -> np.ndarray:
+        return np.stack([np.full((SIDE, SIDE), number % CLASSES, np.uint8) for number in numbers])
+
+    def __hash__(self) -> int:
+        return 1
 
 
 @pytest.fixture
@@ -188,6 +214,66 @@ def test_small_regions_are_cleaned_up_whatever_the_family(family: Counting) -> N
     raw = draw_batch(family, range(2), SETTINGS)
     clean = draw_batch(family, range(2), SETTINGS.model_copy(update={"smallest_region": 4}))
     assert np.array_equal(raw[0], clean[0]) and not np.array_equal(raw[1], clean[1])
+
+
+def painted(folder: WorkFolder, saved: SavedGenerator, total: int, settings: SamplingSettings) -> PairStore:
+    given: Any = SimpleNamespace(layouts=Striped())
+    layouts = None if settings.layouts == "model" else given
+    return sample_pairs(folder, saved, FamilySettings(), settings, total, COMPUTE, layouts=layouts)
+
+
+@pytest.mark.parametrize("layouts", ["real", "folder", "model"])
+def test_a_painted_pair_has_its_layout_for_a_mask(
+    saved: SavedGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layouts: str
+) -> None:
+    family = Painting()
+    monkeypatch.setattr(sampling, "family_of", {"counting": family}.__getitem__)
+    # Small regions of masks that are given are wanted.
+    settings = SETTINGS.model_copy(update={"layouts": layouts, "smallest_region": SIDE**2 + 1})
+    store = painted(folder_at(tmp_path / "a"), saved, TOTAL, settings)
+    assert store.manifest["layouts"] == layouts
+    drawn = family.lay_out(range(TOTAL), 7) if layouts == "model" else Striped().masks(range(TOTAL), 7)
+    for number, (image, mask) in enumerate(store.arrays()):
+        assert np.array_equal(mask, drawn[number])
+        assert np.array_equal(image, family.paint([number], mask[None], 7)[0])
+    # Pair i is the same in a set of another size.
+    more = painted(folder_at(tmp_path / "b", TOTAL + 3), saved, TOTAL + 3, settings)
+    assert store.pixel_digests("synthetic") == more.pixel_digests("synthetic")[:TOTAL]
+
+
+def test_a_family_that_cannot_paint_says_so(saved: SavedGenerator, family: Counting, tmp_path: Path) -> None:
+    with pytest.raises(SatSynthError, match=r"'counting' has images and masks together only.*layouts: real") as caught:
+        painted(folder_at(tmp_path / "a"), saved, TOTAL, SETTINGS.model_copy(update={"layouts": "real"}))
+    assert "`sampling.layouts: joint`" in caught.value.remedy
+    for name in ("replay", "folder"):
+        family_of(name).require_layouts(family_of(name).settings(), "joint")
+        with pytest.raises(SatSynthError, match=f"'{name}' has images and masks together only"):
+            family_of(name).require_layouts(family_of(name).settings(), "model")
+
+
+def test_what_identifies_a_painted_set(tiles: PairStore, saved: SavedGenerator) -> None:
+    family: Any = Counting()
+    real = {"layouts": "real"}
+
+    def fingerprint(source: str = "a", **changes: Any) -> str:
+        given: Any = SimpleNamespace(store=SimpleNamespace(digest=source))
+        settings = SamplingSettings(**changes)
+        given = given if settings.layouts in ("real", "folder") else None
+        return sampling_step(saved, family, FamilySettings(), settings, tiles, COMPUTE, given).fingerprint
+
+    zoomed = {"windows": {"zoom": [1, 2]}}
+    found = [
+        fingerprint(),
+        fingerprint(layouts="model"),
+        fingerprint(**real),
+        fingerprint(**real, **zoomed),
+        fingerprint("b", **real),
+        fingerprint(layouts="folder", layout_folder="x"),
+    ]
+    assert len(set(found)) == len(found)
+    # What a set does not use is no part of it, and a folder counts by its content.
+    assert fingerprint(**zoomed, layout_folder="y") == found[0]
+    assert fingerprint(layouts="folder", layout_folder="elsewhere", **zoomed) == found[-1]
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,10 @@ class Project:
     params: dict[str, str] = field(default_factory=dict)
 
     def command(self, pipeline: str, env: str, **params: str) -> list[str]:
+        """Return a run of one pipeline, or of several whose names are joined by commas."""
         given = ",".join(f"{key}={value}" for key, value in {**self.params, **params}.items())
-        command = [sys.executable, "-m", "kedro", "run", f"--pipeline={pipeline}", f"--env={env}"]
+        option = "--pipelines" if "," in pipeline else "--pipeline"
+        command = [sys.executable, "-m", "kedro", "run", f"{option}={pipeline}", f"--env={env}"]
         return [*command, f"--params={given}"] if given else command
 
     def start(self, pipeline: str, env: str, **params: str) -> subprocess.Popen[str]:

@@ -93,6 +93,40 @@ def test_the_judge_sees_each_set_of_images_once(
     assert seen[4:] == [7]
 
 
+def test_the_imagenet_network_sees_each_set_of_images_once(
+    world: tuple[PairStore, PairStore, Any, Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles, synthetic, judge, run = world
+    seen: list[int] = []
+
+    def counted(images: np.ndarray, state: Any, compute: ComputeSettings) -> np.ndarray:
+        seen.append(len(images))
+        return bright(None, images, compute)
+
+    (tmp_path / "weights.pth").write_bytes(b"some")
+    for module in ("imagenet", "measures.imagenet_distance"):
+        monkeypatch.setattr(f"satsynth.analysis.{module}.weights_file", lambda: tmp_path / "weights.pth")
+    monkeypatch.setattr("satsynth.analysis.imagenet.encoder_state", lambda file: {})
+    monkeypatch.setattr("satsynth.analysis.imagenet.imagenet_features", counted)
+    given = ComputeSettings(), run
+    table = nodes.measure_fidelity(tiles, synthetic, judge, ComparisonSettings(), *given)
+    assert sorted(seen) == [9, 12, 12, 12]
+    # With the same features as the judge's, the distances are the judge's.
+    assert values_of(table, "imagenet_distance") == values_of(table, "kernel_distance")
+    assert set(values_of(table, "two_sample_accuracy")) == {"val", "test", "synthetic", "train_halves"}
+    # Other judges change nothing, other weights do.
+    other = SimpleNamespace(digest="other", parents=judge.parents, path=judge.path)
+    nodes.measure_fidelity(tiles, synthetic, other, ComparisonSettings(), *given)
+    assert len(seen) == 4
+    (tmp_path / "weights.pth").write_bytes(b"others")
+    nodes.measure_fidelity(tiles, synthetic, judge, ComparisonSettings(), *given)
+    assert len(seen) == 8
+    # Measured or not, the rest of the table is the same.
+    without = nodes.measure_fidelity(tiles, synthetic, judge, ComparisonSettings(imagenet=False), *given)
+    kept = table[~table["measure"].isin(["imagenet_distance", "two_sample_accuracy"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(without, kept)
+
+
 def test_the_curves_are_those_of_the_measured_images(world: tuple[PairStore, PairStore, Any, Workspace]) -> None:
     tiles, synthetic, _, run = world
     curves = nodes.measure_curves(tiles, synthetic, run)

@@ -12,8 +12,7 @@ def manifests(project: Project, step: str) -> dict[Path, int]:
 
 
 def test_a_ratio_and_a_seed_that_are_added_compute_only_what_is_new(made_project: Project) -> None:
-    for pipeline in ("ingestion", "tiling", "diffusion", "sampling"):
-        made_project.run(pipeline, "micro", **{"sampling.ratio": "2"})
+    made_project.run("ingestion,tiling,diffusion,sampling", "micro", **{"sampling.ratio": "2"})
     made_project.run("segmentation", "micro")
     before = manifests(made_project, "segmentation")
     shards = list((made_project.path / "data/.work/sampling").glob("*/result/*.parquet"))

@@ -22,8 +22,7 @@ def test_own_data_run_unedited_after_one_command(made_project: Project) -> None:
     command = [sys.executable, "-m", "kedro", "satsynth", "describe", str(folder), "--name=own"]
     done = subprocess.run(command, cwd=made_project.path, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    for pipeline in ("ingestion", "tiling"):
-        made_project.run(pipeline, "micro", dataset="own")
+    made_project.run("ingestion,tiling", "micro", dataset="own")
     tiles = PairStore(newest(made_project.path, "tiles"))
     assert (tiles.count("train"), tiles.count("val"), tiles.count("test")) == (16, 8, 8)
     assert len(tiles.class_names) == 3

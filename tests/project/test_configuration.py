@@ -67,7 +67,8 @@ def test_neither_environments_nor_data_sets_share_a_file(env: str) -> None:
 
 def _all() -> Pipeline:
     """The default pipeline and those that stand alone."""
-    return pipelines["augment"] + pipelines["export"] + pipelines["download"]
+    alone = ("painting", "labelling", "export", "download")
+    return sum((pipelines[name] for name in alone), pipelines["augment"])
 
 
 def test_every_catalog_entry_is_used_and_every_output_is_kept() -> None:
@@ -95,7 +96,7 @@ def test_every_node_is_named_tagged_and_documented() -> None:
 
 def test_nothing_is_fetched_or_exported_by_the_default() -> None:
     names = {node.name for node in pipelines["__default__"].nodes}
-    assert not names & {"fetch_raw", "export_tiles", "export_synthetic"}
+    assert not names & {"fetch_raw", "export_tiles", "export_synthetic", "paint_drawn_masks", "label_real_images"}
 
 
 def test_augment_is_the_default_and_the_sum_of_the_eight() -> None:

@@ -149,20 +149,16 @@ def test_an_error_reaches_the_record_of_its_training(
     assert recorder.ends == [("one R=0 seed=0", "KeyboardInterrupt")] and not recorder.reuses
 
 
-def test_fresh_forgets_what_another_process_has_done(
-    trained: tuple[Recorder, Workspace, list[Any]],
-    settings: SegmentationSettings,
-    stores: Stores,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_run_that_begins_anew_trains_anew_but_once(
+    trained: tuple[Recorder, Workspace, list[Any]], settings: SegmentationSettings, stores: Stores
 ) -> None:
     _, workspace, _ = trained
-    fresh, recorder = workspace.model_copy(update={"fresh": True}), Recorder()
+    fresh, recorder, again = workspace.model_copy(update={"fresh": True, "run": "anew"}), Recorder(), Recorder()
     with single_thread():
         train_judge(stores.tiles, settings, CPU, fresh, recorder)
-        assert not recorder.records, "this process has done it itself"
-        monkeypatch.setattr("satsynth.work.folder._PROCESS_START", np.inf)
-        train_judge(stores.tiles, settings, CPU, fresh, recorder)
+        train_judge(stores.tiles, settings, CPU, fresh, again)
     assert list(recorder.records) == ["one R=0 seed=0"]
+    assert not again.records, "this run has done it itself"
 
 
 def test_tiles_that_do_not_fit_a_network_are_refused_before_anything_is_trained(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def test_forgetting_helpers_keeps_the_result(tmp_path: Path) -> None:
         (folder.path / "run.json").write_text("{}")
         (folder.result / "weights.bin").write_bytes(b"w")
         folder.forget_helpers()
-        assert sorted(p.name for p in folder.path.iterdir()) == ["result", "run.json", "step.json"]
+        assert sorted(p.name for p in folder.path.iterdir()) == ["number.json", "result", "run.json", "step.json"]
         assert (folder.result / "weights.bin").exists()
 
 
@@ -135,17 +136,29 @@ def test_a_failure_inside_frees_the_folder(tmp_path: Path) -> None:
         assert folder.result.is_dir()
 
 
-def test_fresh_forgets_work_older_than_the_process_only(tmp_path: Path) -> None:
+def test_a_run_that_begins_anew_forgets_all_work_but_its_own(tmp_path: Path) -> None:
     with work_folder(tmp_path, STEP) as folder:
         folder.finish({})
-    with work_folder(tmp_path, STEP, fresh=True) as own:
-        assert own.finished
-    os.utime(folder.path / "step.json", (1, 1))
-    with work_folder(tmp_path, STEP) as continued:
-        assert continued.finished
-    with work_folder(tmp_path, STEP, fresh=True) as fresh:
-        assert not fresh.finished
-        assert fresh.result.is_dir()
+    # As if the clock had been set back since.
+    os.utime(folder.path / "step.json", (2**33, 2**33))
+    with work_folder(tmp_path, STEP, "first") as own:
+        assert not own.finished and own.result.is_dir()
+        own.finish({})
+        own.forget_helpers()
+    for run in ("first", ""):
+        with work_folder(tmp_path, STEP, run) as continued:
+            assert continued.finished
+    # In the same process, too.
+    with work_folder(tmp_path, STEP, "second") as other:
+        assert not other.finished and other.result.is_dir()
+
+
+def test_folders_of_a_step_are_numbered_in_their_order_whatever_the_clock_says(tmp_path: Path) -> None:
+    numbers = []
+    for seed in (3, 1, 2):
+        with work_folder(tmp_path, Step("training", 1, {}, {"seed": seed})) as folder:
+            numbers.append(json.loads((folder.path / "number.json").read_text()))
+    assert numbers == [1, 2, 3]
 
 
 def test_work_that_may_not_be_written_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ def remembered_measures(
     features: Mapping[str, str],
     selection: Mapping[str, Any],
     workspace: Workspace,
+    imagenet: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return the table of all measures that are switched on, computing only those that were not computed before.
 
@@ -40,6 +41,7 @@ def remembered_measures(
         features: Digests of what decides features, by name; only measures of features depend on them.
         selection: What decides which pairs of the stores are measured.
         workspace: Where work is kept.
+        imagenet: Digests of what decides features of the ImageNet network, by name.
 
     Returns:
         The table ``set, measure, value, low, high``.
@@ -49,7 +51,9 @@ def remembered_measures(
         settings = measure.settings(inputs.comparison)
         if settings is None:
             continue
-        parents = {**stores, **(features if "features" in measure.needs else {})}
+        parents = dict(stores)
+        for need, decided in (("features", features), ("imagenet", imagenet or {})):
+            parents |= decided if need in measure.needs else {}
         step = Step(f"measure_{measure.name}", measure.version, parents, {**selection, **settings})
         tables.append(_remembered(measure, inputs, step, workspace))
     return pd.concat(tables, ignore_index=True)
@@ -71,12 +75,15 @@ def log_fidelity(table: pd.DataFrame, class_names: Sequence[str], name: str) -> 
         class_names: Names in order of the class index.
         name: Name of the set.
     """
-    distance = values_of(table, "kernel_distance")
-    log.info(
-        "Kernel distance to train: %s %.4f, val %.4f, halves of train %.4f",
-        name,
-        *(distance[part] for part in (name, "val", HALVES)),
-    )
+    for measure, space in (("imagenet_distance", "ImageNet features"), ("kernel_distance", "the judge's features")):
+        distance = values_of(table, measure)
+        if distance:
+            log.info(
+                "Kernel distance to train in %s: %s %.4f, val %.4f, halves of train %.4f",
+                space,
+                name,
+                *(distance[part] for part in (name, "val", HALVES)),
+            )
     names = statistic_names(class_names)
     found, train = ({key: values_of(table, key)[part] for key in names} for part in (name, REFERENCE))
     inside = within_range(found, train)

@@ -11,6 +11,11 @@ class ComparisonSettings(Frozen):
     """The comparison of synthetic with real pairs."""
 
     gallery_pairs: int = Field(default=24, ge=1, le=400, description="Pairs on each side of the gallery.")
+    imagenet: bool = Field(
+        default=True,
+        description="Whether realism is measured in the features of an ImageNet network, where its weights are "
+        "installed (the extra `imagenet`).",
+    )
     inception: str | None = Field(
         default=None,
         min_length=1,

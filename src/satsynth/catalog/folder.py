@@ -9,6 +9,7 @@ from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundErro
 from kedro_datasets._typing import ImagePreview, JSONPreview
 
 from satsynth.catalog.picture import picture_preview
+from satsynth.catalog.recorded import Recorded
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.pairs.store import PairStore
@@ -22,7 +23,7 @@ def _is_finished(path: str) -> bool:
     return (Path(path) / MANIFEST).exists()
 
 
-class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
+class FinishedFolderDataset(Recorded, AbstractVersionedDataset[Finished, Finished]):
     """A versioned folder. Loading returns a small handle, and saving links a finished folder into a new version.
 
     Args:
@@ -57,9 +58,12 @@ class FinishedFolderDataset(AbstractVersionedDataset[Finished, Finished]):
     def save(self, data: Finished) -> None:
         """Add the finished folder of a handle as a new version, without copying if links work and are allowed."""
         place_folder(data.path, Path(self._get_save_path()), self.linked)
+        self.record(data.digest)
 
     def _exists(self) -> bool:
-        return _is_finished(str(self._get_load_path()))
+        # What a run will make in place of another one is not there yet.
+        to_come = self.making is not None and self._version is None
+        return not to_come and _is_finished(str(self._get_load_path()))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from kedro_datasets.text import TextDataset
 
+from satsynth.catalog.recorded import Recorded
 from satsynth.work.files import atomic
 
 
-class PageDataset(TextDataset):
+class PageDataset(Recorded, TextDataset):
     """A text file in UTF-8, regardless of the machine's own encoding, that is written atomically."""
 
     def load(self) -> str:
@@ -20,3 +21,4 @@ class PageDataset(TextDataset):
         """Write the text atomically."""
         with atomic(Path(self._get_save_path())) as temporary:
             temporary.write_text(data, encoding="utf-8")
+        self.record()

@@ -11,11 +11,12 @@ import numpy as np
 from kedro.io.core import AbstractVersionedDataset, Version
 from kedro_datasets._typing import ImagePreview
 
+from satsynth.catalog.recorded import Recorded
 from satsynth.pairs.pair import decode_image, encode_image
 from satsynth.work.files import atomic
 
 
-class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
+class PictureDataset(Recorded, AbstractVersionedDataset[np.ndarray, np.ndarray]):
     """A picture ``(H, W, 3)`` uint8 RGB as PNG, with a preview.
 
     Args:
@@ -38,6 +39,7 @@ class PictureDataset(AbstractVersionedDataset[np.ndarray, np.ndarray]):
         """Write the picture atomically."""
         with atomic(Path(self._get_save_path())) as temporary:
             temporary.write_bytes(encode_image(data))
+        self.record()
 
     def _exists(self) -> bool:
         return Path(self._get_load_path()).exists()

@@ -9,19 +9,21 @@ import pyarrow as pa
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.pandas import ParquetDataset
 
+from satsynth.catalog.recorded import Recorded
 from satsynth.work.errors import DamagedError
 from satsynth.work.files import atomic
 
 _REMEDY = "Make it again with the same environment and data set: kedro run --pipeline=augment"
 
 
-class TableDataset(ParquetDataset):
+class TableDataset(Recorded, ParquetDataset):
     """A Parquet table. Its preview shows lists as text, since Kedro-Viz does not support arrays."""
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table atomically, so that a killed process cannot leave half a table as the newest version."""
         with atomic(Path(self._get_save_path())) as temporary:
             data.to_parquet(temporary, **{"write_page_checksum": True, **self._save_args})
+        self.record()
 
     def load(self) -> pd.DataFrame:
         """Return the table, whose pages are compared with their checksums.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, read_json
+from satsynth.work.folder import NUMBER
+from satsynth.work.origins import ORIGIN, ORIGINS, Origin, read_origin
 
 # Kedro's own format of version names, so that no other folder is mistaken for a version.
 _VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
@@ -27,8 +29,9 @@ class Version:
         entry: Folder of all versions of the entry.
         path: Folder of this version.
         finished: Whether it can be loaded.
-        digest: SHA-256 of its content; empty for tables, which have no digest.
+        digest: SHA-256 of its content; empty where it is not known.
         parents: Digests of its inputs by name.
+        number: Larger than those of the versions that were there when it was saved; 0 where it was not recorded.
     """
 
     entry: Path
@@ -36,6 +39,7 @@ class Version:
     finished: bool
     digest: str
     parents: Mapping[str, str]
+    number: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Work:
         kind: Kind of its result; empty until it is complete.
         parents: Digests of its inputs by name.
         dataset: Name of the data set; empty if the step does not record one.
-        time: Unix time of the last change.
+        number: Larger than those of the folders of this step that were begun before; 0 where it was not recorded.
     """
 
     step: str
@@ -62,7 +66,7 @@ class Work:
     kind: str
     parents: Mapping[str, str]
     dataset: str
-    time: float
+    number: int
 
     @property
     def helpers(self) -> list[Path]:
@@ -88,7 +92,7 @@ class DecodedFolder:
 
 
 def versions(data: Path) -> list[Version]:
-    """Return all versions of all entries in all environments and data sets, sorted by entry, the newest first."""
+    """Return all versions of all entries in all environments and data sets, by entry, the one saved last first."""
     found = []
     for path in data.glob("0[2-8]_*/*/*/*/*"):
         if not _VERSION.fullmatch(path.name) or not path.is_dir():
@@ -96,13 +100,22 @@ def versions(data: Path) -> list[Version]:
         content = path / path.parent.name
         manifest = _json(content / MANIFEST) if content.is_dir() else None
         finished = manifest is not None or content.is_file()
-        manifest = manifest or {}
-        found.append(Version(path.parent, path, finished, manifest.get("digest", ""), manifest.get("parents", {})))
-    return sorted(found, key=lambda version: (str(version.entry), version.path.name), reverse=True)
+        # Of tables, only the origin says what they rest on.
+        origin = _origin(path / ORIGIN)
+        known = manifest or (asdict(origin) if origin else {})
+        digest, parents, number = known.get("digest", ""), known.get("parents", {}), origin.number if origin else 0
+        found.append(Version(path.parent, path, finished, digest, parents, number))
+    return sorted(found, key=lambda version: (str(version.entry), version.number, version.path.name), reverse=True)
+
+
+def shown(data: Path) -> set[str]:
+    """Return the digests of everything that tables, figures and reports of the catalog rest on."""
+    origins = [_origin(path) for path in data.glob(f"0[2-8]_*/*/*/{ORIGINS}/*.json")]
+    return {digest for origin in origins if origin for digest in origin.parents.values()}
 
 
 def works(root: Path) -> list[Work]:
-    """Return all work folders, sorted by step, the newest first."""
+    """Return all work folders by step, the one begun last first."""
     found = []
     for path in root.glob("*/*"):
         if not _FINGERPRINT.fullmatch(path.name) or not path.is_dir():
@@ -112,11 +125,6 @@ def works(root: Path) -> list[Work]:
         settings = note.get("settings", {})
         described = settings.get("description")
         dataset = (described if isinstance(described, dict) else settings).get("name", "")
-        times = []
-        for entry in (path, path / "result", path / "result" / MANIFEST, path / "checkpoint.pt"):
-            # An active run may remove it at any moment.
-            with suppress(FileNotFoundError):
-                times.append(entry.stat().st_mtime)
         found.append(
             Work(
                 path.parent.name,
@@ -127,10 +135,10 @@ def works(root: Path) -> list[Work]:
                 (manifest or {}).get("kind", ""),
                 note.get("parents", {}),
                 str(dataset),
-                max(times, default=0.0),
+                _number(path / NUMBER),
             )
         )
-    return sorted(found, key=lambda work: (work.step, work.time, work.path.name), reverse=True)
+    return sorted(found, key=lambda work: (work.step, work.number, work.path.name), reverse=True)
 
 
 def decoded_pictures(root: Path) -> list[DecodedFolder]:
@@ -145,17 +153,31 @@ def leftovers(data: Path) -> list[Path]:
     return sorted(path for pattern in patterns for path in data.glob(pattern) if _TRASH.fullmatch(path.name))
 
 
-def with_ancestors(wanted: Iterable[Version], known: Sequence[Version]) -> set[str]:
-    """Return the digests of versions and of all their known ancestors."""
+def with_ancestors(wanted: Iterable[str], known: Sequence[Version]) -> set[str]:
+    """Return digests and those of all known ancestors of what they stand for."""
     parents = {version.digest: set(version.parents.values()) for version in known if version.digest}
     found: set[str] = set()
-    todo = [version.digest for version in wanted if version.digest]
+    todo = [digest for digest in wanted if digest]
     while todo:
         digest = todo.pop()
         if digest not in found:
             found.add(digest)
             todo += parents.get(digest, set())
     return found
+
+
+def _origin(path: Path) -> Origin | None:
+    try:
+        return read_origin(path)
+    except (OSError, SatSynthError):
+        return None
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(read_json(path))
+    except (OSError, ValueError, TypeError, SatSynthError):
+        return 0
 
 
 def _json(path: Path) -> dict[str, Any] | None:

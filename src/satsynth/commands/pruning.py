@@ -9,7 +9,16 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from satsynth.commands.inventory import Version, Work, decoded_pictures, leftovers, versions, with_ancestors, works
+from satsynth.commands.inventory import (
+    Version,
+    Work,
+    decoded_pictures,
+    leftovers,
+    shown,
+    versions,
+    with_ancestors,
+    works,
+)
 
 # Kinds of large results. Other results are small and are kept, because they save later runs work.
 _STORED = ("pairs", "generator", "export")
@@ -29,11 +38,12 @@ class Removal:
 
 
 def unneeded(data: Path, keep: int, unfinished: bool = False) -> list[Removal]:
-    """Return what is needed neither by the newest versions nor by unfinished work that a run can resume.
+    """Return what is needed neither by the newest versions and what is shown nor by work that a run can resume.
 
-    These are kept: the newest versions of each entry and their ancestors; work folders whose result is one of these
-    versions or depends only on them (for generators and stores, only the newest ones); decoded pictures of the newest
-    stores.
+    The newest versions are those saved last, whatever times their names say. These are kept: the newest versions of
+    each entry, what the tables, figures and reports of the catalog rest on, unfinished work, and the ancestors of all
+    of these; work folders whose result is one of these versions or depends only on them (for generators and stores,
+    only the newest ones); decoded pictures of the newest stores.
 
     Args:
         data: The folder `data/`.
@@ -42,7 +52,12 @@ def unneeded(data: Path, keep: int, unfinished: bool = False) -> list[Removal]:
     """
     known = versions(data)
     kept = _newest(known, keep)
-    needed = with_ancestors(kept, known)
+    work = works(data / ".work")
+    # Result versions only increase, so unfinished work of an older version is never resumed.
+    current = {one.step: one.version for one in sorted(work, key=lambda one: one.version)}
+    begun = [] if unfinished else [one for one in work if not one.finished and one.version == current[one.step]]
+    inputs = {digest for one in begun for digest in one.parents.values()}
+    needed = with_ancestors({version.digest for version in kept} | shown(data) | inputs, known)
     # Of versions with equal content, the newest one is enough.
     newest = {(version.entry, version.digest): version for version in reversed(known)}
     removed = [
@@ -52,8 +67,8 @@ def unneeded(data: Path, keep: int, unfinished: bool = False) -> list[Removal]:
         for version in known
         if version not in kept and not (version.digest in needed and version is newest[version.entry, version.digest])
     ]
-    removed += _works(works(data / ".work"), {version.entry.name for version in known}, needed, keep, unfinished)
-    removed += _decoded(data, with_ancestors(_newest(known, 1), known))
+    removed += _works(work, begun, {version.entry.name for version in known}, needed, keep)
+    removed += _decoded(data, with_ancestors({version.digest for version in _newest(known, 1)}, known))
     return removed + [Removal(path, "leftover") for path in leftovers(data)]
 
 
@@ -68,22 +83,20 @@ def _newest(known: list[Version], number: int) -> list[Version]:
     return found
 
 
-def _works(known: list[Work], entries: set[str], needed: set[str], keep: int, unfinished: bool) -> list[Removal]:
-    # Result versions only increase, so unfinished work of an older version is never resumed.
-    current = {work.step: work.version for work in sorted(known, key=lambda work: work.version)}
+def _works(known: list[Work], begun: list[Work], entries: set[str], needed: set[str], keep: int) -> list[Removal]:
     seen: Counter[Hashable] = Counter()
     removed = []
     for work in known:
-        from_raw = not entries & set(work.parents)
-        usable = from_raw or set(work.parents.values()) <= needed
         if work.finished:
+            from_raw = not entries & set(work.parents)
             group: Hashable = (work.step, work.dataset if from_raw else tuple(sorted(work.parents.items())))
             seen[group] += 1
             small = work.kind not in _STORED and not from_raw
+            usable = from_raw or set(work.parents.values()) <= needed
             wanted = work.digest in needed or (usable and (small or seen[group] <= keep))
         else:
-            # It belongs to some environment and settings, and any of them may run next.
-            wanted = usable and work.version == current[work.step] and not unfinished
+            # Whatever its parameters: any of them may run next.
+            wanted = work in begun
         if wanted:
             continue
         state = "" if work.finished else ", unfinished"

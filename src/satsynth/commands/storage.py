@@ -59,9 +59,9 @@ def storage(metadata: Any) -> None:
 def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) -> None:
     """Free disk space: remove old versions and work that no kept version needs.
 
-    The ancestors of the newest versions stay, with their work folders and decoded pictures. Unfinished work that a run
-    could resume stays, too, unless --unfinished is given. Of versions with equal content the older ones are removed.
-    Nothing is removed during a run.
+    The versions that were saved last stay, with their ancestors, work folders and decoded pictures, and so does what
+    tables and reports rest on. Unfinished work of any parameters stays, too, unless --unfinished is given. Of versions
+    with equal content the older ones are removed. Nothing is removed during a run.
     """
     data = Path(metadata.project_path) / "data"
     with alone(data / ".work"):

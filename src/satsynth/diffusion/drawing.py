@@ -8,19 +8,20 @@ import numpy as np
 import torch
 
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS
+from satsynth.diffusion.family import common_levels
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.samplers import Denoise, ddpm_levels, karras_levels, sampler_of
 from satsynth.diffusion.settings import DiffusionDrawing
+from satsynth.diffusion.windowing import Corner, blended, corners_of
 from satsynth.generation.families import Request
 from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast
 from satsynth.training.seeds import mixed_seed, noise_source
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import SatSynthError
 
 # What a seed is used for beside joint pairs.
-PAINTING, LAYING_OUT, UNSEEN = 1, 2, 3
+PAINTING, LAYING_OUT, UNSEEN, LABELLING = 1, 2, 3, 5
 
 
 class JointDrawer:
@@ -44,13 +45,7 @@ class JointDrawer:
         device: torch.device,
         compute: ComputeSettings,
     ) -> None:
-        """Hold the generator and the noise levels.
-
-        Raises:
-            SatSynthError: Masks are to be drawn first, and the generator cannot.
-        """
-        if settings.layouts == "model":
-            require_separate(generator)
+        """Hold the generator and the noise levels."""
         self._generator, self._side, self._settings = generator, side, settings
         self._device, self._compute = device, compute
         if settings.schedule == "ddpm":
@@ -61,9 +56,6 @@ class JointDrawer:
     @torch.inference_mode()
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
         """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
-        if self._settings.layouts == "model":
-            masks = self.lay_out(numbers, request.seed)
-            return self.paint(numbers, masks, request.seed), masks
         generator = self._generator
         joint = self._solve(generator.channels, numbers, request.seed, generator.denoise(self._settings.clip))
         images, found = generator.split(joint)
@@ -102,8 +94,40 @@ class JointDrawer:
         denoise, code = self._generator.lay_out(unknown, self._settings.clip), self._generator.code
         return _to_masks(code.decode(self._solve(code.channels, numbers, mixed_seed(seed, LAYING_OUT), denoise)))
 
-    def _solve(self, channels: int, numbers: Sequence[int], seed: int, denoise: Denoise) -> torch.Tensor:
-        source = noise_source(seed, numbers, (channels, self._side, self._side), self._device)
+    @torch.inference_mode()
+    def paint_scene(self, number: int, mask: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
+        """Draw an image for a mask of at least a tile; see `satsynth.generation.families.SceneDrawer`."""
+        require_separate(self._generator)
+        whole = torch.from_numpy(np.array(mask)).to(self._device)
+
+        def painter(corners: Sequence[Corner]) -> Denoise:
+            masks = torch.stack([corner.cut(whole, self._side) for corner in corners])
+            return self._generator.paint(masks.long(), self._settings.clip)
+
+        denoise = blended(corners_of(mask.shape, self._side), painter, self._side, batch_size)
+        return to_image(self._solve(IMAGE_CHANNELS, [number], mixed_seed(seed, PAINTING), denoise, mask.shape))[0]
+
+    @torch.inference_mode()
+    def label_scene(self, number: int, image: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
+        """Draw a mask for an image of at least a tile; see `satsynth.generation.families.SceneDrawer`."""
+        require_separate(self._generator)
+        code, shape = self._generator.code, image.shape[:2]
+        whole = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)
+
+        def labeller(corners: Sequence[Corner]) -> Denoise:
+            images = torch.stack([corner.cut(whole, self._side) for corner in corners])
+            return self._generator.label(images.float().div(127.5).sub(1), self._settings.clip)
+
+        denoise = blended(corners_of(shape, self._side), labeller, self._side, batch_size)
+        return _to_masks(
+            code.decode(self._solve(code.channels, [number], mixed_seed(seed, LABELLING), denoise, shape))
+        )[0]
+
+    def _solve(
+        self, channels: int, numbers: Sequence[int], seed: int, denoise: Denoise, shape: tuple[int, ...] | None = None
+    ) -> torch.Tensor:
+        shape = shape or (self._side, self._side)
+        source = noise_source(seed, numbers, (channels, *shape), self._device)
 
         def noise() -> torch.Tensor:
             return source().contiguous(memory_format=memory_format(self._device))
@@ -120,10 +144,7 @@ def require_separate(generator: Generator) -> None:
         SatSynthError: Image and mask have one noise level in common.
     """
     if not generator.separate:
-        raise SatSynthError(
-            "The generator's image and mask have one noise level in common, so it can only draw both together.",
-            "Set `diffusion.drawing.layouts: joint`, or train it with `diffusion.model.noise_levels: separate`.",
-        )
+        raise common_levels("one of them given the other")
 
 
 def _to_masks(masks: torch.Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from satsynth.diffusion.saved import AVERAGED
@@ -11,6 +12,7 @@ from satsynth.generation.families import Drawer, Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import WorkFolder
 
 
@@ -26,9 +28,22 @@ class JointDiffusion:
     drawing_files: ClassVar[tuple[str, ...]] = (AVERAGED,)
     settings: type[DenoiserSettings] = DiffusionSettings
 
+    def require_layouts(self, settings: DenoiserSettings, layouts: str) -> None:
+        """Refuse layouts apart from images where both have one noise level in common."""
+        if layouts != "joint" and settings.model.noise_levels == "common":
+            raise common_levels(f"with `sampling.layouts: {layouts}`")
+
     def sources(self, settings: DenoiserSettings) -> dict[str, str]:
-        """Return nothing: it reads real pairs only."""
-        return {}
+        """Return the digest of the generator that its weights start from.
+
+        Raises:
+            SatSynthError: There is none in that place.
+        """
+        return {"start": SavedGenerator(Path(settings.start_from)).digest} if settings.start_from else {}
+
+    def scenes_before(self, settings: DenoiserSettings) -> set[str]:
+        """Return the scenes of the generator that its weights start from."""
+        return SavedGenerator(Path(settings.start_from)).scenes if settings.start_from else set()
 
     def train(
         self,
@@ -53,6 +68,19 @@ class JointDiffusion:
 
         device = choose_device(compute)
         return JointDrawer(load_generator(saved, device), saved.tile_size, settings.drawing, device, compute)
+
+
+def common_levels(what: str) -> SatSynthError:
+    """Return the refusal to draw a mask or an image given the other from a generator that draws both together.
+
+    Args:
+        what: What was asked for, such as "for given masks".
+    """
+    return SatSynthError(
+        f"The generator's image and mask have one noise level in common, so it cannot draw pairs {what}.",
+        "Set `sampling.layouts: joint`, or train it with `diffusion.model.noise_levels: separate` and shares of "
+        "`diffusion.tasks`.",
+    )
 
 
 FAMILY = JointDiffusion()

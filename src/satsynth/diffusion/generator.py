@@ -78,6 +78,21 @@ class Generator:
 
         return images
 
+    def label(self, images: torch.Tensor, clip: bool = False) -> Denoise:
+        """Return a denoiser of label channels ``(B, C, H, W)`` alone, given their images ``(B, 3, H, W)`` in [-1, 1].
+
+        Args:
+            images: The images.
+            clip: Whether estimates are kept in range.
+        """
+        denoise = self.denoise(clip)
+
+        def labels(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            levels = torch.stack([torch.full_like(sigma, CLEAN), sigma], 1)
+            return denoise(torch.cat([images, noisy], 1), levels)[:, IMAGE_CHANNELS:]
+
+        return labels
+
     def lay_out(self, unknown: torch.Tensor, clip: bool = False) -> Denoise:
         """Return a denoiser of label channels ``(B, C, H, W)`` alone, beside images that are nothing but noise.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isclose
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -108,11 +108,6 @@ class DiffusionDrawing(DrawingSettings):
         default="karras",
         description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
     )
-    layouts: Literal["joint", "model"] = Field(
-        default="joint",
-        description="`joint`: image and mask are drawn together. `model`: first the mask, then the image given the "
-        "mask, by a generator whose `noise_levels` are `separate`.",
-    )
     clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
     sigma_max: float = Field(
         default=40.0,
@@ -170,7 +165,16 @@ class DenoiserSettings(FamilySettings):
         default="last",
         description="Which averaged weights are kept: the last, or those of the look with the smallest `val_error`.",
     )
+    start_from: str = Field(
+        default="",
+        description="Folder of a finished generator whose averaged weights are the start, as far as they fit; label "
+        "channels are new where code or classes differ. Empty: a start from nothing. Relative to the project.",
+    )
     drawing: DiffusionDrawing = DiffusionDrawing()
+
+    def training_identity(self) -> dict[str, Any]:
+        """Return the parameters that decide a trained generator: what it starts from is known by its digest."""
+        return self.model_dump(mode="json", exclude={"drawing", "start_from"})
 
     @model_validator(mode="after")
     def _common_is_joint(self) -> DenoiserSettings:

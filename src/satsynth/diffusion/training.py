@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,14 +12,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS, both_levels, by_channel
-from satsynth.diffusion.drawing import require_separate
 from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
 from satsynth.diffusion.network import StemUNet, check_size, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import DenoiserSettings, NoiseSettings, TaskSettings
+from satsynth.diffusion.starting import start_from
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
+from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.training.best import BestWeights
@@ -143,15 +145,14 @@ def train_denoiser(
         report: Takes metrics as training goes on, and at each look pairs drawn from fixed seeds.
 
     Raises:
-        SatSynthError: The tile size does not fit the network, masks are to be drawn first by a generator that cannot,
-            or the loss is not finite.
+        SatSynthError: The tile size does not fit the network, or the loss is not finite.
     """
     check_size(settings.model.network, int(origin["tile_size"]))
     device = choose_device(compute)
     _announce(folder, pairs, origin, settings, compute)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
-    if settings.drawing.layouts == "model":
-        require_separate(generator)
+    if settings.start_from:
+        start_from(generator, settings.model, origin["classes"], SavedGenerator(Path(settings.start_from)))
     network = generator.denoiser
     average = MovingAverage(network, settings.ema)
     averaged = generator.with_denoiser(average.module)

@@ -20,7 +20,7 @@ LISTING = "files.json"
 
 
 def fetch_archive(
-    archive: Archive, dataset: str, raw: Path, work: Path, settings: DownloadSettings, fresh: bool
+    archive: Archive, dataset: str, raw: Path, work: Path, settings: DownloadSettings, anew: str = ""
 ) -> dict[str, Any]:
     """Fetch and unpack one archive, unless all of its files already exist with the right size.
 
@@ -30,7 +30,7 @@ def fetch_archive(
         raw: The raw folder.
         work: Folder of all work.
         settings: Retries and limits.
-        fresh: Whether to fetch the archive again even if it was fetched before.
+        anew: Name of a run that fetches the archive even if another one has fetched it.
 
     Returns:
         Record of the archive: file, url, md5, number of files and bytes.
@@ -41,7 +41,7 @@ def fetch_archive(
     """
     target = inside(raw, archive.into)
     used = {"name": f"{dataset} {archive.file}", **archive.model_dump(mode="json")}
-    with work_folder(work, Step("download", RESULT_VERSION, {}, used), fresh) as folder:
+    with work_folder(work, Step("download", RESULT_VERSION, {}, used), anew) as folder:
         if not (folder.finished and _all_exist(folder, target)):
             # In a folder of its own: an archive may have the name of another part of the work folder.
             local = folder.path / "archive" / archive.file

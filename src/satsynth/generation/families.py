@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training import reporting
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import WorkFolder
 from satsynth.work.frozen import Frozen
 
@@ -93,6 +94,62 @@ class Drawer(Protocol):
         ...
 
 
+@runtime_checkable
+class LayoutDrawer(Drawer, Protocol):
+    """A generator that draws a mask by itself, and an image for a mask that it is given."""
+
+    def lay_out(self, numbers: Sequence[int], seed: int) -> np.ndarray:
+        """Draw masks ``(B, H, W)`` uint8 of some numbers; mask i depends only on (seed, i) and the kind of device."""
+        ...
+
+    def paint(self, numbers: Sequence[int], masks: np.ndarray, seed: int) -> np.ndarray:
+        """Draw an image for each mask.
+
+        Args:
+            numbers: B numbers; image i depends only on (seed, number i, mask i) and the kind of device.
+            masks: ``(B, H, W)`` uint8 of class indices, 255 = ignore.
+            seed: Seed of the set.
+
+        Returns:
+            ``(B, H, W, 3)`` uint8.
+        """
+        ...
+
+
+@runtime_checkable
+class SceneDrawer(LayoutDrawer, Protocol):
+    """A generator that draws whole scenes: images for masks, and masks for images."""
+
+    def paint_scene(self, number: int, mask: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
+        """Draw an image for a mask of any size from a tile up, without seams.
+
+        Args:
+            number: Its number; the image depends only on (seed, number, mask) and the kind of device. Of a mask of
+                one tile, it is that of `paint`.
+            mask: ``(H, W)`` uint8 of class indices, 255 = ignore.
+            seed: Seed of the set.
+            batch_size: Tiles that are computed at once.
+
+        Returns:
+            ``(H, W, 3)`` uint8.
+        """
+        ...
+
+    def label_scene(self, number: int, image: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
+        """Draw a mask for an image of any size from a tile up, without seams.
+
+        Args:
+            number: Number of the draw; the mask depends only on (seed, number, image) and the kind of device.
+            image: ``(H, W, 3)`` uint8.
+            seed: Seed of the set.
+            batch_size: Tiles that are computed at once.
+
+        Returns:
+            ``(H, W)`` uint8 of class indices.
+        """
+        ...
+
+
 class Family(Protocol):
     """A way of making pairs."""
 
@@ -108,12 +165,24 @@ class Family(Protocol):
         """The model of its parameters."""
         ...
 
+    def require_layouts(self, settings: Any, layouts: str) -> None:
+        """Refuse `sampling.layouts` that a generator of these parameters cannot draw.
+
+        Raises:
+            SatSynthError: It cannot.
+        """
+        ...
+
     def sources(self, settings: Any) -> dict[str, str]:
         """Return digests of what it reads beside the real pairs, by name.
 
         Raises:
             SatSynthError: Something of it is missing.
         """
+        ...
+
+    def scenes_before(self, settings: Any) -> set[str]:
+        """Return the scenes that it has seen before its training on the real pairs."""
         ...
 
     def train(
@@ -154,3 +223,12 @@ def family_of(name: str) -> Family:
     """Return a family by its name."""
     found: Family = import_module(FAMILIES[name]).FAMILY
     return found
+
+
+def only_together(family: str, layouts: str) -> SatSynthError:
+    """Return the refusal of a family that has image and mask together only."""
+    return SatSynthError(
+        f"The family '{family}' has images and masks together only, so it cannot draw pairs with "
+        f"`sampling.layouts: {layouts}`.",
+        "Set `sampling.layouts: joint`, or `generation.family: diffusion`.",
+    )

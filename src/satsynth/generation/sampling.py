@@ -11,9 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from satsynth.generation.families import Drawer, Family, FamilySettings, Request, family_of
+from satsynth.generation.families import (
+    Drawer,
+    Family,
+    FamilySettings,
+    LayoutDrawer,
+    Request,
+    family_of,
+    only_together,
+)
+from satsynth.generation.layouts import GivenLayouts
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
+from satsynth.pairs.layouts import VERSION as LAYOUTS_VERSION
+from satsynth.pairs.layouts import Layouts
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.regions import without_small_regions
 from satsynth.pairs.store import PairStore, finish_store, take_shard, write_shard
@@ -37,6 +48,7 @@ def sampling_step(
     sampling: SamplingSettings,
     tiles: PairStore,
     compute: ComputeSettings,
+    layouts: GivenLayouts | None = None,
 ) -> Step:
     """Return what identifies a set of pairs.
 
@@ -48,26 +60,47 @@ def sampling_step(
     decided: dict[str, Any] = {
         **sampling.identity(),
         NUMBER: sampling.total(tiles.count("train")),
-        "drawing": settings.drawing.model_dump(mode="json"),
+        "drawing": {**settings.drawing.model_dump(mode="json"), "layouts": sampling.layouts},
         "family": [family.name, family.drawing_version],
         **arithmetic(compute),
     }
-    return Step("sampling", RESULT_VERSION, digests(tiles=tiles, generator=saved), decided)
+    parents = digests(tiles=tiles, generator=saved)
+    if sampling.layouts != "joint":
+        decided["layouts_version"] = LAYOUTS_VERSION
+    if layouts is not None:
+        parents |= digests(layouts=layouts.store)
+    return Step("sampling", RESULT_VERSION, parents, decided)
 
 
-def draw_batch(drawer: Drawer, numbers: Sequence[int], sampling: SamplingSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the pairs of some numbers and clean up their masks.
+def draw_batch(
+    drawer: Drawer, numbers: Sequence[int], sampling: SamplingSettings, layouts: Layouts | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the pairs of some numbers.
 
     Args:
         drawer: The generator.
         numbers: B pair numbers.
-        sampling: Seed, and the smallest region that stays.
+        sampling: Seed, where masks come from, and the smallest region of a drawn mask that stays.
+        layouts: Masks that are given, where `sampling.layouts` names such; each is the mask of its pair, pixel for
+            pixel.
 
     Returns:
         Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` uint8.
     """
-    images, masks = drawer.draw(numbers, Request(sampling.seed))
-    return images, np.stack([without_small_regions(mask, sampling.smallest_region) for mask in masks])
+
+    def cleaned(masks: np.ndarray) -> np.ndarray:
+        return np.stack([without_small_regions(mask, sampling.smallest_region) for mask in masks])
+
+    if sampling.layouts == "joint":
+        images, masks = drawer.draw(numbers, Request(sampling.seed))
+        return images, cleaned(masks)
+    assert isinstance(drawer, LayoutDrawer)
+    if layouts is None:
+        # What is too small is gone before the image is painted.
+        masks = cleaned(drawer.lay_out(numbers, sampling.seed))
+    else:
+        masks = layouts.masks(numbers, sampling.seed)
+    return drawer.paint(numbers, masks, sampling.seed), masks
 
 
 @dataclass(frozen=True)
@@ -79,12 +112,14 @@ class Source:
         settings: Parameters of its family.
         sampling: The set.
         compute: Where.
+        layouts: Masks that are given, or None.
     """
 
     generator: Path
     settings: FamilySettings
     sampling: SamplingSettings
     compute: ComputeSettings
+    layouts: Layouts | None = None
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +138,7 @@ def draw_shard(path: Path, numbers: range, source: Source, report: Report) -> No
         # The size of a batch may change a grey level: it is always whole, so that a pair is the same in sets of any
         # size.
         part = range(first, first + sampling.batch_size)
-        images, masks = draw_batch(drawer, part, sampling)
+        images, masks = draw_batch(drawer, part, sampling, source.layouts)
         wanted = part[: numbers.stop - first]
         pairs += [
             Pair(f"synthetic-{number:06d}", image, mask, "synthetic", row=number)
@@ -122,6 +157,7 @@ def sample_pairs(
     total: int,
     compute: ComputeSettings,
     earlier: Sequence[Path] = (),
+    layouts: GivenLayouts | None = None,
 ) -> PairStore:
     """Draw ``total`` pairs into a store; shards that exist are kept.
 
@@ -133,14 +169,16 @@ def sample_pairs(
         total: Number of pairs.
         compute: Where.
         earlier: Folders of sets that differ only in their number of pairs; their equal shards are taken.
+        layouts: Masks that are given, or None.
 
     Raises:
         ResourceError: The generator has fewer different pairs than asked for, or memory runs out.
+        SatSynthError: It has images and masks together only, and others are asked for.
     """
     from satsynth.training.device import memory_errors
 
     size = sampling.shard_pairs
-    source = Source(saved.path, settings, sampling, compute)
+    source = Source(saved.path, settings, sampling, compute, None if layouts is None else layouts.layouts)
     parts = [range(i, min(i + size, total)) for i in range(0, total, size)]
     shards = [
         Unit(folder.result / f"synthetic-{number:05d}.parquet", len(part), (part, source))
@@ -160,12 +198,19 @@ def sample_pairs(
 
         with memory_errors("Lower `sampling.batch_size`."):
             try:
-                _require_enough(_loaded(source)[1], total, saved)
+                _require_able(_loaded(source)[1], total, saved, sampling)
                 run_units(draw_shard, shards, "Sampling", "pairs", on_event=took)
             finally:
                 # The memory of the device is for whatever follows.
                 _loaded.cache_clear()
-    return finish_store(folder, saved.manifest["classes"], saved.tile_size, {"family": saved.family})
+    return finish_store(
+        folder, saved.manifest["classes"], saved.tile_size, {"family": saved.family, **_origin(sampling)}
+    )
+
+
+def _origin(sampling: SamplingSettings) -> dict[str, Any]:
+    """Return what the manifest says of layouts, where they are not drawn together with images."""
+    return {} if sampling.layouts == "joint" else {"layouts": sampling.layouts}
 
 
 def _take_equal(shards: Sequence[Unit], earlier: Sequence[Path]) -> None:
@@ -176,7 +221,9 @@ def _take_equal(shards: Sequence[Unit], earlier: Sequence[Path]) -> None:
                 take_shard(known, path, size)
 
 
-def _require_enough(drawer: Drawer, total: int, saved: SavedGenerator) -> None:
+def _require_able(drawer: Drawer, total: int, saved: SavedGenerator, sampling: SamplingSettings) -> None:
+    if sampling.layouts != "joint" and not isinstance(drawer, LayoutDrawer):
+        raise only_together(saved.family, sampling.layouts)
     if drawer.distinct is not None and total > drawer.distinct:
         raise ResourceError(
             f"{total} synthetic pairs are asked for, but the generator of the family '{saved.family}' has "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from satsynth.pairs.store import PairStore
 from satsynth.work.errors import AncestryError, listing
 from satsynth.work.finished import Finished
@@ -48,6 +50,25 @@ def require_unseen(generator: SavedGenerator, tiles: PairStore) -> None:
             f"`generator` ({generator.path}) was trained on {len(seen)} scene(s) that are now val or test:\n"
             f"{listing(seen, 5)}",
             f"Train it again on the present splits: {REPAIR}",
+        )
+
+
+def require_held_out(scenes: Set[str], tiles: PairStore) -> None:
+    """Refuse a start from a generator that has seen scenes which are held out here.
+
+    Args:
+        scenes: What it has seen.
+        tiles: Real pairs.
+
+    Raises:
+        AncestryError: It saw such a scene, or one of the same name.
+    """
+    seen = sorted(scenes & {*tiles.scenes("val"), *tiles.scenes("test")})
+    if seen:
+        raise AncestryError(
+            f"The generator to start from was trained on {len(seen)} scene(s) that are val or test here:\n"
+            f"{listing(seen, 5)}",
+            "Start from a generator of other scenes, or from nothing.",
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from satsynth.generation.families import FAMILIES
+from satsynth.pairs.settings import WindowSettings
 from satsynth.work.frozen import (
     LARGEST_BATCH,
     LARGEST_RATIO,
@@ -16,6 +17,9 @@ from satsynth.work.frozen import (
     SEED_END,
     Frozen,
 )
+
+# More draws of one image than this say nothing new.
+MOST_DRAWS = 1000
 
 
 class GenerationSettings(Frozen):
@@ -45,6 +49,18 @@ class SamplingSettings(Frozen):
         gt=0,
         le=LARGEST_RATIO,
     )
+    layouts: Literal["joint", "model", "real", "folder"] = Field(
+        default="joint",
+        description="Where masks come from. `joint`: image and mask are drawn together. The others need a generator "
+        "whose `noise_levels` are `separate`: `model` draws the mask first, `real` cuts masks anew from training "
+        "scenes, `folder` takes those of `layout_folder`; then the image is painted for its mask.",
+    )
+    layout_folder: str = Field(
+        default="",
+        description="Folder of masks in the data set's own ids or colours, PNG or TIFF, one tile or larger; absolute "
+        "or relative to the project.",
+    )
+    windows: WindowSettings = WindowSettings()
     max_pairs: int | None = Field(
         default=None, description="Largest number of synthetic pairs; null: no limit.", ge=1, le=MOST_IMAGES
     )
@@ -52,7 +68,7 @@ class SamplingSettings(Frozen):
         default=0,
         ge=0,
         le=LARGEST_TILE**2,
-        description="Regions of fewer pixels in a drawn mask take the class nearest to them.",
+        description="Regions of fewer pixels in a mask that the generator drew take the class nearest to them.",
     )
     seed: int = Field(
         default=0,
@@ -63,11 +79,37 @@ class SamplingSettings(Frozen):
     batch_size: int = Field(default=8, ge=1, le=LARGEST_BATCH, description="Pairs drawn at once.")
     shard_pairs: int = Field(default=32, ge=1, le=LARGEST_SHARD, description="Pairs a shard.")
 
+    @model_validator(mode="after")
+    def _folder_is_named(self) -> SamplingSettings:
+        if self.layouts == "folder" and not self.layout_folder:
+            raise ValueError("`layouts` is `folder`, so `layout_folder` must name a folder of masks")
+        return self
+
     def identity(self) -> dict[str, Any]:
-        """Return what decides the pairs; not how many of them there are."""
-        return self.model_dump(mode="json", exclude={"ratio", "max_pairs"})
+        """Return what decides the pairs beside the way they are drawn; not how many of them there are."""
+        # A folder of layouts counts by its content, and windows where there are any.
+        beside = {"ratio", "max_pairs", "layouts", "layout_folder", *([] if self.layouts == "real" else ["windows"])}
+        return self.model_dump(mode="json", exclude=beside)
 
     def total(self, real: int) -> int:
         """Return the number of synthetic pairs for a number of real training pairs."""
         wanted = max(1, round(real * self.ratio))
         return min(wanted, self.max_pairs) if self.max_pairs else wanted
+
+
+class LabellingSettings(Frozen):
+    """Masks drawn for real images that have none."""
+
+    images: str = Field(
+        default="",
+        description="Folder of images like those of the data set, in bands, intensities and size of a pixel on the "
+        "ground; absolute or relative to the project.",
+    )
+    draws: int = Field(
+        default=8,
+        ge=1,
+        le=MOST_DRAWS,
+        description="Masks drawn for each image; the result is the majority, with the share that agree.",
+    )
+    seed: int = Field(default=0, ge=0, lt=SEED_END, description="Seed of the draws.")
+    batch_size: int = Field(default=8, ge=1, le=LARGEST_BATCH, description="Tiles that are computed at once.")

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from satsynth.generation.families import Family, FamilySettings, Report, Silence
+from satsynth.generation.saved import require_held_out
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.training.settings import ComputeSettings
@@ -52,8 +53,14 @@ def train_generator(
         compute: Where.
         work: Folder of all work, where decoded pairs lie.
         reporting: Opens what the training reports to.
+
+    Raises:
+        AncestryError: What it starts from was trained on scenes that are held out here.
     """
+    before = family.scenes_before(settings)
+    require_held_out(before, tiles)
     with reporting(folder) as report:
         pairs, val = (decoded(tiles, split, work) for split in ("train", "val"))
         origin = {"family": family.name, **tiles.training_origin()}
+        origin["scenes"] = sorted(before.union(origin["scenes"]))
         family.train(folder, pairs, val, origin, settings, compute, report)

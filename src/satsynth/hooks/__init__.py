@@ -2,6 +2,5 @@
 
 from satsynth.hooks.project import ProjectHooks
 from satsynth.hooks.tracked import TrackingHooks
-from satsynth.hooks.versions import VersionHooks
 
-__all__ = ["ProjectHooks", "TrackingHooks", "VersionHooks"]
+__all__ = ["ProjectHooks", "TrackingHooks"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from kedro.pipeline.node import Node
 
 from satsynth.configuration import DESCRIPTIONS, dataset_names
 from satsynth.datasets.description import DatasetDescription
+from satsynth.generation.families import family_of
+from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.hooks import activity
 from satsynth.hooks.summary import pipeline_names
+from satsynth.hooks.versions import choose_versions
+from satsynth.pairs.masks import find_drawn_masks
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.parameters import did_you_mean, problems_of
 from satsynth.segmentation.settings import SegmentationSettings
@@ -34,6 +40,8 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         self._lock: RunLock | None = None
+        # Of the run's own copies of entries that other runs may overwrite.
+        self._copies: Path | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -55,8 +63,8 @@ class ProjectHooks:
             )
         # Kedro merges runtime parameters into the configured ones, so what is configured is asked for without them.
         loader.runtime_params = {"dataset": dataset}
-        known = sorted(set(loader["parameters"]) - {"project"})
-        loader.runtime_params = {**given, "project": str(context.project_path)}
+        known = sorted(set(loader["parameters"]) - {"project", "run"})
+        loader.runtime_params = {**given, "project": str(context.project_path), "run": uuid.uuid4().hex}
         for name in given:
             if name not in known:
                 raise SatSynthError(
@@ -88,6 +96,8 @@ class ProjectHooks:
         )
         _require_inputs(pipeline, catalog)
         _require_fitting_tiles(pipeline, catalog.load("parameters"))
+        _require_layouts(pipeline, catalog.load("parameters"))
+        self._copies = choose_versions(run_params, pipeline, catalog, dict(pipelines))
         if self._lock is None:
             self._lock = RunLock(Workspace.model_validate(catalog.load("params:workspace")).work)
         self._lock.acquire()
@@ -117,18 +127,21 @@ class ProjectHooks:
         """Note which step failed: with threads another one may have begun since."""
         activity.begin(f"the step `{node.name}`")
 
-    @hook_impl
+    @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
-        """Take the announcement back."""
+        """Take the announcement back, when others have read what the run has made."""
         activity.end()
         self._release()
 
-    @hook_impl
+    @hook_impl(trylast=True)
     def on_pipeline_error(self) -> None:
         """Take the announcement back."""
         self._release()
 
     def _release(self) -> None:
+        if self._copies is not None:
+            shutil.rmtree(self._copies, ignore_errors=True)
+            self._copies = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -144,6 +157,21 @@ def _require_fitting_tiles(pipeline: Pipeline, parameters: dict[str, Any]) -> No
     if "tiling" in tags and tags & {"judge", "segmentation"}:
         networks = SegmentationSettings.model_validate(parameters["segmentation"]).networks
         check_tile_size(networks, TilingSettings.model_validate(parameters["tiling"]).tile_size)
+
+
+def _require_layouts(pipeline: Pipeline, parameters: dict[str, Any]) -> None:
+    """Refuse, before it is trained, a generator that cannot draw pairs for the layouts that are asked for.
+
+    Raises:
+        SatSynthError: It cannot.
+    """
+    if not any("sampling" in node.tags for node in pipeline.nodes):
+        return
+    sampling = SamplingSettings.model_validate(parameters["sampling"])
+    family = family_of(GenerationSettings.model_validate(parameters["generation"]).family)
+    family.require_layouts(family.settings.model_validate(parameters[family.name]), sampling.layouts)
+    if sampling.layouts == "folder":
+        find_drawn_masks(sampling.layout_folder, Workspace.model_validate(parameters["workspace"]).folder)
 
 
 def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

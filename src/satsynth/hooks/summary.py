@@ -32,13 +32,15 @@ def print_summary(outputs: set[str], catalog: CatalogProtocol) -> bool:
             "augmentation_comparison",
             "tiles_export",
             "synthetic_export",
+            "painted_scenes",
+            "drawn_labels",
         )
         if name in outputs
     ]
     if shown:
         click.echo("")
     for name in shown:
-        click.echo(f"{name.replace('_', ' '):<24} {path_of(catalog, name)}")
+        click.echo(f"{name.replace('_', ' '):<24} {public_path_of(catalog, name)}")
     return bool(shown)
 
 
@@ -62,8 +64,13 @@ def comparison_place(where: str) -> str:
 
 
 def path_of(catalog: Any, name: str) -> Path:
-    """Return the file or folder of a catalog entry, the newest version."""
+    """Return the file or folder that a run reads as a catalog entry."""
     return Path(catalog.get(name)._get_load_path())
+
+
+def public_path_of(catalog: Any, name: str) -> Path:
+    """Return where a file or folder lies that a run has saved as a catalog entry."""
+    return Path(catalog.get(name).public_path)
 
 
 def pipeline_names(run_params: dict[str, Any]) -> str:

@@ -62,7 +62,7 @@ class TrackingHooks:
         shown = {
             key: _plain(value)
             for key, value in parameters.items()
-            if key not in ("datasets", "project", "workspace", "tracking")
+            if key not in ("datasets", "project", "run", "workspace", "tracking")
         }
         named = pipeline_names(run_params)
         tags = {

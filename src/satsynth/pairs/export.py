@@ -21,6 +21,7 @@ from satsynth.datasets.painting import Painter
 from satsynth.pairs.pair import decode_image, decode_mask, encode_image, encode_mask
 from satsynth.pairs.settings import ExportSettings
 from satsynth.pairs.store import PairStore
+from satsynth.rasters.writing import write_geotiff
 from satsynth.scenes.scene import Scene
 from satsynth.work.files import atomic, disk_errors, write_json
 from satsynth.work.folder import WorkFolder
@@ -126,8 +127,8 @@ def _write_files(
             scene = scenes.get(row["scene_id"])
             if scene is not None and scene.crs and scene.transform:
                 place = _transform(scene, scene.transform, row["row"], row["col"])
-                _write_geotiff(images / f"{name}.tif", decode_image(row["image"]["bytes"]), scene.crs, place)
-                _write_geotiff(masks / f"{name}.tif", mask, scene.crs, place)
+                write_geotiff(images / f"{name}.tif", decode_image(row["image"]["bytes"]), scene.crs, place)
+                write_geotiff(masks / f"{name}.tif", mask, scene.crs, place)
                 continue
             (images / f"{name}.png").write_bytes(row["image"]["bytes"])
             (masks / f"{name}.png").write_bytes(encode_image(mask) if mask.ndim == 3 else encode_mask(mask))
@@ -140,27 +141,6 @@ def _transform(scene: Scene, transform: Sequence[float], row: int, col: int) -> 
     fx, fy = width / scene.width, height / scene.height
     corner = Affine.translation(x + col * fx, y + row * fy)
     return Affine(*transform) @ corner @ Affine.scale(fx, fy)
-
-
-def _write_geotiff(path: Path, array: np.ndarray, crs: str, transform: Affine) -> None:
-    import rasterio
-
-    bands = np.moveaxis(array, -1, 0) if array.ndim == 3 else array[None]
-    count, height, width = bands.shape
-    profile = {
-        "driver": "GTiff",
-        "count": count,
-        "height": height,
-        "width": width,
-        "dtype": bands.dtype,
-        "crs": crs,
-        "transform": transform,
-        "compress": "deflate",
-    }
-    if count == 3:
-        profile["photometric"] = "RGB"
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(bands)
 
 
 def _write_lists(target: Path, store: PairStore, names: Sequence[str], splits: Sequence[str], painter: Painter) -> None:

@@ -1,14 +1,17 @@
-"""Parameters of tiling and augmentation."""
+"""Parameters of tiling, augmentation and windows."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from satsynth.datasets.description import KeepSettings
 from satsynth.work.frozen import LARGEST_SHARD, LARGEST_TILE, Frozen
 
+Angles = Literal["any", "right", "none"]
+Zoom = Annotated[float, Field(ge=0.1, le=10)]
+ClassWeight = Annotated[float, Field(ge=0, le=1000)]
 AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong"]
 
 
@@ -24,6 +27,34 @@ class TilingSettings(Frozen):
     )
     keep: KeepSettings = KeepSettings()
     shard_tiles: int = Field(default=256, description="Candidate tiles per shard.", ge=1, le=LARGEST_SHARD)
+
+
+class WindowSettings(Frozen):
+    """How windows are cut anew from scenes."""
+
+    zoom: tuple[Zoom, Zoom] = Field(
+        default=(0.8, 1.25),
+        description="Smallest and largest zoom: pixels of the scene that become one pixel of the window, along a side.",
+    )
+    angles: Angles = Field(
+        default="any", description="Angles at which windows lie: any, multiples of 90 degrees, or upright only."
+    )
+    mirrored: bool = Field(default=True, description="Whether half of the windows are mirrored.")
+    class_weights: dict[str, ClassWeight] = Field(
+        default={},
+        description="Weights of classes, by name; 1 for those that are not named. A window is taken with a chance that "
+        "grows with the mean weight of its pixels, so classes of a large weight are drawn more often.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WindowSettings:
+        if self.zoom[0] > self.zoom[1]:
+            raise ValueError(f"`zoom` {list(self.zoom)} must name the smallest zoom first")
+        return self
+
+    def __hash__(self) -> int:
+        """Return a hash; pydantic has none for names and values."""
+        return hash(self.model_dump_json())
 
 
 class ExportSettings(Frozen):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import cos, exp, log, pi, sin
+from math import ceil, cos, exp, floor, log, pi, sin
 
 import cv2
 import numpy as np
 
+from satsynth.pairs.settings import Angles, WindowSettings
 from satsynth.work.ignore import IGNORE_INDEX
 
-Arrays = tuple[np.ndarray, np.ndarray]
+# Draws of a window until one is accepted; the last one is taken if none is.
+TRIES = 1000
+QUARTER = pi / 2
+PLAIN = WindowSettings()
+Accept = Callable[[np.random.Generator, np.ndarray], bool]
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,15 @@ class Place:
         return np.column_stack([turn, np.array([self.x - 0.5, self.y - 0.5]) - turn @ middle])
 
 
-def draw_place(random: np.random.Generator, height: int, width: int, side: int, zooms: tuple[float, float]) -> Place:
+def draw_place(
+    random: np.random.Generator,
+    height: int,
+    width: int,
+    side: int,
+    zooms: tuple[float, float],
+    angles: Angles = "any",
+    mirrored: bool = True,
+) -> Place:
     """Draw a window that lies within a scene; where the turned one does not fit, upright, and smaller if it must be.
 
     Args:
@@ -51,15 +64,21 @@ def draw_place(random: np.random.Generator, height: int, width: int, side: int, 
         width: Columns of the scene.
         side: Side of the window in its own pixels.
         zooms: Smallest and largest zoom; its logarithm is uniform.
+        angles: Any angle, right angles only, or none.
+        mirrored: Whether half of the windows are mirrored.
     """
     zoom = exp(random.uniform(log(zooms[0]), log(zooms[1])))
-    angle, mirrored = random.uniform(0, 2 * pi), bool(random.integers(2))
+    angle, flipped = random.uniform(0, 2 * pi), bool(random.integers(2)) and mirrored
+    if angles == "right":
+        angle = floor(angle / QUARTER) * QUARTER
+    elif angles == "none":
+        angle = 0.0
     shorter = min(height, width)
     if side * zoom * (abs(cos(angle)) + abs(sin(angle))) > shorter:
-        angle, zoom = round(angle / (pi / 2)) * (pi / 2), min(zoom, shorter / side)
+        angle, zoom = round(angle / QUARTER) * QUARTER, min(zoom, shorter / side)
     reach = min(side * zoom * (abs(cos(angle)) + abs(sin(angle))), shorter) / 2
     x, y = random.uniform(reach, width - reach), random.uniform(reach, height - reach)
-    return Place(x, y, angle, zoom, mirrored)
+    return Place(x, y, angle, zoom, flipped)
 
 
 def cut_window(
@@ -77,6 +96,9 @@ def cut_window(
         Image ``(side, side, 3)``, or None, and mask ``(side, side)``, both uint8.
     """
     matrix, size = place.matrix(side), (side, side)
+    rows, columns = _box(matrix, mask.shape, side)
+    mask, image = mask[rows, columns], None if image is None else image[rows, columns]
+    matrix[:, 2] -= columns.start, rows.start
     inverse = cv2.WARP_INVERSE_MAP
     of_mask = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST | inverse, borderMode=cv2.BORDER_REPLICATE)
     if image is None:
@@ -86,6 +108,21 @@ def cut_window(
     ), of_mask
 
 
+def _box(matrix: np.ndarray, shape: tuple[int, ...], side: int) -> tuple[slice, slice]:
+    """Return rows and columns of a scene around a window: OpenCV refuses to warp more than 32,766 pixels a side."""
+    last = side - 1
+    corners = matrix @ np.array([[0, last, 0, last], [0, 0, last, last], [1, 1, 1, 1]], np.float64)
+    (left, top), (right, bottom) = corners.min(1), corners.max(1)
+    # Two pixels more, for interpolation and rounding.
+    rows = slice(max(0, floor(top) - 2), min(shape[0], ceil(bottom) + 3))
+    return rows, slice(max(0, floor(left) - 2), min(shape[1], ceil(right) + 3))
+
+
+def mostly_known(random: np.random.Generator, mask: np.ndarray) -> bool:
+    """Accept windows of which at most half is ignored."""
+    return bool((mask == IGNORE_INDEX).mean() <= 0.5)
+
+
 class Windows:
     """Windows of some scenes, each by a seed alone; scenes are chosen by their area.
 
@@ -93,8 +130,8 @@ class Windows:
         masks: Masks of the scenes, ``(H, W)`` uint8 each.
         images: Their images ``(H, W, 3)`` uint8, or None where masks alone are cut.
         side: Side of a window in pixels.
-        zooms: Smallest and largest zoom.
-        max_ignore: Largest share of ignored pixels; windows above it are drawn again, up to 100 times.
+        settings: Zooms, angles and mirroring.
+        accept: Whether a window, given by its mask, is taken; one that is not is drawn again.
     """
 
     def __init__(
@@ -102,24 +139,25 @@ class Windows:
         masks: Sequence[np.ndarray],
         images: Sequence[np.ndarray] | None,
         side: int,
-        zooms: tuple[float, float] = (0.8, 1.25),
-        max_ignore: float = 0.5,
+        settings: WindowSettings = PLAIN,
+        accept: Accept = mostly_known,
     ) -> None:
         """Keep all of them."""
-        self._masks, self._images, self._side, self._zooms = masks, images, side, zooms
-        self._max_ignore = max_ignore
+        self._masks, self._images, self._side = masks, images, side
+        self._settings, self._accept = settings, accept
         areas = np.array([mask.size for mask in masks], np.float64)
         self._chances = areas / areas.sum()
 
     def cut(self, random: np.random.Generator) -> tuple[np.ndarray | None, np.ndarray]:
         """Cut a window at random; image, or None, and mask."""
-        for _ in range(100):
+        how = self._settings
+        for _ in range(TRIES):
             scene = int(random.choice(len(self._masks), p=self._chances))
             mask = self._masks[scene]
             height, width = mask.shape
-            place = draw_place(random, height, width, self._side, self._zooms)
+            place = draw_place(random, height, width, self._side, how.zoom, how.angles, how.mirrored)
             found = cut_window(None, mask, place, self._side)[1]
-            if (found == IGNORE_INDEX).mean() <= self._max_ignore:
+            if self._accept(random, found):
                 break
         image = None if self._images is None else cut_window(self._images[scene], mask, place, self._side)[0]
         return image, found

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from satsynth.generation.families import Drawer, FamilySettings, Report, Request
+from satsynth.generation.families import Drawer, FamilySettings, Report, Request, only_together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.reading import find_pairs
@@ -74,6 +74,11 @@ class Folder:
     drawing_files: ClassVar[tuple[str, ...]] = STORED
     settings = FolderSettings
 
+    def require_layouts(self, settings: FolderSettings, layouts: str) -> None:
+        """Refuse all layouts but `joint`."""
+        if layouts != "joint":
+            raise only_together(self.name, layouts)
+
     def sources(self, settings: FolderSettings) -> dict[str, str]:
         """Return the digest of all files that will be read.
 
@@ -82,6 +87,10 @@ class Folder:
         """
         files = find_pairs(settings.path, settings.encoding).files()
         return {"folder": digest_of([[name, file_digest(path)] for name, path in sorted(files.items())])}
+
+    def scenes_before(self, settings: FolderSettings) -> set[str]:
+        """Return nothing that is known."""
+        return set()
 
     def train(
         self,

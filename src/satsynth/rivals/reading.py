@@ -16,13 +16,13 @@ from satsynth.datasets.description import parse_color
 from satsynth.datasets.labels import pack_colors
 from satsynth.pairs.export import LEGEND
 from satsynth.pairs.pair import decode_image, decode_mask
+from satsynth.rasters.by_name import rasters_by_name
 from satsynth.rasters.pictures import decode_image as read_picture
 from satsynth.rasters.pictures import decode_mask as read_mask_picture
 from satsynth.work.errors import DataError, listing
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.progress import Progress
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 LAYOUT = "Lay them out as images/NAME.png and masks/NAME.png, or as Parquet files with the columns image and mask."
 Classes = Sequence[Mapping[str, Any]]
 
@@ -70,7 +70,7 @@ def find_pairs(path: str, encoding: str) -> FoundPairs:
     tables = [place] if place.suffix == ".parquet" else sorted(place.glob("*.parquet"))
     if tables and all(table.is_file() for table in tables):
         return ParquetPairs(tables)
-    images, masks = (_by_stem(place / name) for name in ("images", "masks"))
+    images, masks = (rasters_by_name(place / name) for name in ("images", "masks"))
     if not images:
         raise DataError(f"`folder.path` {path} ({place.resolve()}) holds no pairs.", LAYOUT)
     alone = sorted(images.keys() ^ masks.keys())
@@ -80,19 +80,6 @@ def find_pairs(path: str, encoding: str) -> FoundPairs:
             "Add or remove files, so that each image has its mask.",
         )
     return FilePairs(place, images, masks, encoding)
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            if name in found:
-                raise DataError(
-                    f"{found[name]} and {path} have the same name but for the suffix.", "Keep one of the two."
-                )
-            found[name] = path
-    return found
 
 
 class FilePairs:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from satsynth.generation.families import Drawer, FamilySettings, Report, Request
+from satsynth.generation.families import Drawer, FamilySettings, Report, Request, only_together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.stored import STORED, stored_pairs
@@ -76,9 +76,18 @@ class Replay:
     drawing_files: ClassVar[tuple[str, ...]] = STORED
     settings = ReplaySettings
 
+    def require_layouts(self, settings: ReplaySettings, layouts: str) -> None:
+        """Refuse all layouts but `joint`."""
+        if layouts != "joint":
+            raise only_together(self.name, layouts)
+
     def sources(self, settings: ReplaySettings) -> dict[str, str]:
         """Return nothing: it reads real pairs only."""
         return {}
+
+    def scenes_before(self, settings: ReplaySettings) -> set[str]:
+        """Return nothing that is known."""
+        return set()
 
     def train(
         self,

@@ -84,8 +84,8 @@ def train_all(
     """
     if workspace.fresh:
         for one in planned:
-            # Opening a folder removes what was done before this process started.
-            with work_folder(workspace.work, one.step, fresh=True):
+            # Opening a folder removes what other runs have done.
+            with work_folder(workspace.work, one.step, workspace.anew):
                 pass
     folders = {one.cell: WorkFolder(workspace.work, one.step) for one in planned}
     finished: dict[Cell, FinishedTraining] = {}

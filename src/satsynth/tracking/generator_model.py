@@ -56,6 +56,9 @@ class GeneratorModel(PythonModel):
         given = dict(params or {})
         seed = {"seed": int(given.pop("seed"))} if "seed" in given else {}
         sampling, drawer = SamplingSettings(**{**self._config["sampling"], **seed}), self._drawer(given)
+        if sampling.layouts in ("real", "folder"):
+            # The masks of the project's scenes are no part of the model: it draws its own.
+            sampling = sampling.model_copy(update={"layouts": "model"})
         numbers = [int(number) for number in model_input["pair"]]
         rows = []
         for first in range(0, len(numbers), sampling.batch_size):

@@ -21,6 +21,6 @@ def require_parent(child: Finished, child_name: str, parent: Finished, parent_na
     if found != parent.digest:
         raise AncestryError(
             f"`{child_name}` ({child.path}) was made from other `{parent_name}` (digest {found[:12]}) "
-            f"than the newest ones ({parent.path}, digest {parent.digest[:12]}).",
+            f"than those that are used ({parent.path}, digest {parent.digest[:12]}).",
             f"Make it again: {repair}",
         )

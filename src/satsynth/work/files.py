@@ -181,14 +181,15 @@ class DigestCache:
 
     Args:
         path: The JSON file that keeps them; may be absent.
+        forget: Read every file again, whatever is known.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, forget: bool = False) -> None:
         """Read what is known already; a damaged file is forgotten, with a warning."""
         self._path = path
         self._known: dict[str, list[Any]] = {}
         self._changed = False
-        if path.exists():
+        if path.exists() and not forget:
             try:
                 kept = read_json(path)
                 if kept["sha256"] != digest_of(kept["files"]):

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import socket
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,9 +30,8 @@ from satsynth.work.finished import Finished, read_manifest
 from satsynth.work.locks import PATIENCE, refuse_while_freeing
 
 log = logging.getLogger(__name__)
-NOTE = "step.json"
+NOTE, ANEW, NUMBER, ORDER = "step.json", "anew.json", "number.json", "order"
 REPAIR = "Type the same command again: it makes damaged work anew."
-_PROCESS_START = time.time()
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class WorkFolder:
         """Remove all but the result: checkpoints are of no use once it is there."""
         for entry in self.path.iterdir():
             # A half-written file belongs to its writer, which may be another thread.
-            if entry != self.result and entry.name not in (NOTE, "run.json") and entry.suffix != ".tmp":
+            if entry != self.result and entry.name not in (NOTE, ANEW, NUMBER, "run.json") and entry.suffix != ".tmp":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
@@ -150,6 +148,14 @@ def alike(folder: WorkFolder, setting: str) -> list[Path]:
     return [note.parent / "result" for note, step in found if step and step.but(setting).fingerprint == wanted]
 
 
+def _by_run(folder: WorkFolder) -> str:
+    """Return the name of the run that has begun this work anew; empty where it is not known."""
+    try:
+        return str(read_json(folder.path / ANEW)["run"])
+    except (FileNotFoundError, DamagedError, KeyError, TypeError):
+        return ""
+
+
 def renew(folder: WorkFolder, damage: DamagedError) -> None:
     """Set damaged work aside, with a warning, and leave its folder empty; the caller holds the lock."""
     log.warning("%s It is set aside, and the step '%s' is done again.", damage.problem, folder.step.name)
@@ -170,10 +176,23 @@ def _prepare(folder: WorkFolder) -> None:
             "settings": dict(step.settings),
         }
         write_json(note, content)
+    if not (folder.path / NUMBER).exists():
+        write_json(folder.path / NUMBER, _next_number(folder.path.parent))
+
+
+def _next_number(step: Path) -> int:
+    """Return a number that is larger than those of all folders of a step, in whatever process they were begun.
+
+    A clock may be set back; a file that each folder makes longer by one byte is not.
+    """
+    with (step / ORDER).open("ab") as file:
+        file.write(b".")
+        file.flush()
+        return file.tell()
 
 
 @contextmanager
-def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFolder]:
+def work_folder(root: Path, step: Step, anew: str = "") -> Iterator[WorkFolder]:
     """Open a step's folder and lock it for this process until the block ends.
 
     A finished result that is damaged is set aside, with a warning, and the folder is empty.
@@ -181,7 +200,7 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
     Args:
         root: Folder of all work.
         step: The step.
-        fresh: Forget what was done before this process started.
+        anew: Name of a run that forgets what other runs have done; empty to use it.
 
     Raises:
         ResourceError: Another process holds the folder, disk space is being freed, or it cannot be written.
@@ -202,12 +221,14 @@ def work_folder(root: Path, step: Step, fresh: bool = False) -> Iterator[WorkFol
         # Our own lock is held by now, so a process that starts to free disk space sees it.
         refuse_while_freeing(root)
         holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        note = folder.path / NOTE
-        if fresh and note.exists() and note.stat().st_mtime < _PROCESS_START:
+        others = anew and _by_run(folder) != anew
+        if others and folder.path.exists():
             set_aside(folder.path)
         elif folder.finished and (damage := folder.damage()):
             renew(folder, damage)
         _prepare(folder)
+        if others:
+            write_json(folder.path / ANEW, {"run": anew})
         log.debug("%s works in %s: %s", step.name, folder.path, canonical_json(dict(step.settings)))
         yield folder
     finally:

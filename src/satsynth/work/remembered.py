@@ -76,7 +76,7 @@ def remembered(workspace: Workspace, step: Step, make: Callable[[WorkFolder], ob
         ResourceError: Another process holds the folder, or it cannot be written.
         DamagedError: An input of the work is damaged.
     """
-    with work_folder(workspace.work, step, workspace.fresh) as folder:
+    with work_folder(workspace.work, step, workspace.anew) as folder:
         found = folder.finished
         if not found:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 from pydantic import Field
@@ -15,11 +16,20 @@ class Workspace(Frozen):
     project: str = Field(description="Folder of the project.")
     raw: str | None = Field(default=None, description="Raw data kept elsewhere than the description says.")
     fresh: bool = Field(default=False, description="Ignore all work done before.")
+    run: str = Field(
+        default_factory=lambda: uuid.uuid4().hex,
+        description="Name of the run, set by itself: `fresh` keeps its own work.",
+    )
 
     @property
     def folder(self) -> Path:
         """The project's folder."""
         return Path(self.project).resolve()
+
+    @property
+    def anew(self) -> str:
+        """Name of the run that does all work anew; empty where work done before is used."""
+        return self.run if self.fresh else ""
 
     @property
     def work(self) -> Path:

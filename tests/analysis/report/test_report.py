@@ -43,6 +43,25 @@ def answer() -> dict[str, list[str]]:
     return verdict(summarise(runs, confusion, iou), gains, FIDELITY, ALIGNMENT, MEMORISATION)
 
 
+def test_features_that_never_saw_the_data_lead_the_verdict() -> None:
+    rows = [
+        Row("synthetic", "imagenet_distance", 0.22, 0.2, 0.24),
+        Row("val", "imagenet_distance", 0.035, 0.03, 0.04),
+        Row("train_halves", "imagenet_distance", 0.0008),
+        Row("synthetic", "two_sample_accuracy", 0.998),
+        Row("val", "two_sample_accuracy", 0.93),
+    ]
+    runs, confusion = tables_of(HELPED)
+    gains = gains_by_class(runs, confusion, iou, {"a": 0.7, "b": 0.3, "c": 0.0})
+    table = pd.concat([FIDELITY, rows_table(rows)], ignore_index=True)
+    found = verdict(summarise(runs, confusion, iou), gains, table, ALIGNMENT, MEMORISATION)["How real are they?"]
+    first, judge, *_ = found
+    assert "In features of an ImageNet network that never saw the data" in first
+    assert "0.2200 [0.2000, 0.2400] from the training images" in first and "farther than real images of val" in first
+    assert "accuracy of 100%, and real images of val scenes with 93%" in first
+    assert judge.startswith("In the judge's features") and len(found) == 4
+
+
 def test_the_verdict_answers_each_question(answer: dict[str, list[str]]) -> None:
     assert "zero lies outside" in answer["Did they help?"][0]
     assert answer["For which classes?"] == [

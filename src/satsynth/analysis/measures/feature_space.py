@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from satsynth.analysis.measures.inputs import REFERENCE, MeasureInputs
@@ -20,9 +22,17 @@ def standardise(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     return [(features - mean) / std for features in (reference, *others)]
 
 
-def standardised(inputs: MeasureInputs) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the features ``(N, F)`` of the reference and of each other set, in units of the reference."""
-    reference, *others = standardise(inputs.features[REFERENCE], *(inputs.features[name] for name in inputs.compared))
+def standardised(
+    inputs: MeasureInputs, features: Mapping[str, np.ndarray] | None = None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the features ``(N, F)`` of the reference and of each other set, in units of the reference.
+
+    Args:
+        inputs: The sets.
+        features: Their features by name; those of the judge if left out.
+    """
+    features = inputs.features if features is None else features
+    reference, *others = standardise(features[REFERENCE], *(features[name] for name in inputs.compared))
     return reference, dict(zip(inputs.compared, others, strict=True))
 
 

@@ -55,6 +55,7 @@ class MeasureInputs:
         images: ``(N, H, W, 3)`` uint8 by name of the set.
         masks: ``(N, H, W)`` uint8 of class indices by name of the set, 255 = ignore.
         features: ``(N, F)`` float by name of the set, from the judge.
+        imagenet: ``(N, F)`` float by name of the set, from an ImageNet network; nothing where its weights are missing.
         comparison: Parameters.
         compute: Where.
     """
@@ -64,6 +65,7 @@ class MeasureInputs:
     images: Mapping[str, np.ndarray]
     masks: Mapping[str, np.ndarray]
     features: Mapping[str, np.ndarray]
+    imagenet: Mapping[str, np.ndarray] = field(default_factory=dict)
     comparison: ComparisonSettings = field(default_factory=ComparisonSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
 

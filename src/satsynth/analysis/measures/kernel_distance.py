@@ -1,8 +1,8 @@
-"""Kernel distance: the maximum mean discrepancy of two sets in the judge's features."""
+"""Kernel distance: the maximum mean discrepancy of two sets in features, here the judge's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -97,15 +97,28 @@ def _without_scenes(numbers: np.ndarray, aa: np.ndarray, bb: np.ndarray, ab: np.
     return within + (bb.sum() - np.trace(bb)) / (m * (m - 1)) - 2 * between
 
 
-def _rows(inputs: MeasureInputs) -> Iterator[Row]:
-    reference, others = standardised(inputs)
+def kernel_rows(measure: str, inputs: MeasureInputs, features: Mapping[str, np.ndarray]) -> Iterator[Row]:
+    """Yield the kernel distance of each set to the reference, and of halves of the reference, in some features.
+
+    Args:
+        measure: Name of the measure in the table.
+        inputs: The sets.
+        features: ``(N, F)`` by name of the set; without any, no row.
+    """
+    if not features:
+        return
+    reference, others = standardised(inputs, features)
     width, known = bandwidth_of(reference), inputs.scenes
-    for name, features in others.items():
+    for name, other in others.items():
         scenes = known[REFERENCE], known[name]
-        yield Row(name, "kernel_distance", *kernel_distance_interval(reference, features, width, scenes))
+        yield Row(name, measure, *kernel_distance_interval(reference, other, width, scenes))
     halves = reference[inputs.halves], reference[~inputs.halves]
     scenes = inputs.scenes_of_half(True), inputs.scenes_of_half(False)
-    yield Row(HALVES, "kernel_distance", *kernel_distance_interval(*halves, width, scenes))
+    yield Row(HALVES, measure, *kernel_distance_interval(*halves, width, scenes))
+
+
+def _rows(inputs: MeasureInputs) -> Iterator[Row]:
+    return kernel_rows("kernel_distance", inputs, inputs.features)
 
 
 MEASURE = Measure(

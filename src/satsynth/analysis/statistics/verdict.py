@@ -35,7 +35,7 @@ def verdict(
     return {
         "Did they help?": in_words(summary) or ["Nothing was trained on synthetic pairs."],
         "For which classes?": _classes(gains),
-        "How real are they?": [_distance(fidelity), _shares(fidelity), _agreement(alignment)],
+        "How real are they?": [*_realism(fidelity), _distance(fidelity), _shares(fidelity), _agreement(alignment)],
         "Are they copies?": _copies(memorisation, round(row_of(fidelity, "images", "val").value)),
     }
 
@@ -55,14 +55,26 @@ def _classes(gains: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _distance(fidelity: pd.DataFrame) -> str:
-    synthetic, val, halves = (row_of(fidelity, "kernel_distance", name) for name in ("synthetic", "val", HALVES))
+def _realism(fidelity: pd.DataFrame) -> list[str]:
+    """Return what features that never saw the data say, where they were measured: they lead."""
+    accuracy = {name: row_of(fidelity, "two_sample_accuracy", name).value for name in ("synthetic", "val")}
+    if np.isnan(row_of(fidelity, "imagenet_distance", "synthetic").value):
+        return []
+    return [
+        f"{_distance(fidelity, 'imagenet_distance', 'features of an ImageNet network that never saw the data')} A "
+        f"linear test on held-out halves tells them from training images with an accuracy of "
+        f"{accuracy['synthetic']:.0%}, and real images of val scenes with {accuracy['val']:.0%} (50 % is chance)."
+    ]
+
+
+def _distance(fidelity: pd.DataFrame, measure: str = "kernel_distance", space: str = "the judge's features") -> str:
+    synthetic, val, halves = (row_of(fidelity, measure, name) for name in ("synthetic", "val", HALVES))
     closer = "closer than" if synthetic.value < val.value else "farther than"
     if synthetic.low <= val.value <= synthetic.high or val.low <= synthetic.value <= val.high:
         closer = "not clearly closer or farther than"
     apart = "" if np.isnan(halves.value) else f"; two halves of the training scenes are {_interval(halves)} apart"
     return (
-        f"In the judge's features the synthetic images are {_interval(synthetic)} from the training images (kernel "
+        f"In {space} the synthetic images are {_interval(synthetic)} from the training images (kernel "
         f"distance), {closer} real images of val scenes at {_interval(val)}{apart}."
     )
 

@@ -40,7 +40,7 @@ def fetch_raw(description: DatasetDescription, download: DownloadSettings, works
         log.info("Steps to do yourself, so that the data are in %s:\n%s", raw, steps)
     name = description.name
     fetched = [
-        fetch_archive(archive, name, raw, workspace.work, download, workspace.fresh) for archive in source.archives
+        fetch_archive(archive, name, raw, workspace.work, download, workspace.anew) for archive in source.archives
     ]
     if fetched:
         log.info(

@@ -43,7 +43,7 @@ def find_and_check(
     """
     raw = raw_folder(description, workspace.raw, workspace.folder)
     skip = ingestion.on_bad_scene == "skip"
-    cache = DigestCache(workspace.work / "digests.json")
+    cache = DigestCache(workspace.work / "digests.json", forget=workspace.fresh)
     scenes, bad = search_scenes(description, raw, cache.digest)
     cache.save()
     if not bad:

@@ -15,21 +15,14 @@ from satsynth.analysis.report.tables import run_table
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.verdict import verdict
 from satsynth.datasets.description import DatasetDescription
-from satsynth.generation.families import FamilySettings
 from satsynth.generation.saved import SavedGenerator
-from satsynth.generation.settings import GenerationSettings, SamplingSettings
-from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.families import takes_families
 from satsynth.segmentation.saved import SavedNetwork
-from satsynth.segmentation.settings import SegmentationSettings
-from satsynth.training.settings import ComputeSettings
 from satsynth.work.finished import Finished
 
 log = logging.getLogger(__name__)
 
 
-@takes_families
 def write_report(
     description: DatasetDescription,
     tiles: PairStore,
@@ -53,13 +46,7 @@ def write_report(
     color_plot: go.Figure,
     pair_gallery: np.ndarray,
     closest_pairs: np.ndarray,
-    tiling: TilingSettings,
-    generation: GenerationSettings,
-    sampling: SamplingSettings,
-    comparison: ComparisonSettings,
-    segmentation: SegmentationSettings,
-    compute: ComputeSettings,
-    **families: FamilySettings,
+    lineage: dict[str, Any],
 ) -> str:
     """Write the report: the verdict in words, then everything that it rests on.
 
@@ -86,13 +73,7 @@ def write_report(
         color_plot: Figure.
         pair_gallery: Picture.
         closest_pairs: Picture.
-        tiling: Parameters.
-        generation: Parameters.
-        sampling: Parameters.
-        comparison: Parameters.
-        segmentation: Parameters.
-        compute: Parameters.
-        families: Parameters of each family of generators.
+        lineage: Digests and parameters of all that the inputs rest on, as they were recorded.
 
     Returns:
         The page `report`.
@@ -103,15 +84,9 @@ def write_report(
         "synthetic_pairs": synthetic_pairs,
         "judge": judge,
     }
-    models = {
-        "tiling": tiling,
-        "generation": generation,
-        generator.family: families[generator.family],
-        "sampling": sampling,
-        "comparison": comparison,
-        "segmentation": segmentation,
-        "compute": compute,
-    }
+    # Those that the inputs were made with: the present ones may be others.
+    settings = lineage["settings"]
+    comparison = ComparisonSettings.model_validate(settings.get("measure_fidelity", {}).get("comparison", {}))
     sections = [
         *report.segmentation(
             segmentation_summary, network_comparison, augmentation_comparison, ratio_curve, description.name
@@ -125,7 +100,7 @@ def write_report(
         report.alignment(alignment, tiles.class_names),
         report.nearest_pairs(memorisation, closest_pairs),
         Section("All trainings", [], [run_table(segmentation_runs)]),
-        report.origin(description.title, description.licence, stores, models),
+        report.origin(description.title, description.licence, stores, lineage),
     ]
     answer = verdict(segmentation_summary, class_gains, fidelity, alignment, memorisation)
     page = report_html(description.title, answer, sections)

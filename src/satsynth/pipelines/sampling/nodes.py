@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 
+import pandas as pd
+
+from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import UNLABELLED, FamilySettings
+from satsynth.generation.layouts import layouts_of
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_family, require_unseen
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
@@ -26,6 +30,8 @@ log = logging.getLogger(__name__)
 def draw_pairs(
     generator: SavedGenerator,
     tiles: PairStore,
+    scenes: pd.DataFrame,
+    description: DatasetDescription,
     generation: GenerationSettings,
     sampling: SamplingSettings,
     segmentation: SegmentationSettings,
@@ -38,8 +44,10 @@ def draw_pairs(
     Args:
         generator: The generator.
         tiles: The real pairs that it was trained on.
+        scenes: The scenes that they were cut from, whose masks may become layouts.
+        description: The data set.
         generation: Which family.
-        sampling: How many pairs.
+        sampling: How many pairs, and where their masks come from.
         segmentation: Names the judge, which gives pairs of a family without masks theirs.
         compute: Where.
         workspace: Where work is kept.
@@ -50,12 +58,15 @@ def draw_pairs(
 
     Raises:
         AncestryError: The generator is of another family, or was trained on other tiles or on a scene of val or test.
+        SatSynthError: The family cannot draw pairs for the layouts that are asked for, or there are no such layouts.
     """
     require_family(generator, generation.family)
     require_unseen(generator, tiles)
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
     family, settings = chosen(generation.family, families)
-    step = sampling_step(generator, family, settings, sampling, tiles, compute)
+    family.require_layouts(settings, sampling.layouts)
+    layouts = layouts_of(sampling, tiles, scenes, description, workspace)
+    step = sampling_step(generator, family, settings, sampling, tiles, compute, layouts)
     total = step.settings[NUMBER]
     if is_remembered(workspace, step):
         log.info("Sampling: reused, %d pairs were drawn before with the same settings from the same generator", total)
@@ -66,7 +77,7 @@ def draw_pairs(
 
     def draw(work: WorkFolder) -> None:
         earlier = [] if workspace.fresh else alike(work, NUMBER)
-        sample_pairs(work, generator, settings, sampling, total, compute, earlier)
+        sample_pairs(work, generator, settings, sampling, total, compute, earlier, layouts)
 
     store = PairStore(remembered(workspace, step, draw).result)
     if family.name in UNLABELLED:

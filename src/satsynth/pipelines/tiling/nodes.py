@@ -59,7 +59,7 @@ def cut_tiles(
             tiling.stride,
             compute.threads,
         )
-        cache = DigestCache(workspace.work / "digests.json")
+        cache = DigestCache(workspace.work / "digests.json", forget=workspace.fresh)
         require_unchanged(found, raw, cache.digest)
         cut_scenes(work, found, SceneReader(description, raw, compute.threads), tiling, compute.threads)
 

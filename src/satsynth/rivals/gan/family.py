@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from satsynth.generation.families import Drawer, Report
+from satsynth.generation.families import Drawer, Report, only_together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.rivals.gan.settings import GanSettings
@@ -27,9 +27,18 @@ class Gan:
     drawing_files: ClassVar[tuple[str, ...]] = (AVERAGED,)
     settings = GanSettings
 
+    def require_layouts(self, settings: GanSettings, layouts: str) -> None:
+        """Refuse all layouts but `joint`."""
+        if layouts != "joint":
+            raise only_together(self.name, layouts)
+
     def sources(self, settings: GanSettings) -> dict[str, str]:
         """Return nothing: it reads real pairs only."""
         return {}
+
+    def scenes_before(self, settings: GanSettings) -> set[str]:
+        """Return nothing: it starts anew."""
+        return set()
 
     def train(
         self,
