@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -103,3 +104,15 @@ def linger(outcome: Path, text: str, report: Any) -> None:
     with atomic(outcome.with_suffix(".pid")) as temporary:
         temporary.write_text(str(os.getpid()))
     wait_for(outcome.with_name("go on"))
+
+
+def talk(outcome: Path, text: str, report: Any) -> None:
+    """Log what a unit may log, and write the text."""
+    log = logging.getLogger("satsynth.made")
+    log.debug("%s in detail", text)
+    log.info("%s begins", text)
+    try:
+        raise ValueError(text)
+    except ValueError:
+        log.warning("%s is odd", text, exc_info=True)
+    write(outcome, text, report)

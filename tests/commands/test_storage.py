@@ -17,10 +17,10 @@ from satsynth.commands.inventory import versions
 from satsynth.commands.pruning import unneeded
 from satsynth.commands.usage import size, usage
 from satsynth.pairs.cache import RESULT_VERSION
-from satsynth.work.files import MANIFEST, atomic, place_folder
+from satsynth.work.files import MANIFEST, atomic, file_digest, place_folder
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, WorkFolder, work_folder
-from satsynth.work.origins import ORIGIN, Origin, write_origin
+from satsynth.work.origins import ORIGIN, Origin, origin_path, write_origin
 from satsynth.work.runs import RunLock, alone
 
 ENTRIES = {"tiles": "03_primary", "generator": "06_models", "synthetic_pairs": "07_model_output"}
@@ -461,3 +461,26 @@ def test_what_an_interrupted_training_rests_on_is_kept(tree: Tree) -> None:
     assert begun.path.exists() and {"tiles", "tiling"} <= there(old)
     assert tree.run("prune", "--keep", "1", "--unfinished", "--yes").exit_code == 0
     assert not begun.path.exists() and there(old) == set()
+
+
+def test_verify_names_what_is_damaged_under_all_its_names(tree: Tree) -> None:
+    made = tree.generation(0)
+    report = tree.data / "08_reporting/base/made/report.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("<p>report</p>")
+    write_origin(origin_path(report, None), Origin("report", file_digest(report), 1, {}, {}))
+    (tree.data / "06_models/base/made/judge/2026-01-01T00.00.00.000Z").mkdir(parents=True)
+    assert tree.run("storage", "--verify").exit_code == 0
+    content = made["generator"] / "generator" / "content"
+    for path in (content, report):
+        byte = path.read_bytes()[:1]
+        with path.open("r+b") as file:
+            file.write(bytes([byte[0] ^ 1]))
+    (made["segmentation"] / "result" / MANIFEST).write_bytes(b"{")
+    verified = tree.run("storage", "--verify")
+    assert verified.exit_code == 1
+    named = [line.split(" is damaged")[0] for line in verified.output.splitlines() if " is damaged" in line]
+    work = made["diffusion"] / "result" / "content"
+    assert sorted(named) == sorted(map(str, (content, work, report, made["segmentation"] / "result" / MANIFEST)))
+    report.unlink()
+    assert f"{report} is damaged: it is not there" in tree.run("storage", "--verify").output

@@ -2,8 +2,10 @@ import torch
 from safetensors.torch import save_file
 
 from satsynth.diffusion.generator import Generator, load_generator
-from satsynth.diffusion.settings import GeneratorSettings
+from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings
+from satsynth.diffusion.training import seconds_an_image
 from satsynth.generation.saved import SavedGenerator
+from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 from tiny import MODEL, NETWORK
 
@@ -58,3 +60,11 @@ def test_estimates_are_kept_in_range(random_generator):
     scale = generator.code.scale
     assert torch.equal(clean[:, 3:], noisy[:, 3:].clamp(-scale, scale))
     assert torch.equal(generator.denoise()(noisy, sigma), noisy)
+
+
+def test_only_blocks_that_share_it_draw_from_the_random_state(trained):
+    before = torch.get_rng_state()
+    load_generator(trained, CPU)
+    settings = DiffusionSettings(model=MODEL, batch_size=2)
+    seconds_an_image(settings, 4, 32, ComputeSettings(device="cpu"))
+    assert torch.equal(torch.get_rng_state(), before)

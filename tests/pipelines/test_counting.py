@@ -11,7 +11,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
-from satsynth.hooks.lineage import step_name
+from satsynth.hooks.graph import step_name
 from satsynth.pipeline_registry import register_pipelines
 from satsynth.pipelines.counting import counting_settings
 from satsynth.pipelines.parameters import problems_of

@@ -14,11 +14,13 @@ from satsynth.segmentation import training
 from satsynth.segmentation.cells import cells_of
 from satsynth.segmentation.grid import confusion_table, train_grid, train_judge, training_table
 from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings
-from satsynth.segmentation.trainings import plan_trainings
+from satsynth.segmentation.trainings import FinishedTraining, plan_trainings
 from satsynth.segmentation.units import Stores, train_all
 from satsynth.training.reporting import Report
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
+from satsynth.work.finished import TIMING
+from satsynth.work.units import How
 from satsynth.work.workspace import Workspace
 from threads import single_thread
 
@@ -116,24 +118,35 @@ def test_the_confusion_of_all_scenes_gives_the_scores(trained: tuple[Recorder, W
         assert np.trace(matrix) / matrix.sum() == pytest.approx(row["accuracy"])
 
 
-def test_by_processes_as_in_turn(
-    trained: tuple[Recorder, Workspace, list[Any]], settings: SegmentationSettings, stores: Stores, tmp_path: Path
+def test_by_threads_and_by_processes_the_same_bytes_as_in_turn(
+    trained: tuple[Recorder, Workspace, list[Any]],
+    settings: SegmentationSettings,
+    stores: Stores,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorder, other = Recorder(), Workspace(project=str(tmp_path))
-    planned = plan_trainings(cells_of(settings), stores.tiles, stores.synthetic, settings, CPU)
-    done: list[str] = []
-    finished = train_all(
-        planned, stores, CPU, other, recorder, lambda one: done.append(one.cell.title), how="processes", workers=2
-    )
-    assert sorted(done) == sorted(one.cell.title for one in planned)
-    for one, known in zip(finished, trained[2], strict=True):
-        assert one.folder.path.name == known.folder.path.name
-        assert one.row["miou"] == pytest.approx(known.row["miou"], abs=1e-3)
-        assert one.row["steps"] == known.row["steps"]
-    for title, (metrics, _) in recorder.records.items():
-        assert [(step, set(values)) for step, values in metrics] == [
-            (step, set(values)) for step, values in trained[0].records[title][0]
-        ]
+    # A worker process would take as many as it may have, another number than the plan's.
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    ways: tuple[tuple[How, int], ...] = (("threads", 2), ("processes", 1))
+    expected = _results(Path(trained[1].project))
+    assert len(expected) == 3, "two manifests and the weights of R = 0"
+    for how, workers in ways:
+        recorder, other = Recorder(), Workspace(project=str(tmp_path / how))
+        done: list[FinishedTraining] = []
+        with single_thread():
+            planned = plan_trainings(cells_of(settings), stores.tiles, stores.synthetic, settings, CPU)
+            train_all(planned, stores, CPU, other, recorder, done.append, how, workers)
+        assert {one.cell for one in done} == {one.cell for one in planned}
+        assert _results(tmp_path / how) == expected
+        for title, (metrics, _) in recorder.records.items():
+            assert [(step, set(values)) for step, values in metrics] == [
+                (step, set(values)) for step, values in trained[0].records[title][0]
+            ]
+
+
+def _results(project: Path) -> dict[str, bytes]:
+    results = [path for path in project.rglob("result/*") if path.name != TIMING]
+    return {str(path.relative_to(project)): path.read_bytes() for path in results}
 
 
 def test_an_error_reaches_the_record_of_its_training(

@@ -127,7 +127,7 @@ def test_what_mlflow_does_not_take_costs_a_warning_and_that_entry(
     tracker.start("parent", {"a": "1"}, {})
     with tracker.child("diffusion", {"seed": "0"}, work) as child:
         # A parameter cannot change its value.
-        tracker._put(lambda: tracker._writer._open().params(tracker._writer.ids[""], {"a": "2"}))
+        tracker._put(lambda writer: writer._open().params(writer.ids[""], {"a": "2"}))
         child.metrics(1, {"loss": 0.5})
     tracker.close("FINISHED")
     assert len([record for record in caplog.records if "refused an entry" in record.message]) == 1

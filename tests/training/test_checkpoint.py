@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from test_loop import made, run
 
 from satsynth.training.checkpoint import before, load_checkpoint, save_checkpoint
+from satsynth.work.errors import ResourceError
 
 
 def state(done: int) -> dict[str, object]:
@@ -83,3 +85,19 @@ def test_a_damaged_one_falls_back_to_the_one_before_then_to_the_start(
     for key, value in whole.network.state_dict().items():
         assert torch.equal(value, continued.network.state_dict()[key])
     assert whole.history == continued.history
+
+
+@pytest.mark.parametrize("limit", [16, 4_000, 40_000, 399_000])
+def test_a_limit_of_the_size_of_files_is_named_and_the_last_checkpoint_stays(tmp_path: Path, limit: int) -> None:
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, state(1))
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, allowed[1]))
+    try:
+        with pytest.raises(ResourceError, match=r"c\.pt would become larger than this process may make a file"):
+            save_checkpoint(path, {"done": 2, "a": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    found = load_checkpoint(path)
+    assert found is not None and found["done"] == 1
+    assert list(tmp_path.iterdir()) == [path]

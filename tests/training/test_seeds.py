@@ -83,6 +83,15 @@ def test_threads_do_not_draw_from_one_another_s_random_state():
     assert torch.equal(second, together([2])[0])
 
 
+def test_the_shared_random_state_is_put_back():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    with pytest.raises(ValueError), shared_random_state(3):
+        torch.rand(3)
+        raise ValueError
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_loader_leaves_the_shared_random_state_alone():
     from satsynth.pairs.stream import batches
 

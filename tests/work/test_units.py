@@ -318,3 +318,15 @@ def test_without_a_title_no_progress_is_shown(tmp_path: Path, caplog: pytest.Log
     with caplog.at_level(logging.INFO):
         run_units(unit_functions.write_and_tell, units(tmp_path), "", "letters")
     assert not caplog.messages and len(written(tmp_path)) == len(TEXTS)
+
+
+@how_to_run
+def test_what_units_log_is_logged_here(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "satsynth"):
+        run(unit_functions.talk, tmp_path, how)
+    found = [(record.name, record.levelname, record.getMessage().splitlines()[0]) for record in caplog.records]
+    for text in TEXTS:
+        assert found.count(("satsynth.made", "INFO", f"{text} begins")) == 1
+        assert found.count(("satsynth.made", "WARNING", f"{text} is odd")) == 1
+    assert not any("in detail" in message for _, _, message in found)
+    assert caplog.text.count("ValueError: ") == len(TEXTS)

@@ -13,7 +13,6 @@ from kedro_datasets._typing import ImagePreview
 
 from satsynth.catalog.recorded import Recorded
 from satsynth.pairs.pair import decode_image, encode_image
-from satsynth.work.files import atomic
 
 
 class PictureDataset(Recorded, AbstractVersionedDataset[np.ndarray, np.ndarray]):
@@ -32,14 +31,17 @@ class PictureDataset(Recorded, AbstractVersionedDataset[np.ndarray, np.ndarray])
         self.metadata = metadata
 
     def load(self) -> np.ndarray:
-        """Return the picture."""
-        return decode_image(Path(self._get_load_path()).read_bytes())
+        """Return the picture.
+
+        Raises:
+            DamagedError: The file is not what was written.
+        """
+        return decode_image(self.unchanged_file().read_bytes())
 
     def save(self, data: np.ndarray) -> None:
         """Write the picture atomically."""
-        with atomic(Path(self._get_save_path())) as temporary:
+        with self.recorded_file() as temporary:
             temporary.write_bytes(encode_image(data))
-        self.record()
 
     def _exists(self) -> bool:
         return Path(self._get_load_path()).exists()

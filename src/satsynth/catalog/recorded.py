@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from satsynth.work.origins import (
     number_of,
     origin_path,
     read_origin,
+    unchanged,
     write_origin,
 )
 
@@ -107,8 +109,30 @@ class Recorded(_Versioned):
         """Where the origin lies of what is loaded."""
         return origin_path(Path(self._filepath), self.resolve_load_version())
 
+    @contextmanager
+    def recorded_file(self) -> Iterator[Path]:
+        """Yield a temporary path; the file is put in its place atomically, and its origin is recorded.
+
+        Raises:
+            ResourceError: The disk is full or not writable.
+        """
+        with atomic(Path(self._get_save_path())) as temporary:
+            yield temporary
+            # A kill between the two renames leaves a file without an origin, never one with the origin of another.
+            self.saved_origin.unlink(missing_ok=True)
+        self.record()
+
+    def unchanged_file(self) -> Path:
+        """Return the file to read, which holds what was written.
+
+        Raises:
+            DamagedError: It holds something else.
+        """
+        own = self.making is not None and self.making.own is not None
+        return unchanged(Path(self._get_load_path()), self.saved_origin if own else self.loaded_origin)
+
     def record(self, digest: str | None = None) -> None:
-        """Record the origin of what was saved, and let others see it; each data set calls this when it has saved.
+        """Record the origin of what was saved in a run, and let others see it.
 
         Args:
             digest: SHA-256 of its content; of the file without.
@@ -125,6 +149,7 @@ class Recorded(_Versioned):
             write_origin(self.saved_origin, origin)
             with atomic(public) as temporary:
                 shutil.copyfile(making.own, temporary)
+                origin_path(public, version).unlink(missing_ok=True)
         # After the content: what has no origin, or another content than its origin says, is not shown as anything.
         write_origin(origin_path(public, version), origin)
 

@@ -11,9 +11,7 @@ from kedro_datasets.pandas import ParquetDataset
 
 from satsynth.catalog.recorded import Recorded
 from satsynth.work.errors import DamagedError
-from satsynth.work.files import atomic
-
-_REMEDY = "Make it again with the same environment and data set: kedro run --pipeline=augment"
+from satsynth.work.origins import REMEDY
 
 
 class TableDataset(Recorded, ParquetDataset):
@@ -21,23 +19,22 @@ class TableDataset(Recorded, ParquetDataset):
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table atomically, so that a killed process cannot leave half a table as the newest version."""
-        with atomic(Path(self._get_save_path())) as temporary:
+        with self.recorded_file() as temporary:
             data.to_parquet(temporary, **{"write_page_checksum": True, **self._save_args})
-        self.record()
 
     def load(self) -> pd.DataFrame:
-        """Return the table, whose pages are compared with their checksums.
+        """Return the table; the pages of one without an origin are compared with their checksums.
 
         Raises:
             DamagedError: The file is not what was written.
         """
         path = Path(self._get_load_path())
         try:
-            return pd.read_parquet(path, **{"page_checksum_verification": True, **self._load_args})
+            return pd.read_parquet(self.unchanged_file(), **{"page_checksum_verification": True, **self._load_args})
         except (pa.ArrowException, OSError, ValueError) as error:
             if not path.exists():
                 raise
-            raise DamagedError(path, f"it cannot be read as a table ({error})", _REMEDY) from error
+            raise DamagedError(path, f"it cannot be read as a table ({error})", REMEDY) from error
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz."""

@@ -12,6 +12,8 @@ import click
 from satsynth.commands.inventory import decoded_pictures, leftovers, versions, works
 from satsynth.commands.pruning import remove, unneeded
 from satsynth.commands.usage import Usage, size, usage
+from satsynth.commands.verification import damages
+from satsynth.work.errors import SatSynthError
 from satsynth.work.files import disk_errors
 from satsynth.work.runs import alone, at_work
 
@@ -19,8 +21,9 @@ _HEAD = ("", "kept", "by names", "on disk", "only here")
 
 
 @click.command()
+@click.option("--verify", is_flag=True, help="Read all files and name those that are damaged.")
 @click.pass_obj
-def storage(metadata: Any) -> None:
+def storage(metadata: Any, verify: bool) -> None:
     """Show what is stored on disk.
 
     Versions and work folders share files through hard links. `by names` counts every name of a file, `on disk` counts
@@ -28,6 +31,9 @@ def storage(metadata: Any) -> None:
     """
     project = Path(metadata.project_path)
     data = project / "data"
+    if verify:
+        _verify(data)
+        return
     busy = at_work(data / ".work")
     rows = _rows(data)
     if not busy:
@@ -81,6 +87,15 @@ def prune(metadata: Any, keep: int, unfinished: bool, dry_run: bool, yes: bool) 
             for removal in found:
                 remove(removal)
         click.echo(f"Removed, which freed {freed}.")
+
+
+def _verify(data: Path) -> None:
+    found = list(damages(data))
+    for damage in found:
+        click.echo(str(damage))
+    if found:
+        raise SatSynthError(f"{len(found)} files below {data} are damaged.", "See above, file by file.")
+    click.echo(f"All files below {data} that satsynth keeps digests of are what was written.")
 
 
 def _rows(data: Path) -> Iterator[tuple[str, list[Path]]]:

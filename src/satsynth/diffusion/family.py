@@ -23,7 +23,7 @@ class JointDiffusion:
     """
 
     name: ClassVar[str] = "diffusion"
-    training_version: ClassVar[int] = 4
+    training_version: ClassVar[int] = 5
     drawing_version: ClassVar[int] = 4
     drawing_files: ClassVar[tuple[str, ...]] = (AVERAGED,)
     settings: type[DenoiserSettings] = DiffusionSettings

@@ -17,6 +17,7 @@ from satsynth.diffusion.samplers import Denoise
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
+from satsynth.training.seeds import shared_random_state
 
 # Noise levels of what is given, and of what is not known at all.
 CLEAN, UNKNOWN = 0.02, 80.0
@@ -117,7 +118,8 @@ def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool =
     """Build a saved generator on a device, with averaged weights by default."""
     # Generators made before noise levels could differ have one in common.
     settings = GeneratorSettings(**{"noise_levels": "common", **saved.manifest["model"]})
-    generator = Generator(settings, len(saved.manifest["classes"]))
+    with shared_random_state(0):
+        generator = Generator(settings, len(saved.manifest["classes"]))
     generator.denoiser.load_state_dict(load_file(saved.file(AVERAGED if averaged else WEIGHTS)))
     generator.denoiser.eval().to(device).to(memory_format=memory_format(device))
     return generator

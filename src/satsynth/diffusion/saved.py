@@ -1,3 +1,3 @@
 """Names of the files of a saved denoiser; imported without PyTorch."""
 
-WEIGHTS, AVERAGED = "model.safetensors", "ema.safetensors"
+WEIGHTS, AVERAGED, HISTORY = "model.safetensors", "ema.safetensors", "history.json"

@@ -15,7 +15,7 @@ from satsynth.diffusion.denoiser import IMAGE_CHANNELS, both_levels, by_channel
 from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
 from satsynth.diffusion.network import StemUNet, check_size, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
-from satsynth.diffusion.saved import AVERAGED, WEIGHTS
+from satsynth.diffusion.saved import AVERAGED, HISTORY, WEIGHTS
 from satsynth.diffusion.settings import DenoiserSettings, NoiseSettings, TaskSettings
 from satsynth.diffusion.starting import start_from
 from satsynth.diffusion.watching import Watch
@@ -196,7 +196,7 @@ def train_denoiser(
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
         with atomic(folder.result / name) as temporary:
             save_file({key: value.cpu().contiguous() for key, value in weights.items()}, temporary)
-    write_json(folder.result / "history.json", training.history)
+    write_json(folder.result / HISTORY, training.history)
     write_timing(folder.result, seconds)
     manifest = {
         "kind": "generator",
@@ -205,7 +205,7 @@ def train_denoiser(
         "averaged_at_step": best.step if settings.keep == "best" else steps,
         **origin,
     }
-    folder.finish(manifest, [WEIGHTS, AVERAGED])
+    folder.finish(manifest, [WEIGHTS, AVERAGED, HISTORY])
     folder.forget_helpers()
 
 
@@ -271,7 +271,8 @@ def seconds_an_image(
     optimizer = optimizer_for(generator.denoiser, settings)
     step_loss = denoising_step(generator, settings, device, compute)
     shape = (settings.batch_size, 3, side, side)
-    images = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
+    images = torch.rand(shape, generator=seeded(0, device=device), device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
     masks = torch.zeros((settings.batch_size, side, side), dtype=torch.int64, device=device)
 
     def one(step: int) -> None:

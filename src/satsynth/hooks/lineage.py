@@ -6,7 +6,6 @@ import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from kedro.pipeline.node import Node
 
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.catalog.recorded import Recorded
+from satsynth.hooks.graph import data_inputs, in_order, step_name
 from satsynth.pipelines.counting import counting_settings
 from satsynth.work.errors import AncestryError, DamagedError, SatSynthError, listing
 from satsynth.work.files import MANIFEST, file_digest
@@ -41,16 +41,6 @@ class Candidate:
     origin: Origin
 
 
-def data_inputs(node: Node) -> list[str]:
-    """Return the entries that a node reads, without parameters."""
-    return [name for name in node.inputs if name != "parameters" and not name.startswith("params:")]
-
-
-def step_name(node: Node) -> str:
-    """Return the name of a node without that of its pipeline."""
-    return node.name.rsplit(".", 1)[-1]
-
-
 class Lineage:
     """The origins that the entries of a run have or will have.
 
@@ -74,7 +64,7 @@ class Lineage:
         self._made, self._counted = pipeline.all_outputs(), dict[str, StepSettings]()
         self._makers = {name: node for part in known.values() for node in part.nodes for name in node.outputs}
         # In the order in which entries rest on one another.
-        self.order = _in_order(self._makers)
+        self.order = in_order(self._makers)
         self.named = {name: self._named(name, version) for name, version in (load_versions or {}).items()}
         self._overruled = merged(found.origin.settings for found in self.named.values())
         # What the run reads: digests by entry, and who says so.
@@ -273,12 +263,6 @@ class Lineage:
         made = [part for part, pipeline in self._known.items() if name in pipeline.all_outputs()]
         made = [part for part in made if part not in ("augment", "__default__")] or ["augment"]
         return f"Make it {_SAME}: kedro run --pipeline={made[0]}"
-
-
-def _in_order(makers: Mapping[str, Node]) -> list[str]:
-    """Return entries in an order in which each comes after those that it is made from."""
-    waiting = {name: [parent for parent in data_inputs(node) if parent in makers] for name, node in makers.items()}
-    return list(TopologicalSorter(waiting).static_order())
 
 
 def _saved(found: Candidate) -> tuple[int, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,8 @@ from satsynth.pairs.store import PairStore
 from satsynth.tracking.local import file_uri
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.finished import Finished
+
+log = logging.getLogger(__name__)
 
 
 class TrackingHooks:
@@ -78,6 +82,14 @@ class TrackingHooks:
             tags,
             lambda: {**tracking.machine_tags(), **tracking.git_tags(project)},
         )
+        if "ParallelRunner" in str(run_params.get("runner")):
+            if multiprocessing.get_context(os.environ.get("KEDRO_MP_CONTEXT")).get_start_method() == "fork":
+                self._tracker.share()
+            else:
+                log.warning(
+                    "Trainings are not tracked: ParallelRunner starts processes that know nothing of this run. Run "
+                    "with --runner=SequentialRunner, or set KEDRO_MP_CONTEXT=fork where the system has it."
+                )
         self._parameters = parameters
         self._environment = tags["environment"]
         self._reports = "report" in pipeline.all_outputs()

@@ -22,7 +22,7 @@ from satsynth.work.files import disk_errors, read_json, set_aside, write_json
 from satsynth.work.verified import verify
 
 log = logging.getLogger(__name__)
-_REMEDY = "Type the same command again: it decodes the pairs again."
+_REMEDY = "Run the same command again: it decodes the pairs again."
 
 RESULT_VERSION = 3
 DIGESTS = "digests.json"

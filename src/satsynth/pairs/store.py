@@ -29,7 +29,7 @@ from satsynth.work.finished import Finished
 from satsynth.work.folder import WorkFolder
 from satsynth.work.verified import verify
 
-_SHARD_REMEDY = "Type the same command again: it makes damaged work anew."
+_SHARD_REMEDY = "Run the same command again: it makes damaged work anew."
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 

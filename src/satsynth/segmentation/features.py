@@ -13,12 +13,14 @@ from satsynth.segmentation.architectures.registry import ARCHITECTURES
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.saved import WEIGHTS, SavedNetwork
 from satsynth.training.device import choose_device
+from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
 
 
 def load_network(saved: SavedNetwork, device: torch.device) -> nn.Module:
     """Build a saved network on a device, ready to be evaluated."""
-    network = build_network(saved.network, len(saved.class_names))
+    with shared_random_state(0):
+        network = build_network(saved.network, len(saved.class_names))
     network.load_state_dict(load_file(saved.file(WEIGHTS)))
     return network.eval().to(device).to(memory_format=torch.channels_last)
 

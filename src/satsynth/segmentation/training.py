@@ -207,14 +207,15 @@ def seconds_an_image(
 ) -> float:
     """Return how long a training step of a network takes here, for each image, from a few steps on noise."""
     device = choose_device(compute)
-    network = build_network(settings, classes).to(device).to(memory_format=torch.channels_last)
     architecture = ARCHITECTURES[settings.architecture]
-    images = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
-    masks = torch.zeros(batch_size, side, side, dtype=torch.int64, device=device)
+    with shared_random_state(0):
+        network = build_network(settings, classes).to(device).to(memory_format=torch.channels_last)
+        images = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+        masks = torch.zeros(batch_size, side, side, dtype=torch.int64, device=device)
 
-    def one(step: int) -> None:
-        with autocast(device, compute):
-            loss = architecture.loss(network, images, masks)
-        loss.backward()
+        def one(step: int) -> None:
+            with autocast(device, compute):
+                loss = architecture.loss(network, images, masks)
+            loss.backward()
 
-    return seconds_a_step(one, device, steps) / batch_size
+        return seconds_a_step(one, device, steps) / batch_size

@@ -148,7 +148,11 @@ def train_unit(
         report(Metrics(0, {"ratio": planned.cell.arm.ratio}))
         _train(folder, planned, stores, compute, workspace.work, _Reported(report))
 
-    remembered(workspace, planned.step, train)
+    from satsynth.training.device import threads
+
+    # A worker process has its share of the cores, but its result stands for the plan's number of threads.
+    with threads(planned.step.settings["threads"]):
+        remembered(workspace, planned.step, train)
 
 
 def _train(

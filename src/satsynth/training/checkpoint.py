@@ -15,7 +15,7 @@ from satsynth.work.files import atomic, file_digest, set_aside
 
 log = logging.getLogger(__name__)
 _DIGEST = 32
-_REMEDY = "Type the same command again: it continues from the checkpoint before, or from the start."
+_REMEDY = "Run the same command again: it continues from the checkpoint before, or from the start."
 
 
 def before(path: Path) -> Path:

@@ -61,6 +61,24 @@ def arithmetic(compute: ComputeSettings) -> dict[str, Any]:
 
 
 @contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Compute with a number of threads on the CPU: what identifies a step names it, whatever this process would take.
+
+    Args:
+        number: The number; None leaves it as it is.
+    """
+    before = torch.get_num_threads()
+    if number is None or number == before:
+        yield
+        return
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def memory_errors(remedy: str) -> Iterator[None]:
     """Say what to do when a GPU runs out of memory.
 

@@ -25,14 +25,21 @@ def generator(*numbers: int, device: torch.device | str = "cpu") -> torch.Genera
 
 @contextmanager
 def shared_random_state(*numbers: int) -> Iterator[None]:
-    """Seed PyTorch's own random state, which layers draw from, and keep other threads from seeding it in the block.
+    """Seed PyTorch's own random state, which layers draw from, and keep other threads from using it in the block.
+
+    Whatever draws from it belongs into such a block, also where it does not matter what it draws: it would take numbers
+    from a block of another thread. The state on the CPU is afterwards what it was before.
 
     Args:
         numbers: What the seed is mixed from; a single one is the seed.
     """
     with _SHARED:
+        before = torch.get_rng_state()
         torch.manual_seed(numbers[0] if len(numbers) == 1 else mixed_seed(*numbers))
-        yield
+        try:
+            yield
+        finally:
+            torch.set_rng_state(before)
 
 
 def noise_source(

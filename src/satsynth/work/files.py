@@ -18,7 +18,9 @@ from satsynth.work.errors import DamagedError, ResourceError, SatSynthError
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
-AGAIN = "Remove it, then type the same command again."
+# What PyTorch and safetensors say when they cannot write.
+_UNWRITTEN = ("writ", "iostream error", "unexpected pos")
+AGAIN = "Remove it, then run the same command again."
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number == errno.EFBIG or (number is None and _limited() and "writ" in str(error)):
+        if number == errno.EFBIG or (number is None and _limited() and _is_of_writing(error)):
             raise ResourceError(
                 f"{path} would become larger than this process may make a file.",
                 "Raise the limit (`ulimit -f unlimited`), then run the same command again: everything finished so far "
@@ -49,6 +51,11 @@ def disk_errors(path: Path) -> Iterator[None]:
         if number in (errno.EACCES, errno.EROFS):
             raise ResourceError(f"{path} cannot be written: {error}.", "Give this user write access.") from error
         raise
+
+
+def _is_of_writing(error: BaseException) -> bool:
+    texts = (str(error), str(error.__context__ or ""))
+    return any(words in text for words in _UNWRITTEN for text in texts)
 
 
 def _limited() -> bool:

@@ -124,5 +124,5 @@ def read_timing(folder: Path) -> float:
             return float(seconds)
     except (KeyError, TypeError, ValueError, AttributeError):
         pass
-    remedy = "Type the command that made it again."
+    remedy = "Run the command that made it again."
     raise DamagedError(folder / TIMING, "its content does not fit its digest", remedy)

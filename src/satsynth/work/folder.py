@@ -31,7 +31,7 @@ from satsynth.work.locks import PATIENCE, refuse_while_freeing
 
 log = logging.getLogger(__name__)
 NOTE, ANEW, NUMBER, ORDER = "step.json", "anew.json", "number.json", "order"
-REPAIR = "Type the same command again: it makes damaged work anew."
+REPAIR = "Run the same command again: it makes damaged work anew."
 
 
 @dataclass(frozen=True)

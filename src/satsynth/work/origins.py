@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.work.errors import DamagedError
-from satsynth.work.files import canonical_json, digest_of, read_json, write_json
+from satsynth.work.files import canonical_json, digest_of, file_digest, read_json, write_json
 
 ORIGIN, ORIGINS = "origin.json", "origins"
 # The parameters of one step: those of each group that count for its result.
 StepSettings = Mapping[str, Any]
 # A device that is chosen by the machine: any device fits.
 ANY_DEVICE = "auto"
-_REMEDY = "Make the entry again with the same environment and data set: kedro run --pipeline=augment"
+REMEDY = "Make the entry again with the same environment and data set: kedro run --pipeline=augment"
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,40 @@ def read_origin(path: Path) -> Origin | None:
         kept = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except DamagedError as error:
+        raise DamagedError(path, error.how, REMEDY) from None
     try:
         digest = kept.pop("sha256")
         if digest == digest_of(kept):
             return Origin(**kept)
     except (AttributeError, KeyError, TypeError):
         pass
-    raise DamagedError(path, "its content does not fit its digest", _REMEDY)
+    raise DamagedError(path, "its content does not fit its digest", REMEDY)
+
+
+def unchanged(path: Path, recorded: Path, remedy: str = REMEDY) -> Path:
+    """Return the path of a file that holds what was written, or whose origin was not recorded.
+
+    Args:
+        path: The file.
+        recorded: Where its origin lies.
+        remedy: What to do if it holds something else.
+
+    Raises:
+        DamagedError: It holds something else, or its origin is damaged.
+        FileNotFoundError: It is not there.
+    """
+    origin = read_origin(recorded)
+    try:
+        found = file_digest(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedError(path, f"it cannot be read ({error})", remedy) from error
+    if origin and origin.digest != found:
+        how = f"its content is not what was written (SHA-256 {found[:12]} in place of {origin.digest[:12]})"
+        raise DamagedError(path, how, remedy)
+    return path
 
 
 def number_of(path: Path) -> int:

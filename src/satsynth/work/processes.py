@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 import multiprocessing
 import os
 import pickle
@@ -20,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from satsynth.work.errors import ResourceError
 
 if TYPE_CHECKING:
-    from satsynth.work.units import Function, OnDone, OnEvent, Unit
+    from satsynth.work.units import Function, OnDone, OnEvent, Report, Unit
 
-_THREADS = "OMP_NUM_THREADS"
+_THREADS, _OURS = "OMP_NUM_THREADS", "satsynth"
 
 
 def cores() -> int:
@@ -114,6 +116,9 @@ def by_processes(function: Function, units: Sequence[Unit], workers: int, on_eve
             ready = [running[pipe] for pipe in connection.wait(list(running))]
             for worker in sorted(ready, key=lambda worker: worker.number):
                 message = worker.message(units[worker.number])
+                if isinstance(message, logging.LogRecord):
+                    _log_here(message)
+                    continue
                 if not isinstance(message, _End):
                     on_event(worker.number, message)
                     continue
@@ -152,7 +157,9 @@ def _start(team: list[_Worker], function: Function, number: int, threads: int) -
         os.environ[_THREADS] = str(min(threads, int(before)) if before and before.isdigit() else threads)
         for _ in range(number):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(function, theirs))
+            process = context.Process(
+                target=_work, args=(function, theirs, logging.getLogger(_OURS).getEffectiveLevel())
+            )
             process.start()
             team.append(_Worker(process, ours))
             # The pipe ends with the worker only if nobody else holds its side.
@@ -165,8 +172,30 @@ def _start(team: list[_Worker], function: Function, number: int, threads: int) -
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _work(function: Function, pipe: Connection) -> None:
-    """Do units, in a worker process, until the pipe ends."""
+class _ToParent(logging.Handler):
+    """Sends what is logged to the process that has started this one: here nothing shows it."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record as text: what it is about may not leave its process."""
+        sent = copy.copy(record)
+        sent.msg, sent.args = self.format(record), None
+        sent.exc_info = sent.exc_text = sent.stack_info = None
+        self._report(sent)
+
+
+def _log_here(record: logging.LogRecord) -> None:
+    """Log what a worker has logged, as this process logs."""
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+def _work(function: Function, pipe: Connection, level: int) -> None:
+    """Do units, in a worker process, until the pipe ends; what they log from a level on is sent too."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     lock = threading.Lock()
 
@@ -174,6 +203,8 @@ def _work(function: Function, pipe: Connection) -> None:
         with lock:
             pipe.send(event)
 
+    logging.getLogger().addHandler(_ToParent(report))
+    logging.getLogger(_OURS).setLevel(level)
     while True:
         try:
             received = pipe.recv_bytes()

@@ -13,6 +13,7 @@ from satsynth.analysis.measures.inputs import HALVES, REFERENCE, MeasureInputs
 from satsynth.analysis.measures.registry import Heading, Measure
 from satsynth.analysis.measures.table import Row
 from satsynth.analysis.settings import ComparisonSettings
+from satsynth.training.seeds import shared_random_state
 from satsynth.work.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _extractor(weights: str) -> torch.nn.Module:
         file = str(Path(weights).expanduser())
         _check(file)
     try:
-        return FeatureExtractorInceptionV3("inception", [POOLED, LOGITS], feature_extractor_weights_path=file)
+        with shared_random_state(0):
+            return FeatureExtractorInceptionV3("inception", [POOLED, LOGITS], feature_extractor_weights_path=file)
     except OSError as error:
         raise ResourceError(
             f"The Inception weights cannot be downloaded: {error}",

@@ -16,7 +16,7 @@ from satsynth.rivals.gan.generator import GanGenerator
 from satsynth.rivals.gan.settings import GanDrawing, GanNetwork
 from satsynth.training.device import autocast
 from satsynth.training.seeds import generator as seeded
-from satsynth.training.seeds import noise_source
+from satsynth.training.seeds import noise_source, shared_random_state
 from satsynth.training.settings import ComputeSettings
 
 # Latent vectors whose styles have the mean that truncation pulls to, and their seed.
@@ -61,6 +61,7 @@ class GanDrawer:
 def load_generator(saved: SavedGenerator, device: torch.device) -> GanGenerator:
     """Build a saved generator on a device, in its averaged weights."""
     network = GanNetwork.model_validate(saved.manifest["model"])
-    generator = GanGenerator(network, saved.tile_size, len(saved.manifest["classes"]))
+    with shared_random_state(0):
+        generator = GanGenerator(network, saved.tile_size, len(saved.manifest["classes"]))
     generator.load_state_dict(load_file(saved.file(AVERAGED)))
     return generator.eval().to(device)

@@ -12,7 +12,7 @@ from satsynth.rivals.gan.settings import GanSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import WorkFolder
 
-AVERAGED = "ema.safetensors"
+AVERAGED, HISTORY = "ema.safetensors", "history.json"
 
 
 class Gan:

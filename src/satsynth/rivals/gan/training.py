@@ -14,7 +14,7 @@ from satsynth.generation.families import Report, Request
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream, to_tensors
 from satsynth.rivals.gan.drawing import GanDrawer
-from satsynth.rivals.gan.family import AVERAGED
+from satsynth.rivals.gan.family import AVERAGED, HISTORY
 from satsynth.rivals.gan.generator import GanGenerator
 from satsynth.rivals.gan.settings import GanSettings
 from satsynth.rivals.gan.step import AdversarialTraining, Networks, adam
@@ -112,7 +112,7 @@ def train_gan(
     log.info("GAN: %d images in %.1f minutes", steps * settings.batch_size, seconds / 60)
     with atomic(folder.result / AVERAGED) as temporary:
         save_file({key: value.cpu().contiguous() for key, value in average.module.state_dict().items()}, temporary)
-    write_json(folder.result / "history.json", training.history)
+    write_json(folder.result / HISTORY, training.history)
     write_timing(folder.result, seconds)
     manifest = {
         "kind": "generator",
@@ -120,7 +120,7 @@ def train_gan(
         "images": steps * settings.batch_size,
         **origin,
     }
-    folder.finish(manifest, [AVERAGED])
+    folder.finish(manifest, [AVERAGED, HISTORY])
     folder.forget_helpers()
 
 
