@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 from made_data import CLASSES, made_pairs, write_store
-from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, GeneratorSettings, NetworkSettings
+from satsynth.diffusion.settings import (
+    DiffusionDrawing,
+    DiffusionSettings,
+    GeneratorSettings,
+    ImageDiffusionSettings,
+    NetworkSettings,
+)
 from satsynth.generation.families import FamilySettings
 from satsynth.pairs.export import LEGEND
 from satsynth.pairs.pair import encode_image, encode_mask
 from satsynth.pairs.store import PairStore
 from satsynth.rivals.folder import FolderSettings
+from satsynth.rivals.gan.settings import GanNetwork, GanSettings
 from satsynth.rivals.replay import ReplaySettings
 
 SIDE, REAL, FOREIGN = 16, 9, 7
@@ -61,6 +68,18 @@ def settings_of(foreign: Path) -> dict[str, FamilySettings]:
     return {
         "diffusion": DiffusionSettings(
             model=GeneratorSettings(network=network), images=8, batch_size=2, drawing=DiffusionDrawing(steps=3)
+        ),
+        "image_ddpm": ImageDiffusionSettings(
+            model=GeneratorSettings(network=network, label_code="none"),
+            images=8,
+            batch_size=2,
+            drawing=DiffusionDrawing(steps=3),
+        ),
+        "gan": GanSettings(
+            network=GanNetwork(stem=2, width=4, widest=8, latent=8, pair_width=4, pair_layers=2),
+            images=8,
+            batch_size=4,
+            looks=1,
         ),
         "replay": ReplaySettings(),
         "folder": FolderSettings(path=str(foreign)),

@@ -101,6 +101,14 @@ def test_every_entry_has_steps_that_name_all_their_parameters(parameters: dict[s
         assert set(counted) <= given
 
 
+def test_the_judge_counts_for_pairs_that_get_their_masks_from_it(parameters: dict[str, Any]) -> None:
+    images = changed(parameters, "generation.family", "image_ddpm")
+    other = changed(images, "segmentation.judge.seed", 5)
+    (found,) = differences(lineage("draw_pairs", images), lineage("draw_pairs", other))
+    assert found.parameter == "segmentation.judge.seed"
+    assert not differences(lineage("train_generator", images), lineage("train_generator", other))
+
+
 def test_another_family_is_named_before_all_its_parameters(parameters: dict[str, Any]) -> None:
     replay = lineage("train_generator", changed(parameters, "generation.family", "replay"))
     first, *others = differences(replay, lineage("train_generator", parameters))

@@ -31,6 +31,7 @@ from satsynth.pipelines.painting.nodes import paint_drawn_masks
 from satsynth.pipelines.sampling.nodes import draw_pairs
 from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.scenes.settings import IngestionSettings
+from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import AncestryError, SatSynthError
 from satsynth.work.workspace import Workspace
@@ -75,6 +76,7 @@ class World:
             self.description,
             GenerationSettings(),
             settings,
+            SegmentationSettings(),
             COMPUTE,
             self.workspace,
             **self.families(),
@@ -182,6 +184,7 @@ def test_drawn_masks_are_painted_whole(world: World, drawn: dict[str, np.ndarray
             world.description,
             GenerationSettings(),
             settings,
+            SegmentationSettings(),
             COMPUTE,
             world.workspace,
             **world.families(),

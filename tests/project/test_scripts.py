@@ -88,5 +88,5 @@ def test_a_folder_of_versions_gives_the_newest_finished_one(tiles: PairStore, tm
     assert satsynth.open_pairs(versions).path == versions / "2026-01-02T00.00.00.000Z" / "tiles"
     with pytest.raises(satsynth.SatSynthError, match="holds no finished pair store"):
         satsynth.open_pairs(tmp_path / "nothing")
-    with pytest.raises(satsynth.SatSynthError, match="no family of generators 'gan'"):
-        satsynth.train(tiles, family="gan")
+    with pytest.raises(satsynth.SatSynthError, match="no family of generators 'vae'"):
+        satsynth.train(tiles, family="vae")

@@ -43,11 +43,13 @@ def small_network():
 def train_small(striped_pairs, small_network):
     """Return a function that trains a small network in a work folder under a root."""
 
-    def train(root, seed=0, settings=None, sources=None, val=None, test=None, keep_weights=True, report=SILENCE):
+    def train(
+        root, seed=0, settings=None, sources=None, val=None, test=None, keep_weights=True, report=SILENCE, network=None
+    ):
         settings = settings or TrainingSettings(images=40, batch_size=4, evaluations=3, learning_rate=1e-2)
         task = TrainingTask(
             title="small",
-            network=small_network,
+            network=network or small_network,
             stream=PairStream(sources or [striped_pairs(6, 0), striped_pairs(5, 1)], seed),
             images=settings.images,
             seed=seed,

@@ -2,7 +2,7 @@
 
 Decided here once: a pixel to be ignored is encoded as zeros, which lies between all codewords and says nothing, and
 takes no part in the loss of the label channels; its image channels do. Decoding takes the nearest codeword, so neither
-"ignore" nor an unused code can come out.
+"ignore" nor an unused code can come out. The code `none` has no channels, and all that it decodes is "ignore".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class LabelCode:
     """A ``K x C`` codebook of entries -scale and +scale.
 
     Args:
-        kind: ``bits`` (binary digits of the index, most significant first) or ``one_hot``.
+        kind: ``bits`` (binary digits of the index, most significant first), ``one_hot``, or ``none``: images alone.
         classes: Number of classes K >= 2.
         scale: Amplitude of the channels.
 
@@ -31,8 +31,10 @@ class LabelCode:
             signs = (torch.arange(classes)[:, None] >> shifts) & 1
         elif kind == "one_hot":
             signs = torch.eye(classes, dtype=torch.int64)
+        elif kind == "none":
+            signs = torch.zeros(classes, 0, dtype=torch.int64)
         else:
-            raise ValueError(f"no label code '{kind}'; there are 'bits' and 'one_hot'")
+            raise ValueError(f"no label code '{kind}'; there are 'bits', 'one_hot' and 'none'")
         self.scale = scale
         self.codebook = (signs.float() * 2 - 1) * scale
         self._tables: dict[torch.device, torch.Tensor] = {}
@@ -55,6 +57,9 @@ class LabelCode:
 
     def decode(self, channels: torch.Tensor) -> torch.Tensor:
         """Return the nearest codeword's index, ``(B, H, W)`` int64, for channels ``(B, C, H, W)``."""
+        if not self.channels:
+            size = (len(channels), *channels.shape[2:])
+            return torch.full(size, IGNORE_INDEX, dtype=torch.int64, device=channels.device)
         codebook = self._table(channels.device)[:-1].to(channels.dtype)
         # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |c| is the same for all codewords of a code of +-scale.
         return torch.einsum("bchw,kc->bkhw", channels, codebook).argmax(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
 from satsynth.generation.families import Drawer, Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
@@ -26,14 +26,14 @@ class JointDiffusion:
     training_version: ClassVar[int] = 5
     drawing_version: ClassVar[int] = 4
     drawing_files: ClassVar[tuple[str, ...]] = (AVERAGED,)
-    settings = DiffusionSettings
+    settings: type[DenoiserSettings] = DiffusionSettings
 
-    def require_layouts(self, settings: DiffusionSettings, layouts: str) -> None:
+    def require_layouts(self, settings: DenoiserSettings, layouts: str) -> None:
         """Refuse layouts apart from images where both have one noise level in common."""
         if layouts != "joint" and settings.model.noise_levels == "common":
             raise common_levels(f"with `sampling.layouts: {layouts}`")
 
-    def sources(self, settings: DiffusionSettings) -> dict[str, str]:
+    def sources(self, settings: DenoiserSettings) -> dict[str, str]:
         """Return the digest of the generator that its weights start from.
 
         Raises:
@@ -41,7 +41,7 @@ class JointDiffusion:
         """
         return {"start": SavedGenerator(Path(settings.start_from)).digest} if settings.start_from else {}
 
-    def scenes_before(self, settings: DiffusionSettings) -> set[str]:
+    def scenes_before(self, settings: DenoiserSettings) -> set[str]:
         """Return the scenes of the generator that its weights start from."""
         return SavedGenerator(Path(settings.start_from)).scenes if settings.start_from else set()
 
@@ -51,7 +51,7 @@ class JointDiffusion:
         pairs: DecodedPairs,
         val: DecodedPairs,
         origin: Mapping[str, Any],
-        settings: DiffusionSettings,
+        settings: DenoiserSettings,
         compute: ComputeSettings,
         report: Report,
     ) -> None:
@@ -60,7 +60,7 @@ class JointDiffusion:
 
         train_denoiser(folder, pairs, val, origin, settings, compute, report)
 
-    def load(self, saved: SavedGenerator, settings: DiffusionSettings, compute: ComputeSettings) -> Drawer:
+    def load(self, saved: SavedGenerator, settings: DenoiserSettings, compute: ComputeSettings) -> Drawer:
         """Return the generator in its averaged weights, on its device."""
         from satsynth.diffusion.drawing import JointDrawer
         from satsynth.diffusion.generator import load_generator

@@ -86,7 +86,10 @@ class GeneratorSettings(Frozen):
         description="`common`: image and mask are equally noisy, as in the paper. `separate`: each has a noise level "
         "of its own, so that one can be drawn given the other; `diffusion.tasks` then says what is trained.",
     )
-    label_code: Literal["bits", "one_hot"] = Field(default="one_hot", description="How a class index becomes channels.")
+    label_code: Literal["bits", "one_hot", "none"] = Field(
+        default="one_hot",
+        description="How a class index becomes channels; `none` in the family `image_ddpm`, which has none.",
+    )
     label_scale: float = Field(default=0.5, description="Amplitude of label channels; images reach 1.", gt=0, le=100)
     preconditioning: Literal["clean", "edm", "ddpm_epsilon", "ddpm_clean"] = Field(
         default="clean", description="What the network is given and predicts; those of DDPM have its 1000 noise levels."
@@ -128,7 +131,7 @@ class DiffusionDrawing(DrawingSettings):
         return self
 
 
-class DiffusionSettings(FamilySettings):
+class DenoiserSettings(FamilySettings):
     """Training of a denoiser, and drawing from it."""
 
     model: GeneratorSettings = GeneratorSettings()
@@ -174,10 +177,35 @@ class DiffusionSettings(FamilySettings):
         return self.model_dump(mode="json", exclude={"drawing", "start_from"})
 
     @model_validator(mode="after")
-    def _common_is_joint(self) -> DiffusionSettings:
+    def _common_is_joint(self) -> DenoiserSettings:
         if self.model.noise_levels == "common" and self.tasks.joint != 1:
             raise ValueError(
                 f"`model.noise_levels` is `common`, so `tasks.joint` must be 1, not {self.tasks.joint:g}; set "
                 "`model.noise_levels: separate` for other tasks"
+            )
+        return self
+
+
+class DiffusionSettings(DenoiserSettings):
+    """Training of a denoiser, and drawing from it."""
+
+    @model_validator(mode="after")
+    def _labels(self) -> DiffusionSettings:
+        if self.model.label_code == "none":
+            raise ValueError("`model.label_code` is `none`, which the family `image_ddpm` is for; choose another")
+        return self
+
+
+class ImageDiffusionSettings(DenoiserSettings):
+    """Training of a denoiser of images without masks, and drawing from it."""
+
+    model: GeneratorSettings = GeneratorSettings(label_code="none")
+
+    @model_validator(mode="after")
+    def _no_labels(self) -> ImageDiffusionSettings:
+        if self.model.label_code != "none" or self.model.noise_levels != "common":
+            raise ValueError(
+                "images have no label channels: `model.label_code` must be `none` and `model.noise_levels` `common`, "
+                f"not `{self.model.label_code}` and `{self.model.noise_levels}`"
             )
         return self

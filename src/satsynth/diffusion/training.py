@@ -16,7 +16,7 @@ from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
 from satsynth.diffusion.network import StemUNet, check_size, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, HISTORY, WEIGHTS
-from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings, TaskSettings
+from satsynth.diffusion.settings import DenoiserSettings, NoiseSettings, TaskSettings
 from satsynth.diffusion.starting import start_from
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
@@ -39,7 +39,7 @@ from satsynth.work.ignore import IGNORE_INDEX
 # What a seed is used for; order and augmentation have 0 and 1.
 LOSS = 2
 CHECKPOINT = "checkpoint.pt"
-MEMORY = "Lower `diffusion.batch_size`, or set `diffusion.gradient_checkpointing: true`."
+MEMORY = "Lower the family's `batch_size` (`diffusion.batch_size`), or set its `gradient_checkpointing: true`."
 log = logging.getLogger(__name__)
 
 
@@ -89,17 +89,17 @@ def joint_loss(
     weight = generator.denoiser.preconditioning.weight(levels) * (levels != CLEAN)
     weight = by_channel(weight, generator.channels)
     error = weight * (estimate - clean).square()
-    image_error, label_error = (
-        error[:, :IMAGE_CHANNELS].mean(),
-        (error[:, IMAGE_CHANNELS:] * (masks != IGNORE_INDEX)[:, None]).mean(),
-    )
+    image_error = error[:, :IMAGE_CHANNELS].mean()
+    if generator.channels == IMAGE_CHANNELS:
+        return image_error, {"loss_image": image_error.detach()}
+    label_error = (error[:, IMAGE_CHANNELS:] * (masks != IGNORE_INDEX)[:, None]).mean()
     share = IMAGE_CHANNELS / generator.channels
     loss = share * image_error + (1 - share) * label_error
     return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
 
 
 def denoising_step(
-    generator: Generator, settings: DiffusionSettings, device: torch.device, compute: ComputeSettings
+    generator: Generator, settings: DenoiserSettings, device: torch.device, compute: ComputeSettings
 ) -> StepLoss:
     """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen)."""
 
@@ -116,7 +116,7 @@ def denoising_step(
     return step_loss
 
 
-def optimizer_for(network: nn.Module, settings: DiffusionSettings) -> torch.optim.Optimizer:
+def optimizer_for(network: nn.Module, settings: DenoiserSettings) -> torch.optim.Optimizer:
     """Return the optimizer of a network."""
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adamw":
@@ -129,7 +129,7 @@ def train_denoiser(
     pairs: DecodedPairs,
     val: DecodedPairs,
     origin: Mapping[str, Any],
-    settings: DiffusionSettings,
+    settings: DenoiserSettings,
     compute: ComputeSettings,
     report: Report,
 ) -> None:
@@ -213,7 +213,7 @@ def _announce(
     folder: WorkFolder,
     pairs: DecodedPairs,
     origin: Mapping[str, Any],
-    settings: DiffusionSettings,
+    settings: DenoiserSettings,
     compute: ComputeSettings,
 ) -> None:
     """Log what will be trained, and for how long unless it continues: a continued training shows how far it is."""
@@ -233,7 +233,7 @@ def _announce(
     )
 
 
-def _fresh_generator(settings: DiffusionSettings, classes: int, device: torch.device) -> Generator:
+def _fresh_generator(settings: DenoiserSettings, classes: int, device: torch.device) -> Generator:
     with shared_random_state(settings.seed):
         generator = Generator(settings.model, classes)
     generator.denoiser.to(device).to(memory_format=memory_format(device))
@@ -249,7 +249,7 @@ def _tell(training: Training, seconds: float, best: BestWeights) -> None:
 
 
 def seconds_an_image(
-    settings: DiffusionSettings, classes: int, side: int, compute: ComputeSettings, steps: int = 2
+    settings: DenoiserSettings, classes: int, side: int, compute: ComputeSettings, steps: int = 2
 ) -> float:
     """Return how long training takes here for each image, from a few steps on noise; looks and `compile` are left out.
 

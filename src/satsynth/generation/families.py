@@ -23,9 +23,14 @@ from satsynth.work.frozen import Frozen
 
 FAMILIES = {
     "diffusion": "satsynth.diffusion.family",
+    "image_ddpm": "satsynth.diffusion.images",
+    "gan": "satsynth.rivals.gan.family",
     "replay": "satsynth.rivals.replay",
     "folder": "satsynth.rivals.folder",
 }
+
+# Families that draw images without masks, each of whose pixels is ignored.
+UNLABELLED = frozenset({"image_ddpm"})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
-from satsynth.generation.families import FAMILIES, FamilySettings
+from satsynth.generation.families import FAMILIES, UNLABELLED, FamilySettings
 from satsynth.generation.settings import GenerationSettings
 from satsynth.pipelines.parameters import MODELS
 from satsynth.scenes.settings import IngestionSettings
@@ -35,6 +35,8 @@ def counting_settings(node: Node, parameters: Mapping[str, Any]) -> dict[str, An
     family = GenerationSettings.model_validate(parameters.get("generation") or {}).family
     found: dict[str, Any] = {}
     for name in sorted(name.removeprefix("params:") for name in node.inputs if name.startswith("params:")):
+        if name == "segmentation" and _unjudged(node, family):
+            continue
         if name not in MODELS:
             found[name] = parameters.get(name)
         elif name not in FAMILIES or name == family:
@@ -42,6 +44,11 @@ def counting_settings(node: Node, parameters: Mapping[str, Any]) -> dict[str, An
             if counted:
                 found[name] = counted
     return found
+
+
+def _unjudged(node: Node, family: str) -> bool:
+    """Return whether a node draws pairs that have masks of their own, which need no judge."""
+    return node.name.rsplit(".", 1)[-1] == "draw_pairs" and family not in UNLABELLED
 
 
 def _counted(node: Node, settings: BaseModel) -> Counted:
@@ -92,7 +99,7 @@ def _of_comparison(node: str, comparison: ComparisonSettings) -> Counted:
 
 def _of_segmentation(node: str, segmentation: SegmentationSettings) -> Counted:
     settings: Counted = segmentation.model_dump(mode="json")
-    if node == "train_judge":
+    if node in ("train_judge", "draw_pairs"):
         judge = settings["judge"]
         chosen = {judge["network"]: settings["networks"][judge["network"]]}
         return {"judge": judge, "networks": chosen, "training": settings["training"]}

@@ -22,7 +22,7 @@ class SegmentationNetwork(Frozen):
 
     architecture: Annotated[str, AfterValidator(known_architecture)] = Field(
         description="Kind of network. `farseg` needs the extra `farseg` and one of the encoders resnet18, 34, 50 and "
-        "101; all others are those of segmentation-models-pytorch.",
+        "101; `pfsegnet` takes any encoder; all others are those of segmentation-models-pytorch.",
         json_schema_extra={"enum": list(ARCHITECTURES)},
     )
     encoder: str = Field(description="Encoder by its name in segmentation-models-pytorch.")

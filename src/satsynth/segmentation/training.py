@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch.nn import functional as F
 
 from satsynth.pairs.mixtures import Stream
+from satsynth.segmentation.architectures.registry import ARCHITECTURES
 from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits, evaluate
 from satsynth.segmentation.metrics import BoundaryTally, scores
 from satsynth.segmentation.networks import build_network
@@ -26,7 +26,6 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import atomic
 from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
-from satsynth.work.ignore import IGNORE_INDEX
 
 # What a seed is used for; order and augmentation have 0 and 1.
 DROPOUT = 2
@@ -113,6 +112,7 @@ class _Learner:
         self._task, self._held_out, self._device, self._compute = task, held_out, device, compute
         with shared_random_state(task.seed):
             network = build_network(task.network, held_out.classes)
+        self._architecture = ARCHITECTURES[task.network.architecture]
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._looks = look_points(task.steps / 2, task.steps, task.settings.evaluations)
         self.best = BestWeights()
@@ -166,9 +166,7 @@ class _Learner:
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         # Dropout draws from the random state that all share: a continued training must equal an unbroken one.
         with shared_random_state(self._task.seed, DROPOUT, seen), autocast(self._device, self._compute):
-            logits = self._network(images)
-        errors = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE_INDEX, reduction="none").sum()
-        return errors / (masks != IGNORE_INDEX).sum().clamp(min=1), {}
+            return self._architecture.loss(self._network, images, masks), {}
 
     def _look(self, done: int) -> Mapping[str, float]:
         """Evaluate on val at some of the steps, and keep the weights if they are the best so far."""
@@ -209,13 +207,15 @@ def seconds_an_image(
 ) -> float:
     """Return how long a training step of a network takes here, for each image, from a few steps on noise."""
     device = choose_device(compute)
+    architecture = ARCHITECTURES[settings.architecture]
     with shared_random_state(0):
         network = build_network(settings, classes).to(device).to(memory_format=torch.channels_last)
         images = torch.randn(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+        masks = torch.zeros(batch_size, side, side, dtype=torch.int64, device=device)
 
         def one(step: int) -> None:
             with autocast(device, compute):
-                logits = network(images)
-            logits.float().square().mean().backward()
+                loss = architecture.loss(network, images, masks)
+            loss.backward()
 
         return seconds_a_step(one, device, steps) / batch_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,37 +40,124 @@ MetricLog = Callable[[int, Mapping[str, float]], None]
 StepLoss = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
 
 
-@dataclass
-class Training:
-    """A training under way.
+@dataclass(kw_only=True)
+class Course:
+    """A training under way, of whatever kind of step.
 
     Args:
         title: What is shown beside the progress.
         network: The trained network, on its device.
-        optimizer: Its optimizer.
-        step_loss: Loss of one batch: (images, masks, number of images seen before it) to (loss, more scalars by name).
-        steps: Optimizer steps in all.
+        steps: Steps in all.
         batch_size: Pairs a step.
-        rate_at: Learning rate at a step, counted from 0.
-        clip: Largest norm of the gradient.
         parts: All that a checkpoint holds, by name.
-        after_step: Called after each optimizer step with the number of steps done; metrics that it returns are logged.
+        after_step: Called after each step with the number of steps done; metrics that it returns are logged.
         log_every: Steps between log points.
     """
 
     title: str
     network: nn.Module
-    optimizer: torch.optim.Optimizer
-    step_loss: StepLoss
     steps: int
     batch_size: int
-    rate_at: Callable[[int], float]
-    clip: float
     parts: Mapping[str, Saved]
     after_step: Callable[[int], Mapping[str, float]] = lambda done: {}
     log_every: int = 20
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def step(self, images: torch.Tensor, masks: torch.Tensor, done: int) -> Mapping[str, torch.Tensor]:
+        """Take one step, on a batch on the network's device.
+
+        Args:
+            images: ``(B, 3, H, W)`` in [-1, 1].
+            masks: ``(B, H, W)`` of class indices, 255 = ignore.
+            done: Steps done before.
+
+        Returns:
+            Scalars to log, among them ``loss`` and ``gradient_norm``; the latter is not finite where the step was left
+            out.
+        """
+        raise NotImplementedError
+
+    def rate(self, done: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class Training(Course):
+    """A training by one loss and one optimizer.
+
+    Args:
+        optimizer: The optimizer of the network.
+        step_loss: Loss of one batch: (images, masks, number of images seen before it) to (loss, more scalars by name).
+        rate_at: Learning rate at a step, counted from 0.
+        clip: Largest norm of the gradient.
+    """
+
+    optimizer: torch.optim.Optimizer
+    step_loss: StepLoss
+    rate_at: Callable[[int], float]
+    clip: float
+
+    def __post_init__(self) -> None:
+        """Find what a step may have to take back."""
+        self._guard = Guard(next(self.network.parameters()).device)
+        # Running statistics, as of batch normalisation, which a forward pass changes before its gradient is known.
+        self._buffers = [buffer for buffer in self.network.buffers() if buffer.is_floating_point()]
+
+    def rate(self, done: int) -> float:
+        """Return the learning rate of a step."""
+        return self.rate_at(done)
+
+    def step(self, images: torch.Tensor, masks: torch.Tensor, done: int) -> Mapping[str, torch.Tensor]:
+        """Take one step of the optimizer."""
+        before = [buffer.clone() for buffer in self._buffers]
+        loss, details = self.step_loss(images, masks, done * self.batch_size)
+        norm = self._guard.step(self.optimizer, loss, self.network.parameters(), self.rate(done), self.clip)
+        good = torch.isfinite(norm)
+        for buffer, known in zip(self._buffers, before, strict=True):
+            torch.where(good, buffer, known, out=buffer)
+        return {"loss": loss.detach(), "gradient_norm": norm, **details}
+
+
+class Guard:
+    """Takes optimizer steps, and leaves out those whose gradient is not finite.
+
+    Args:
+        device: Where the network is.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        # Nothing is scaled: it skips steps whose gradient is not finite, with fused optimizers without reading the
+        # value, which would make a GPU wait.
+        self._scaler = torch.amp.GradScaler(device.type, init_scale=1.0)
+
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        loss: torch.Tensor,
+        parameters: Iterable[nn.Parameter],
+        rate: float,
+        clip: float = math.inf,
+    ) -> torch.Tensor:
+        """Take a step down the gradient of a loss, and return the norm of the gradient of the parameters.
+
+        Args:
+            optimizer: Optimizer of the parameters.
+            loss: A scalar.
+            parameters: What is changed.
+            rate: Learning rate.
+            clip: Largest norm of the gradient.
+        """
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(optimizer)
+        norm = nn.utils.clip_grad_norm_(parameters, clip)
+        self._scaler.step(optimizer)
+        self._scaler.update(1.0)
+        return norm
 
 
 def warm_cosine(rate: float, steps: int, warmup: int) -> Callable[[int], float]:
@@ -91,7 +178,7 @@ def look_points(first: float, last: int, number: int) -> set[int]:
 
 @loader_deaths()
 def train(
-    training: Training,
+    training: Course,
     stream: Stream,
     checkpoint: Path,
     device: torch.device,
@@ -125,45 +212,27 @@ def train(
     )
     began = saved = time.monotonic()
     bad = torch.zeros((), dtype=torch.int64, device=device)
-    # Nothing is scaled: it skips steps whose gradient is not finite, with fused optimizers without reading the value,
-    # which would make a GPU wait.
-    guard = torch.amp.GradScaler(device.type, init_scale=1.0)
-    # Running statistics, as of batch normalisation, which a forward pass changes before its gradient is known.
-    buffers = [buffer for buffer in training.network.buffers() if buffer.is_floating_point()]
     training.network.train()
     latest = ""
     with Progress(
         training.steps * training.batch_size, training.title, "images", done * training.batch_size
     ) as progress:
         for images, masks in loader:
-            rate = training.rate_at(done)
-            for group in training.optimizer.param_groups:
-                group["lr"] = rate
             images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
-            before = [buffer.clone() for buffer in buffers]
-            loss, details = training.step_loss(images, masks.to(device, non_blocking=True), done * training.batch_size)
-            training.optimizer.zero_grad(set_to_none=True)
-            guard.scale(loss).backward()
-            guard.unscale_(training.optimizer)
-            norm = nn.utils.clip_grad_norm_(training.network.parameters(), training.clip)
-            good = torch.isfinite(norm)
-            bad = torch.where(good, torch.zeros_like(bad), bad + 1)
-            for buffer, known in zip(buffers, before, strict=True):
-                torch.where(good, buffer, known, out=buffer)
-            guard.step(training.optimizer)
-            guard.update(1.0)
+            found = training.step(images, masks.to(device, non_blocking=True), done)
+            bad = torch.where(torch.isfinite(found["gradient_norm"]), torch.zeros_like(bad), bad + 1)
             done += 1
             if looked := training.after_step(done):
                 training.history.append({"step": done, **looked})
                 on_metrics(done, looked)
-            for name, value in {"loss": loss.detach(), "gradient_norm": norm, **details}.items():
+            for name, value in found.items():
                 training.sums[name] = training.sums.get(name, torch.zeros((), device=device)) + value
             if done % training.log_every == 0 or done == training.steps:
                 since = (done - 1) % training.log_every + 1
                 means = {name: float(value) / since for name, value in training.sums.items()}
                 training.sums.clear()
                 _check_finite(int(bad), means["gradient_norm"], training.title, done)
-                metrics = {**means, "learning_rate": rate, "images_per_second": progress.rate}
+                metrics = {**means, "learning_rate": training.rate(done - 1), "images_per_second": progress.rate}
                 training.history.append({"step": done, **means})
                 on_metrics(done, metrics)
                 latest = f"loss {means['loss']:.4f}"
@@ -184,14 +253,14 @@ def _check_finite(bad: int, mean_norm: float, title: str, step: int) -> None:
         log.warning("%s: left out one step or more before step %d, whose gradient was not finite.", title, step + 1)
 
 
-def _save(training: Training, path: Path, done: int, seconds: float) -> None:
+def _save(training: Course, path: Path, done: int, seconds: float) -> None:
     state = {name: part.state_dict() for name, part in training.parts.items()}
     save_checkpoint(
         path, {"done": done, "seconds": seconds, "history": training.history, "sums": training.sums, "parts": state}
     )
 
 
-def _restore(training: Training, path: Path) -> tuple[int, float]:
+def _restore(training: Course, path: Path) -> tuple[int, float]:
     state = load_checkpoint(path)
     if state is None:
         return 0, 0.0

@@ -7,13 +7,16 @@ import logging
 import pandas as pd
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.generation.families import FamilySettings
+from satsynth.generation.families import UNLABELLED, FamilySettings
 from satsynth.generation.layouts import layouts_of
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_family, require_unseen
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.families import chosen, takes_families
+from satsynth.pipelines.tracked_trainings import TrackedTrainings
+from satsynth.segmentation import grid
+from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import require_parent
 from satsynth.work.folder import WorkFolder, alike
@@ -31,6 +34,7 @@ def draw_pairs(
     description: DatasetDescription,
     generation: GenerationSettings,
     sampling: SamplingSettings,
+    segmentation: SegmentationSettings,
     compute: ComputeSettings,
     workspace: Workspace,
     **families: FamilySettings,
@@ -44,6 +48,7 @@ def draw_pairs(
         description: The data set.
         generation: Which family.
         sampling: How many pairs, and where their masks come from.
+        segmentation: Names the judge, which gives pairs of a family without masks theirs.
         compute: Where.
         workspace: Where work is kept.
         families: Parameters of each family.
@@ -75,6 +80,13 @@ def draw_pairs(
         sample_pairs(work, generator, settings, sampling, total, compute, earlier, layouts)
 
     store = PairStore(remembered(workspace, step, draw).result)
+    if family.name in UNLABELLED:
+        # Imported here: it imports PyTorch.
+        from satsynth.judging import judged_pairs
+
+        judge = grid.train_judge(tiles, segmentation, compute, workspace, TrackedTrainings())
+        log.info("Sampling: the judge gives %d images their masks", total)
+        store = judged_pairs(store, judge, tiles, generator, sampling.smallest_region, compute, workspace)
     counts = store.pixel_counts().sum(0)
     shares = zip(store.class_names, 100 * counts / counts.sum(), strict=True)
     log.info("Synthetic pairs: %d; %s", total, ", ".join(f"{name} {share:.1f} %" for name, share in shares))

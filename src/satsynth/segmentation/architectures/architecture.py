@@ -52,3 +52,15 @@ class Architecture(ABC):
         """Return the encoder's feature maps of images ``(B, 3, H, W)``, the deepest last; only where `can_judge`."""
         maps: Sequence[torch.Tensor] = self.encoder(network)(images)
         return maps
+
+    def loss(self, network: nn.Module, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch: the mean cross entropy of labelled pixels, unless an architecture has its own.
+
+        Args:
+            network: The network, in training.
+            images: ``(B, 3, H, W)`` float32 in [-1, 1].
+            masks: ``(B, H, W)`` int64 of class indices, 255 = ignore.
+        """
+        from satsynth.segmentation.losses import cross_entropy
+
+        return cross_entropy(network(images), masks)

@@ -6,6 +6,7 @@ import difflib
 
 from satsynth.segmentation.architectures.architecture import Architecture
 from satsynth.segmentation.architectures.farseg import FarSeg
+from satsynth.segmentation.architectures.pfsegnet import PFSegNet
 from satsynth.segmentation.architectures.smp import SmpArchitecture
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -18,6 +19,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         SmpArchitecture("deeplabv3plus", stride=16),
         SmpArchitecture("unet", any_side=True),
         FarSeg("farseg"),
+        PFSegNet("pfsegnet"),
     )
 }
 

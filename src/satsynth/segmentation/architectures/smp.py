@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from satsynth.segmentation.architectures.architecture import Architecture
@@ -15,6 +17,37 @@ if TYPE_CHECKING:
 
 # Arguments that satsynth sets itself, or that would change what a network returns.
 _RESERVED = {"encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
+_REFUSALS = (KeyError, TypeError, ValueError, NotImplementedError, AssertionError)
+
+
+@contextmanager
+def smp_errors(name: str, settings: SegmentationNetwork) -> Iterator[None]:
+    """Say in the user's words what segmentation-models-pytorch refuses to build.
+
+    Args:
+        name: Name of the architecture.
+        settings: Which network.
+
+    Raises:
+        ResourceError: The weights cannot be downloaded.
+        SatSynthError: There is no such encoder or option.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Some releases of huggingface_hub report a missing connection by an error that is a ValueError too.
+        wrong = isinstance(error, _REFUSALS) and not isinstance(error, OSError)
+        if wrong or "Unknown model" in str(error):
+            raise SatSynthError(
+                f"segmentation-models-pytorch cannot build {name} with the encoder {settings.encoder!r}: {error}",
+                "Correct `segmentation.networks`.",
+            ) from error
+        if settings.weights is None:
+            raise
+        raise ResourceError(
+            f"The weights {settings.weights!r} of the encoder {settings.encoder} cannot be downloaded: {error}",
+            "Connect to the internet once (they are kept), or set `weights: null`.",
+        ) from error
 
 
 class SmpArchitecture(Architecture):
@@ -32,11 +65,11 @@ class SmpArchitecture(Architecture):
         self._depth, self._stride, self._any_side = depth, stride, any_side
 
     def build(self, settings: SegmentationNetwork, classes: int) -> nn.Module:
-        """Build the network by `create_model`, and say in the user's words what it refuses."""
+        """Build the network by `create_model`."""
         import segmentation_models_pytorch as smp
 
         self._check_options(settings)
-        try:
+        with smp_errors(self.name, settings):
             network = smp.create_model(
                 self.name,
                 encoder_name=settings.encoder,
@@ -44,21 +77,6 @@ class SmpArchitecture(Architecture):
                 classes=classes,
                 **settings.options,
             )
-        except Exception as error:
-            # Some releases of huggingface_hub report a missing connection by an error that is a ValueError too.
-            wrong = isinstance(error, KeyError | TypeError | ValueError) and not isinstance(error, OSError)
-            if wrong or "Unknown model" in str(error):
-                raise SatSynthError(
-                    f"segmentation-models-pytorch cannot build {self.name} with the encoder "
-                    f"{settings.encoder!r}: {error}",
-                    "Correct `segmentation.networks`.",
-                ) from error
-            if settings.weights is None:
-                raise
-            raise ResourceError(
-                f"The weights {settings.weights!r} of the encoder {settings.encoder} cannot be downloaded: {error}",
-                "Connect to the internet once (they are kept), or set `weights: null`.",
-            ) from error
         return cast("nn.Module", network)
 
     def encoder(self, network: nn.Module) -> nn.Module:
