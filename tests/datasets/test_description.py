@@ -18,6 +18,10 @@ BLOCKS = {"kind": "blocks", "image": "a.tif", "mask": "m.tif", "block": 16, "row
 INDEX_CLASSES = [{**spec, "raw": number} for number, spec in enumerate(CLASSES)]
 
 
+def far_class(raw: int) -> list[dict[str, Any]]:
+    return [*INDEX_CLASSES[:-1], {**INDEX_CLASSES[-1], "raw": raw}]
+
+
 def load(path: Path) -> DatasetDescription:
     described = yaml.safe_load(path.read_text(encoding="utf-8"))["datasets"]
     assert list(described) == [path.stem.removeprefix("parameters_dataset_")]
@@ -54,13 +58,16 @@ def test_every_shipped_description_is_valid_and_bears_its_files_name(project: Pa
         ({"classes": [*CLASSES, {"name": "x", "raw": "red", "color": "#000000"}]}, "'red' is not a colour"),
         ({"classes": [*CLASSES, {"name": "x", "raw": [0, 0, 256], "color": "#000000"}]}, "less than or equal to 255"),
         ({"classes": [*CLASSES, {"name": "x", "raw": [0, 0], "color": "#000000"}]}, "Field required"),
-        ({"masks": {"encoding": "index"}, "ignore": [65536], "classes": INDEX_CLASSES}, "less than or equal to 65535"),
-        ({"masks": {"encoding": "index"}, "ignore": [-1], "classes": INDEX_CLASSES}, "greater than or equal to 0"),
+        ({"masks": {"encoding": "index"}, "classes": far_class(65536)}, "less than or equal to 65535"),
+        ({"masks": {"encoding": "index"}, "classes": far_class(-1)}, "greater than or equal to 0"),
+        ({"masks": {"encoding": "index"}, "ignore": [2**63], "classes": INDEX_CLASSES}, "less than or equal to"),
+        ({"masks": {"encoding": "index", "transparent": "white"}}, "'ignore' or 'keep'"),
         ({"splits": {"val": ["east"]}}, r"splits\s.*`test` is empty"),
         ({"splits": {"val": [], "test": ["west"]}}, r"splits\s.*`val` is empty; .*`lists.val`"),
         ({"splits": {"by": "tile", "val": ["a"], "test": ["b"]}}, "'group' or 'scene'"),
         ({"layout": {**BLOCKS, "margin": 8}}, "`margin: 8` leaves nothing of a block of 16 pixels"),
         ({"images": {"bands": [1, 2]}}, "bands"),
+        ({"images": {"bands": [1, 2, 3, 4, 5]}}, "bands"),
         ({"images": {"bands": [0, 1, 2]}}, "greater than or equal to 1"),
         ({"images": {"scaling": {"low": 0, "high": [1, 2, 0]}}}, "`low` must be below `high`"),
         ({"scale": 0}, "greater than 0"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -137,3 +139,48 @@ def test_every_known_value_has_a_name_in_the_report() -> None:
         red, green, blue = COLORS[index]
         near = np.array([[(red, green, blue ^ 1)]], np.uint8)
         assert labels.in_words(labels.unknown_codes(near)).endswith(f"({name})")
+
+
+def soft_labels(raws: list[Any], largest: float, encoding: str = "index", ignore: tuple[Any, ...] = ()) -> LabelMap:
+    classes = [{"name": f"c{raw}", "raw": raw, "color": "#000000"} for raw in raws]
+    masks = {"encoding": encoding, "nearest": {"largest_distance": largest}}
+    return LabelMap(describe(masks=masks, classes=classes, ignore=list(ignore)))
+
+
+def test_every_grey_goes_to_the_nearer_end() -> None:
+    levels = np.arange(256, dtype=np.uint8)[None]
+    np.testing.assert_array_equal(soft_labels([0, 255], 127).indices(levels), (levels > 127).astype(np.uint8))
+    assert soft_labels([0, 255], 127).moved(levels) == (254, 127.0)
+
+
+def test_values_beyond_the_largest_distance_stay_unknown_and_ties_are_ignored() -> None:
+    labels = soft_labels([10, 20], 5, ignore=(40,))
+    found = labels.indices(np.array([[4, 5, 14, 15, 16, 25, 26, 35, 44]], np.uint8))
+    assert found.tolist() == [[UNKNOWN, 0, 0, IGNORE_INDEX, 1, 1, UNKNOWN, IGNORE_INDEX, IGNORE_INDEX]]
+    assert set(labels.unknown_codes(np.array([[4, 26]], np.uint8))) == {4, 26}
+
+
+def test_ids_are_never_rounded_without_being_asked() -> None:
+    assert LabelMap(index_description([0, 255], [])).indices(np.array([[1, 254]], np.uint8)).tolist() == [[UNKNOWN] * 2]
+
+
+def test_colours_go_to_the_nearest_by_brute_force() -> None:
+    rng = np.random.default_rng(4)
+    colors = np.array([(0, 0, 0), (255, 0, 0), (0, 200, 0), (90, 90, 255)])
+    labels = soft_labels(["#{:02X}{:02X}{:02X}".format(*color) for color in colors], 120, "color")
+    raw = rng.integers(0, 256, (60, 70, 3)).astype(np.uint8)
+    apart = np.sqrt(((raw[:, :, None].astype(int) - colors) ** 2).sum(-1))
+    wanted = np.where(apart.min(-1) <= 120, apart.argmin(-1), UNKNOWN)
+    tied = (np.sort(apart, axis=-1)[..., 0] == np.sort(apart, axis=-1)[..., 1]) & (wanted != UNKNOWN)
+    found = labels.indices(raw)
+    np.testing.assert_array_equal(found[~tied], wanted[~tied])
+    assert (found[tied] == IGNORE_INDEX).all()
+    pixels, farthest = labels.moved(raw)
+    near = (apart.min(-1) <= 120) & (apart.min(-1) > 0)
+    assert pixels == near.sum() and farthest == pytest.approx(apart.min(-1)[near].max())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int64])
+def test_ids_of_every_type_move_alike(dtype: type) -> None:
+    labels = soft_labels([0, 100], 40)
+    assert labels.indices(np.array([[3, 97, 100, 45]]).astype(dtype)).tolist() == [[0, 1, 1, UNKNOWN]]

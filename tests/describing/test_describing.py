@@ -99,7 +99,7 @@ def soft(mask: np.ndarray) -> np.ndarray:
     return np.asarray(sharp.filter(ImageFilter.GaussianBlur(0.6)))
 
 
-def test_grey_edges_of_black_and_white_masks_are_ignored(tmp_path: Path) -> None:
+def test_grey_edges_of_black_and_white_masks_go_to_the_nearer_class(tmp_path: Path) -> None:
     def smooth(_: np.ndarray) -> np.ndarray:
         mask = np.zeros((SIDE, SIDE), np.uint8)
         mask[5:30, 8:33] = 1
@@ -109,11 +109,14 @@ def test_grey_edges_of_black_and_white_masks_are_ignored(tmp_path: Path) -> None
     description, text = described(tmp_path)
     scenes = scenes_of(description, tmp_path)
     assert [(one.name, one.raw) for one in description.classes] == [("background", 0), ("foreground", 255)]
-    assert description.ignore == tuple(range(1, 255))
+    assert description.ignore == ()
     assert "grey edges" in text
     stored = np.asarray(Image.open(tmp_path / scenes[0].mask))
     _, mask = SceneReader(description, tmp_path).read(scenes[0], 0, 0, SIDE, SIDE)
-    np.testing.assert_array_equal(mask, np.select([stored == 0, stored == 255], [0, 1], IGNORE_INDEX))
+    assert len(np.unique(stored)) > 8
+    np.testing.assert_array_equal(mask, stored > 127)
+    grey = ((stored > 0) & (stored < 255)).mean()
+    assert f"Of all pixels, {grey:.2%} by more than 0" in " ".join(text.replace("#", " ").split())
 
 
 def test_plain_black_and_white_masks_are_two_classes(tmp_path: Path) -> None:
@@ -123,24 +126,33 @@ def test_plain_black_and_white_masks_are_two_classes(tmp_path: Path) -> None:
     assert description.ignore == ()
 
 
-def test_masks_stored_as_jpeg_are_proposed_with_a_warning_and_how_to_convert(tmp_path: Path) -> None:
+def test_colours_stored_as_jpeg_go_to_the_nearest_class(tmp_path: Path) -> None:
     layout = Layout(LAYOUTS["parallel"].scenes, "images/{1}.png", "masks/{1}.jpg")
-    write_layout(tmp_path, layout, lambda mask: paint(np.where(mask == IGNORE_INDEX, 0, mask)))
+    truth = []
+
+    def painted(mask: np.ndarray) -> np.ndarray:
+        truth.append(np.kron(mask[::16, ::16], np.ones((16, 16), np.uint8))[: mask.shape[0], : mask.shape[1]])
+        truth[-1][truth[-1] == IGNORE_INDEX] = 0
+        return paint(truth[-1])
+
+    pairs = write_layout(tmp_path, layout, painted)
     description, text = described(tmp_path)
     said = " ".join(text.replace("#", " ").split())
-    assert "compressed with loss (JPEG)" in said and "nearest class colour" in said
-    with pytest.raises(DataError, match="with loss"):
-        scenes_of(description, tmp_path)
-    # Follow the advice of the text with the classes that were painted.
-    colors = [COLORS[i] for i in range(3)]
-    for file in (tmp_path / "masks").iterdir():
-        pixels = np.asarray(Image.open(file).convert("RGB"), int)
-        nearest = ((pixels[:, :, None] - np.array(colors)) ** 2).sum(-1).argmin(-1)
-        Image.fromarray(np.array(colors, np.uint8)[nearest]).save(file.with_suffix(".png"))
-        file.unlink()
-    description, _ = described(tmp_path)
-    assert len(scenes_of(description, tmp_path)) == 12
-    assert {one.raw for one in description.classes} == set(colors)
+    assert "compressed with loss (JPEG)" in said and "taken for the nearest of them" in said
+    assert description.masks.nearest is not None and len(description.classes) < 8
+    scenes = scenes_of(description, tmp_path)
+    assert len(scenes) == 12
+    # JPEG moves the painted colours by a little.
+    table = {
+        number: min(range(3), key=lambda i: np.abs(np.subtract(one.raw, COLORS[i])).sum())
+        for number, one in enumerate(description.classes)
+    }
+    # A blend that covers much of such small images may be proposed too.
+    assert set(table.values()) == {0, 1, 2}
+    reader, by_mask = SceneReader(description, tmp_path), dict(zip(pairs.values(), truth, strict=True))
+    for scene in scenes:
+        found = np.vectorize(table.get)(reader.read(scene, 0, 0, scene.height, scene.width)[1])
+        assert (found == by_mask[scene.mask]).mean() > 0.9
 
 
 def test_palette_masks_are_read_by_their_colours(tmp_path: Path) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from described import described
+from made_data import blobs, picture, save
 from satsynth.datasets.places import has_control_characters
 from satsynth.describing.classes import ProposedClass, ProposedClasses
 from satsynth.describing.proposal import Proposal
 from satsynth.describing.text import _comment, _flow, _list, _value, description_text
-from satsynth.describing.writing import checked, raw_of
+from satsynth.describing.writing import checked, raw_of, refused
 
 ODD = [
     "${oc.env:HOME}",
@@ -92,3 +95,12 @@ def test_a_whole_description_of_odd_names_is_read_back(tmp_path: Path) -> None:
     assert [one.name for one in description.classes] == names
     assert description.splits.val == tuple(names) and description.splits.test == ("b ${y}",)
     assert description.layout.mask == layout["mask"] and description.layout.pattern == layout["pattern"]
+
+
+def test_what_ingestion_will_refuse_is_known_when_a_folder_is_described(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        save(tmp_path / "images" / f"s{number}.png", picture(rng, 24, 24))
+        save(tmp_path / "masks" / f"s{number}.png", blobs(rng, 23 if number == 4 else 24, 24))
+    description, _ = described(tmp_path)
+    assert [file.file for file in refused(description, tmp_path)] == ["images/s4.png"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_a_scene_that_moves_to_another_list_moves_to_that_split_though_no_pixel_
     (made.raw / "val.txt").write_text("north/a\n")
     (made.raw / "test.txt").write_text("west/a\nwest/b\n")
     # What was checked is not checked again.
-    monkeypatch.setattr(nodes, "unusable_files", None)
+    monkeypatch.setattr(nodes, "inspect", None)
     assert splits(ingested(made, tmp_path)[0]) == {**before, "west/b": "test"}
 
 
@@ -57,7 +58,7 @@ def test_what_was_left_out_stays_out_when_nothing_is_looked_at_again(
     mask.write_bytes(mask.read_bytes()[:-40])
     first, bad = ingested(made, tmp_path, "skip")
     assert set(first["scene_id"]) == set(made.masks) - {"north/b"} and bad["scene"].tolist() == ["north/b"]
-    monkeypatch.setattr(nodes, "unusable_files", None)
+    monkeypatch.setattr(nodes, "inspect", None)
     again, left_out = ingested(made, tmp_path, "skip")
     pd.testing.assert_frame_equal(again, first)
     pd.testing.assert_frame_equal(left_out, bad)
@@ -158,3 +159,75 @@ def test_classes_that_are_nowhere_and_scenes_smaller_than_a_tile_are_said(
         assert said.startswith(
             f"There are no pixels of {words}. Such a class cannot be learned or scored; check `splits`"
         )
+
+
+def test_what_is_ignored_because_of_transparency_is_said_with_its_share_each_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = make_data(tmp_path / "raw")
+    for kind, image in (("images", made.images["north/a"]), ("masks", paint(made.masks["north/a"]))):
+        alpha = np.full(image.shape[:2], 255, np.uint8)
+        alpha[:48] = 0
+        save(made.raw / "north" / kind / "a.png", np.dstack([image, alpha]))
+    share = 48 * 70 / sum(mask.size for mask in made.masks.values())
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            ingested(made, tmp_path)
+        said = "\n".join(warnings_in(caplog))
+        assert f"{share:.2%} of the image pixels are transparent" in said and "north/images/a.png (50.0%)" in said
+        assert f"{share:.2%} of the mask pixels are transparent" in said and "`masks: {transparent: keep}`" in said
+
+
+def test_alpha_that_holds_data_in_one_image_is_not_trusted_in_another_until_the_bands_are_named(tmp_path: Path) -> None:
+    made = make_data(tmp_path / "raw")
+    rng = np.random.default_rng(3)
+    for name, image in made.images.items():
+        group, file = name.split("/")
+        infrared = rng.integers(0, 256, image.shape[:2]).astype(np.uint8)
+        # A scene of water only.
+        infrared[:] = 0 if name == "south/a" else infrared
+        save(made.raw / group / "images" / f"{file}.png", np.dstack([image, infrared]))
+    with pytest.raises(DataError, match=r"south/images/a\.png +hides pixels by a band that it calls alpha"):
+        ingested(made, tmp_path)
+    named = replace(made, description=describe(images={"bands": [1, 2, 3]}))
+    assert set(ingested(named, tmp_path)[0]["scene_id"]) == set(made.masks)
+
+
+def test_labels_beneath_complete_transparency_are_asked_about(tmp_path: Path) -> None:
+    made = make_data(tmp_path / "raw")
+    for name, mask in made.masks.items():
+        group, file = name.split("/")
+        save(made.raw / group / "masks" / f"{file}.png", np.dstack([paint(mask), np.zeros_like(mask)]))
+    with pytest.raises(DataError, match="is transparent everywhere, but holds different values beneath"):
+        ingested(made, tmp_path)
+    kept = replace(made, description=describe(masks={"encoding": "color", "transparent": "keep"}))
+    scenes, _ = ingested(kept, tmp_path)
+    assert len(scenes) == len(made.masks)
+
+
+def test_a_class_whose_value_is_called_nodata_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layout = {**describe().layout.model_dump(), "mask": "{group}/masks/{name}.tif"}
+    classes = [{**spec, "raw": number} for number, spec in enumerate(CLASSES)]
+    made = make_data(tmp_path / "raw", layout=layout, masks={"encoding": "index"}, classes=classes, ignore=[])
+    for name, mask in made.masks.items():
+        group, file = name.split("/")
+        ids = np.where(mask == 255, 0, mask)
+        (made.raw / group / "masks" / f"{file}.png").unlink()
+        with rasterio.open(
+            made.raw / group / "masks" / f"{file}.tif", "w", driver="GTiff", count=1, height=ids.shape[0],
+            width=ids.shape[1], dtype="uint8", nodata=0, transform=Affine(1, 0, 5, 0, -1, 5),
+        ) as written:  # fmt: skip
+            written.write(ids, 1)
+    ingested(made, tmp_path)
+    assert "hold a value that their file calls nodata and the description calls a class" in "".join(warnings_in(caplog))
+
+
+def test_a_split_without_labels_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    made = make_data(tmp_path / "raw")
+    save(made.raw / "east" / "masks" / "a.png", paint(np.full_like(made.masks["east/a"], 255)))
+    scenes, _ = ingested(made, tmp_path)
+    run = Workspace(project=str(tmp_path), raw=str(made.raw))
+    with pytest.raises(DataError, match=r"All pixels of the \d+ tile\(s\) of the split 'val' are ignored") as caught:
+        cut_tiles(scenes, made.description, TilingSettings(tile_size=32, stride=32), ComputeSettings(workers=1), run)
+    assert "`splits`" in caught.value.remedy

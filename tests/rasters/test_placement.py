@@ -10,6 +10,8 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
 
 from made_data import describe, picture
 from satsynth.rasters.reading import raster_info
@@ -105,6 +107,53 @@ def test_a_mask_elsewhere_on_earth_is_named_with_its_remedy(raw: Path, crs: str,
     assert "lies elsewhere on Earth than its image a.tif" in found.problem and said in found.problem
     assert "gdalwarp -t_srs EPSG:32640 -te 400000 2779980 400030 2780000 -ts 60 40 -r near" in found.remedy
     assert "gdal_edit.py -unsetgt" in found.remedy
+
+
+SOUTH_UP = GRID @ Affine.translation(0, HEIGHT) @ Affine.scale(1, -1)
+
+
+@pytest.mark.parametrize(
+    ("of_image", "of_mask", "what"),
+    [
+        ((UTM, GRID), (None, SOUTH_UP), "rows"),
+        ((UTM, SOUTH_UP), (None, GRID), "rows"),
+        ((None, GRID), (UTM, SOUTH_UP), "rows"),
+        ((UTM, TURNED), (None, TURNED @ Affine.translation(0, HEIGHT) @ Affine.scale(1, -1)), "rows"),
+        ((UTM, GRID), (None, GRID @ Affine.translation(WIDTH, 0) @ Affine.scale(-1, 1)), "columns"),
+        ((UTM, GRID), (None, Affine(5e-6, 0, 56.01, 0, 5e-6, 25.12)), "rows"),
+    ],
+)
+def test_a_mask_without_a_system_that_runs_the_other_way_is_refused(
+    raw: Path, of_image: tuple[str, Affine], of_mask: tuple[str, Affine], what: str
+) -> None:
+    write(raw / "a.tif", picture(RNG, HEIGHT, WIDTH), *of_image)
+    write_mask(raw, *of_mask)
+    (found,) = search_scenes(describe(**DESCRIPTION), raw, file_digest)[1]
+    assert found.file == "masks/a.tif" and f"has its {what} in the opposite direction" in found.problem
+
+
+def test_coordinates_that_count_pixels_say_nothing_about_north(raw: Path) -> None:
+    write_mask(raw, None, Affine(2, 0, 0, 0, 2, 0))
+    assert search_scenes(describe(**DESCRIPTION), raw, file_digest)[1] == []
+
+
+def test_the_command_that_the_message_gives_puts_the_mask_right(raw: Path) -> None:
+    truth = RNG.integers(0, 3, (HEIGHT, WIDTH)).astype(np.uint8)
+    write(raw / "masks" / "a.tif", truth[::-1], None, SOUTH_UP)
+    (found,) = search_scenes(describe(**DESCRIPTION), raw, file_digest)[1]
+    words = found.remedy.split("gdalwarp ")[1].split()
+    given = {word: words[place + 1 :] for place, word in enumerate(words) if word.startswith("-") and word[1].isalpha()}
+    left, bottom, right, top = map(float, given["-te"][:4])
+    width, height = map(int, given["-ts"][:2])
+    target = Affine((right - left) / width, 0, left, 0, (bottom - top) / height, top)
+    warped = np.full((height, width), 9, np.uint8)
+    reproject(
+        truth[::-1].copy(), warped, src_transform=SOUTH_UP, src_crs=given["-s_srs"][0], dst_transform=target,
+        dst_crs=given["-t_srs"][0], resampling=Resampling.nearest,
+    )  # fmt: skip
+    write(raw / "masks" / "a.tif", warped, given["-t_srs"][0], target)
+    scene = find_scenes(describe(**DESCRIPTION), raw, file_digest)[0]
+    np.testing.assert_array_equal(SceneReader(describe(**DESCRIPTION), raw).read(scene, 0, 0, HEIGHT, WIDTH)[1], truth)
 
 
 def test_an_image_that_says_nothing_takes_any_mask_of_its_size(raw: Path) -> None:

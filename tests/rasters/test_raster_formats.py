@@ -130,8 +130,8 @@ def test_palette_pictures_and_tiffs_read_by_their_colours(tmp_path: Path) -> Non
         file.write_colormap(1, {index: tuple(color) for index, color in enumerate(table.tolist())})
     for name in ("a.png", "a.tif"):
         np.testing.assert_array_equal(read_image(tmp_path / name, WINDOW), table[MASK][CUT])
-        np.testing.assert_array_equal(read_raw_mask(tmp_path / name, "color", WINDOW), paint(MASK)[CUT])
-        np.testing.assert_array_equal(read_raw_mask(tmp_path / name, "index", WINDOW), MASK[CUT])
+        np.testing.assert_array_equal(read_raw_mask(tmp_path / name, "color", WINDOW).values, paint(MASK)[CUT])
+        np.testing.assert_array_equal(read_raw_mask(tmp_path / name, "index", WINDOW).values, MASK[CUT])
 
 
 def test_deep_images_are_refused_with_a_scaling_to_copy(tmp_path: Path) -> None:
@@ -303,7 +303,9 @@ def test_pictures_that_say_how_they_are_turned_stand_upright_and_so_do_their_mas
     Image.fromarray(paint(MASK)).save(tmp_path / f"mask_{name}", exif=exif, **options)
     quarter = {3: 2, 6: 3}[orientation]
     np.testing.assert_array_equal(read_image(tmp_path / name), np.rot90(IMAGE, quarter))
-    np.testing.assert_array_equal(read_raw_mask(tmp_path / f"mask_{name}", "color"), np.rot90(paint(MASK), quarter))
+    np.testing.assert_array_equal(
+        read_raw_mask(tmp_path / f"mask_{name}", "color").values, np.rot90(paint(MASK), quarter)
+    )
     info = raster_info(tmp_path / name)
     assert (info.height, info.width) == np.rot90(IMAGE, quarter).shape[:2]
 

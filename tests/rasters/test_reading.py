@@ -71,15 +71,15 @@ def test_a_palette_mask_reads_as_colours_and_as_indices(tmp_path: Path) -> None:
     path = palette_png(tmp_path / "mask.png", MASK)
     with Image.open(path) as image:
         assert image.mode == "P"
-    np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK))
-    np.testing.assert_array_equal(read_raw_mask(path, "index"), MASK)
-    np.testing.assert_array_equal(read_raw_mask(path, "index", (1, 2, 3, 4)), MASK[2:6, 1:4])
+    np.testing.assert_array_equal(read_raw_mask(path, "color").values, paint(MASK))
+    np.testing.assert_array_equal(read_raw_mask(path, "index").values, MASK)
+    np.testing.assert_array_equal(read_raw_mask(path, "index", (1, 2, 3, 4)).values, MASK[2:6, 1:4])
 
 
 def test_masks_of_16_bit_ids_are_exact(tmp_path: Path) -> None:
     ids = (MASK.astype(np.uint16) * 257)[:8, :9]
     save(tmp_path / "mask.png", ids)
-    np.testing.assert_array_equal(read_raw_mask(tmp_path / "mask.png", "index"), ids)
+    np.testing.assert_array_equal(read_raw_mask(tmp_path / "mask.png", "index").values, ids)
 
 
 def test_a_mask_of_another_encoding_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
@@ -93,7 +93,10 @@ def test_a_mask_of_another_encoding_is_refused_with_the_setting_to_change(tmp_pa
 
 @pytest.mark.parametrize(("encoding", "dtype"), [("index", np.float32), ("color", np.uint16)])
 def test_masks_of_numbers_that_are_no_labels_are_refused(tmp_path: Path, encoding: str, dtype: type) -> None:
-    path = write_tiff(tmp_path / "mask.tif", np.repeat(MASK[None], 1 if encoding == "index" else 3, 0).astype(dtype))
+    values = np.repeat(MASK[None], 1 if encoding == "index" else 3, 0).astype(dtype)
+    if encoding == "index":
+        values += dtype(0.5)
+    path = write_tiff(tmp_path / "mask.tif", values)
     with pytest.raises(DataError, match=f"holds {np.dtype(dtype)} values") as caught:
         read_raw_mask(path, encoding)
     assert "8-bit" in caught.value.remedy
@@ -120,16 +123,16 @@ def test_transparency_of_a_mask_of_ids_is_left_alone(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([MASK, alpha])).save(tmp_path / "la.png")
     write_tiff(tmp_path / "la.tif", np.stack([MASK, alpha]), alpha="YES", photometric="minisblack")
     for name in ("la.png", "la.tif"):
-        np.testing.assert_array_equal(read_raw_mask(tmp_path / name, "index", (1, 2, 30, 20)), MASK[2:22, 1:31])
+        np.testing.assert_array_equal(read_raw_mask(tmp_path / name, "index", (1, 2, 30, 20)).values, MASK[2:22, 1:31])
 
 
 def test_bands_of_a_colour_mask_are_taken_by_the_names_that_the_file_gives_them(tmp_path: Path) -> None:
     bands = np.moveaxis(paint(MASK)[..., ::-1], -1, 0)
     path = write_tiff(tmp_path / "a.tif", bands, photometric="minisblack")
-    np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK)[..., ::-1])
+    np.testing.assert_array_equal(read_raw_mask(path, "color").values, paint(MASK)[..., ::-1])
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
-    np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK))
+    np.testing.assert_array_equal(read_raw_mask(path, "color").values, paint(MASK))
 
 
 def test_palettes_of_more_than_256_colours_are_read_by_theirs(tmp_path: Path) -> None:
@@ -139,8 +142,8 @@ def test_palettes_of_more_than_256_colours_are_read_by_theirs(tmp_path: Path) ->
     with rasterio.open(path, "r+") as file:
         file.write_colormap(1, colors)
     wanted = np.select([(ids == value)[..., None] for value in colors], [np.array(c) for c in colors.values()])
-    np.testing.assert_array_equal(read_raw_mask(path, "color"), wanted)
-    np.testing.assert_array_equal(read_raw_mask(path, "index"), ids)
+    np.testing.assert_array_equal(read_raw_mask(path, "color").values, wanted)
+    np.testing.assert_array_equal(read_raw_mask(path, "index").values, ids)
 
 
 def test_palettes_are_compared_as_far_as_both_reach(tmp_path: Path) -> None:
@@ -178,7 +181,7 @@ def test_masks_compressed_with_loss_are_refused_and_others_are_exact(
 ) -> None:
     path = write_tiff(tmp_path / "a.tif", np.moveaxis(paint(MASK), -1, 0), **options)
     if not how:
-        np.testing.assert_array_equal(read_raw_mask(path, "color"), paint(MASK))
+        np.testing.assert_array_equal(read_raw_mask(path, "color").values, paint(MASK))
         return
     with pytest.raises(DataError, match=rf"is compressed with loss \({how}\)") as caught:
         read_raw_mask(path, "color")
@@ -187,7 +190,7 @@ def test_masks_compressed_with_loss_are_refused_and_others_are_exact(
 
 def test_webp_masks_are_taken_only_if_they_have_lost_nothing(tmp_path: Path) -> None:
     Image.fromarray(paint(MASK)).save(tmp_path / "a.webp", lossless=True)
-    np.testing.assert_array_equal(read_raw_mask(tmp_path / "a.webp", "color"), paint(MASK))
+    np.testing.assert_array_equal(read_raw_mask(tmp_path / "a.webp", "color").values, paint(MASK))
     Image.fromarray(paint(MASK)).save(tmp_path / "b.webp", quality=90)
     with pytest.raises(DataError, match=r"is compressed with loss \(WebP\)"):
         read_raw_mask(tmp_path / "b.webp", "color")
@@ -282,8 +285,8 @@ def test_a_geotiff_keeps_its_reference_and_gives_exact_windows(tmp_path: Path) -
 def test_geotiff_masks_give_exact_windows_in_both_encodings(tmp_path: Path) -> None:
     ids = write_tiff(tmp_path / "ids.tif", MASK[None])
     colors = write_tiff(tmp_path / "colors.tif", np.moveaxis(paint(MASK), -1, 0))
-    np.testing.assert_array_equal(read_raw_mask(ids, "index", (7, 3, 20, 11)), MASK[3:14, 7:27])
-    np.testing.assert_array_equal(read_raw_mask(colors, "color", (7, 3, 20, 11)), paint(MASK)[3:14, 7:27])
+    np.testing.assert_array_equal(read_raw_mask(ids, "index", (7, 3, 20, 11)).values, MASK[3:14, 7:27])
+    np.testing.assert_array_equal(read_raw_mask(colors, "color", (7, 3, 20, 11)).values, paint(MASK)[3:14, 7:27])
 
 
 def test_the_land_sea_lake_grid_is_turned_and_resampled(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.labels import LabelMap
 from satsynth.rasters.reading import raster_info
 from satsynth.rasters.vectors import Polygons
-from satsynth.scenes.checking import check_scenes
-from satsynth.scenes.finding import find_scenes
+from satsynth.scenes.checking import check_scenes, unusable_files
+from satsynth.scenes.finding import find_scenes, search_scenes
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest
@@ -300,3 +300,43 @@ def test_a_wrong_description_of_polygons_is_refused(changes: dict[str, Any], sai
 
 def test_the_reference_systems_differ_in_these_tests() -> None:
     assert CRS.from_user_input(UTM) != CRS.from_user_input(WGS)
+
+
+def test_an_empty_file_of_polygons_is_an_image_of_background(made: Made) -> None:
+    (made.folder / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": []}))
+    scenes = find_scenes(made.description, made.folder, file_digest)
+    check_scenes(scenes, made.reader, 1)
+    assert (made.reader.read(scenes[0], 0, 0, HEIGHT, WIDTH)[1] == 0).all()
+    with pytest.raises(DataError, match="has no polygons") as caught:
+        find_scenes(described(outside=None), made.folder, file_digest)
+    assert "`masks.outside`" in str(caught.value)
+
+
+def test_a_scene_outside_of_the_shared_polygons_is_background_unless_all_are(made: Made) -> None:
+    layout = {**LAYOUT, "mask": "all.geojson"}
+    shared = describe(
+        layout=layout, masks=MASKS, classes=CLASSES, ignore=["unsure"], splits={"val": ["b"], "test": ["c"]}
+    )
+    write_geojson(made.folder / "all.geojson")
+    write_image(made.folder / "b.tif", grid=Affine.translation(9000, 0) @ GRID, seed=1)
+    scenes = find_scenes(shared, made.folder, file_digest)
+    reader = SceneReader(shared, made.folder)
+    assert (reader.read(scenes[1], 0, 0, HEIGHT, WIDTH)[1] == 0).all()
+    # Coordinates in degrees are rounded.
+    assert (reader.read(scenes[0], 0, 0, HEIGHT, WIDTH)[1] != by_hand()).mean() < 1e-3
+    for seed, name in enumerate("ac"):
+        write_image(made.folder / f"{name}.tif", grid=Affine.translation(9000 + 100 * seed, 0) @ GRID, seed=seed)
+    with pytest.raises(DataError, match=r"3 bad file\(s\)(?s:.*)has all its polygons outside the image"):
+        find_scenes(shared, made.folder, file_digest)
+
+
+def test_what_geos_and_proj_raise_costs_one_scene_and_names_it(made: Made) -> None:
+    content = geojson()
+    content["features"][0]["geometry"]["coordinates"][0].pop()
+    (made.folder / "a.geojson").write_text(json.dumps(content))
+    local = 'LOCAL_CS["site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    write_image(made.folder / "b.tif", crs=local)
+    scenes, bad = search_scenes(made.description, made.folder, file_digest)
+    bad += unusable_files(scenes, made.reader, 1)
+    assert {file.scene for file in bad} == {"a", "b"} and all(file.remedy for file in bad)
+    assert all(file.file in ("a.geojson", "b.geojson", "b.tif") for file in bad)

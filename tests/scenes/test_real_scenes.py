@@ -64,7 +64,7 @@ def test_loveda_reads_as_class_indices(shared: Path, project: Path) -> None:
     }
     for scene in scenes:
         assert (scene.height, scene.width) == (1024, 1024)
-        stored = read_raw_mask(raw / scene.mask, "index")
+        stored = read_raw_mask(raw / scene.mask, "index").values
         image, mask = reader.read(scene, 0, 0, 1024, 1024)
         np.testing.assert_array_equal(mask, np.where(stored == 0, 255, stored.astype(int) - 1))
         assert image.std() > 5
@@ -91,7 +91,7 @@ def test_isaid_masks_in_the_order_bgr_are_refused_by_that_name(shared: Path, pro
     raw = tmp_path / "isaid"
     shutil.copytree(shared / "data" / "isaid", raw, copy_function=shutil.copyfile)
     mask = raw / "val" / "Semantic_masks" / "images" / "P0003_instance_color_RGB.png"
-    Image.fromarray(np.ascontiguousarray(read_raw_mask(mask, "color")[..., ::-1])).save(mask)
+    Image.fromarray(np.ascontiguousarray(read_raw_mask(mask, "color").values[..., ::-1])).save(mask)
     scenes = find_scenes(description, raw, file_digest)
     with pytest.raises(BadFilesError, match=r"has 1 bad file\(s\)(?s:.*)P0003.* in reverse order \(B, G, R\)"):
         check_scenes(scenes, SceneReader(description, raw), workers=1)

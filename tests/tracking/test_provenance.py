@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -89,6 +90,15 @@ def test_addresses_that_can_be_read_have_no_broken_password(uri: str) -> None:
 def test_keys_keep_what_mlflow_allows() -> None:
     assert as_key("miou.fpn R=1 50% real/a:b-c_d") == "miou.fpn R_1 50 percent real/a:b-c_d"
     assert len(as_key("x" * 999)) == 250
+
+
+def test_names_that_differ_in_symbols_or_at_their_end_have_different_keys() -> None:
+    classes = ["trees <5 m", "trees >5 m", "trees _5 m", "a+", "a*", "a=", "a_", "水 (深)", "水 [深]", "R=1", "R==1"]
+    classes += ["x" * 300 + "1", "x" * 300 + "2"]
+    keys = [as_key(f"iou.{name}") for name in classes]
+    assert len(set(keys)) == len(keys)
+    assert all(re.fullmatch(r"[\w.\- :/]{1,250}", key) for key in keys)
+    assert as_key("iou.water") == "iou.water" and as_key("iou.вода") == "iou.вода"
 
 
 def test_only_a_process_of_this_host_that_is_gone_is_dead() -> None:

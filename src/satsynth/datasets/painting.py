@@ -27,7 +27,11 @@ class Painter:
         if any(isinstance(raw, str) for raw in raws):
             raws = list(range(len(raws)))
         self._raws = raws
-        own = [value for value in description.ignore if not isinstance(value, str)]
+        own = [
+            value
+            for value in description.ignore
+            if isinstance(value, tuple) or (isinstance(value, int) and 0 <= value < 1 << 16)
+        ]
         self.ignore: Any = own[0] if own else _unused(raws)
         colored = isinstance(self.ignore, tuple)
         self._table = np.zeros(

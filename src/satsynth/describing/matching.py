@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from satsynth.datasets.places import has_control_characters
+from satsynth.datasets.description import composed
+from satsynth.datasets.places import has_control_characters, is_inside
+from satsynth.describing.annotations import annotation_kind, coco_pairs
 from satsynth.describing.values import has_few_values
 
-RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2")
 VECTORS = (".geojson", ".gpkg")
+ANNOTATIONS = (".json", ".txt")
+_LOOKS = {
+    ".xml": "Pascal VOC",
+    ".shp": "polygons (describe them by hand)",
+    ".fgb": "polygons (describe them by hand)",
+    ".kml": "polygons (convert them: ogr2ogr new.gpkg old.kml)",
+    ".zip": "an archive (unpack it)",
+    ".mat": "MATLAB",
+    ".h5": "HDF5",
+    ".nc": "NetCDF (convert it: gdal_translate)",
+    ".img": "a raster (convert it: gdal_translate)",
+}
 # fmt: off
 MASK_WORDS = frozenset([
     "mask", "masks", "label", "labels", "labeled", "lab", "gt", "gts", "groundtruth", "truth", "ann", "anns",
@@ -42,12 +56,14 @@ class Matching:
         without_mask: Images that have no mask.
         without_image: Masks that have no image.
         notes: Decisions that are uncertain.
+        annotated: Kind of the annotations that are the masks: `coco`, `labelme` or `yolo`; empty for others.
     """
 
     pairs: list[tuple[str, str]]
     without_mask: list[str] = field(default_factory=list)
     without_image: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    annotated: str = ""
 
 
 def match_files(folder: Path) -> Matching:
@@ -64,6 +80,10 @@ def match_files(folder: Path) -> Matching:
     shared = len(PurePosixPath(os.path.commonpath([path.parent for path in paths])).parts) if paths else 0
     masks = [path for path in paths if _tokens_of(path, shared) & MASK_WORDS or path.suffix.lower() in VECTORS]
     notes = []
+    if not masks:
+        matched = _annotated(folder, paths)
+        if matched is not None:
+            return matched
     if not masks or len(masks) == len(paths):
         masks = _masks_by_content(folder, paths)
         if masks:
@@ -79,21 +99,60 @@ def match_files(folder: Path) -> Matching:
     return Matching(best.pairs, best.without_mask, best.without_image, notes + best.notes)
 
 
-def _files(folder: Path) -> list[PurePosixPath]:
-    found = (PurePosixPath(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
+def _annotated(folder: Path, images: Sequence[PurePosixPath]) -> Matching | None:
+    """Match images with the files of annotation tools, or return None if there are none."""
+    kinds: dict[str, list[PurePosixPath]] = defaultdict(list)
+    for path in _visible(folder):
+        if path.suffix.lower() in ANNOTATIONS:
+            kinds[annotation_kind(folder / path) or ""].append(path)
+    for kind in ("coco", "labelme", "yolo"):
+        if kinds[kind] and kind == "coco":
+            pairs = coco_pairs(folder, [str(image) for image in images], [str(file) for file in kinds[kind]])
+            listed = {image for image, _ in pairs}
+            left = [str(image) for image in images if str(image) not in listed]
+            return Matching(pairs, left, annotated=kind)
+        if kinds[kind]:
+            # Empty files of YOLO are images of background.
+            files = kinds[kind] + [path for path in kinds[""] if kind == "yolo" and not (folder / path).stat().st_size]
+            best = max((_joined(images, files, key) for key in KEYS), key=lambda matching: len(matching.pairs))
+            return replace(best, annotated=kind)
+    return None
+
+
+def not_understood(folder: Path) -> str:
+    """Return in words which files of a folder are not read, with what they look like."""
     known = (*RASTERS, *VECTORS)
+    found = Counter[str]()
+    for path in _visible(folder):
+        suffix = path.suffix.lower()
+        if suffix not in known:
+            kind = annotation_kind(folder / path) or _LOOKS.get(suffix)
+            found[f"{suffix or 'without suffix'} file(s){f' that look like {kind}' if kind else ''}"] += 1
+    return ", ".join(f"{count} {what}" for what, count in found.most_common(6))
+
+
+def _files(folder: Path) -> list[PurePosixPath]:
+    known = (*RASTERS, *VECTORS)
+    return [path for path in _visible(folder) if path.suffix.lower() in known]
+
+
+def _visible(folder: Path) -> list[PurePosixPath]:
+    found = (PurePosixPath(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
     return sorted(
         path
         for path in found
-        if path.suffix.lower() in known
-        and not has_control_characters(str(path))
+        if not has_control_characters(str(path))
         and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+        and is_inside(folder, folder / path)
     )
 
 
 def tokens(name: str) -> list[str]:
-    """Split a name at capitals and at characters other than letters and digits, and return its words in lower case."""
-    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", name) if word]
+    """Split a name at capitals and at characters other than letters and digits, and return its words in lower case.
+
+    Letters and digits of all scripts count.
+    """
+    return [word.lower() for word in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", composed(name)) if word]
 
 
 def _tokens_of(path: PurePosixPath, shared: int) -> set[str]:
@@ -111,6 +170,22 @@ def _masks_by_content(folder: Path, paths: Sequence[PurePosixPath]) -> list[Pure
 
 def _without_role(name: str) -> str:
     return "_".join(word for word in tokens(name) if word not in _ROLE_WORDS)
+
+
+def _exactly(name: str) -> str:
+    """Return a name without the words for roles, each with one separator; signs such as + and - stay."""
+    kept = ""
+    for number, part in enumerate(re.split(r"([\W_]+)", composed(name))):
+        if number % 2 == 0 and part.lower() in _ROLE_WORDS:
+            kept = re.sub(r"[_\-. ]$", "", kept)
+        else:
+            kept += part
+    return kept.strip("_. ") or kept
+
+
+def _by_names(path: PurePosixPath) -> Key:
+    folders = [kept for part in path.parent.parts if (kept := _exactly(part))]
+    return (*folders, _exactly(path.stem))
 
 
 def _by_words(path: PurePosixPath) -> Key:
@@ -132,7 +207,7 @@ def _by_stem(path: PurePosixPath) -> Key:
     return (_without_role(path.stem),)
 
 
-KEYS: tuple[Callable[[PurePosixPath], Key], ...] = (_by_words, _by_plain_folders, _by_grandparents, _by_stem)
+KEYS: tuple[Callable[[PurePosixPath], Key], ...] = (_by_names, _by_words, _by_plain_folders, _by_grandparents, _by_stem)
 
 
 def _joined(

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from satsynth.describing.annotations import propose_annotated_labels
 from satsynth.describing.classes import ProposedClasses, propose_classes
 from satsynth.describing.images import propose_images
 from satsynth.describing.legend import Legend, find_legends
-from satsynth.describing.matching import VECTORS, Matching, match_files
+from satsynth.describing.matching import VECTORS, Matching, match_files, not_understood
 from satsynth.describing.splits import draw, propose_splits
 from satsynth.describing.templates import Template, generalise
 from satsynth.describing.values import count_values
@@ -62,12 +63,13 @@ def propose(folder: Path, most_masks: int) -> Proposal:
         raise DataError(
             f"No image with a mask was found below {folder}: {len(matching.without_mask)} image(s) "
             f"({', '.join(matching.without_mask[:3])}) and {len(matching.without_image)} mask(s) "
-            f"({', '.join(matching.without_image[:3])}) have nothing in common.",
+            f"({', '.join(matching.without_image[:3])}) have nothing in common. "
+            f"Not read: {not_understood(folder) or 'nothing'}.",
             "Give the image and mask of a scene the same name in the folders `images` and `masks`, or add `_mask` to "
-            "the name of the mask.",
+            "the name of the mask. Labels may also be GeoJSON, GeoPackage, COCO, LabelMe or polygons of YOLO.",
         )
     if len(matching.pairs) == 1:
-        return _blocks(folder, *matching.pairs[0], most_masks)
+        return _blocks(folder, *matching.pairs[0], matching.annotated, most_masks)
     template = generalise(
         matching.pairs, matching.without_mask + [mask for _, mask in matching.pairs] + matching.without_image
     )
@@ -79,7 +81,7 @@ def propose(folder: Path, most_masks: int) -> Proposal:
             "Describe parts of the folder separately, or rename the masks.",
         )
     splits = propose_splits(folder, template)
-    masks, classes, notes = _labels(folder, splits.template, most_masks)
+    masks, classes, notes = _labels(folder, splits.template, matching.annotated, most_masks)
     layout = {
         "kind": "files",
         "pattern": splits.template.pattern,
@@ -113,22 +115,29 @@ def _leftovers(matching: Matching, template: Template) -> list[str]:
     return notes
 
 
-def _labels(folder: Path, template: Template, limit: int) -> tuple[dict[str, Any], ProposedClasses, list[str]]:
+def _labels(
+    folder: Path, template: Template, annotated: str, limit: int
+) -> tuple[dict[str, Any], ProposedClasses, list[str]]:
     masks = sorted({mask for _, mask in template.used})
+    if annotated:
+        return propose_annotated_labels(folder, masks, annotated, limit)
     if masks[0].lower().endswith(VECTORS):
         return propose_vector_labels(folder, masks, limit)
     values = count_values(folder, masks, limit)
     legends = find_legends(folder, values.encoding)
     classes = propose_classes(values, _best(legends, set(values.pixels)))
     alignment, notes = _alignment(folder, template.used)
-    return {"encoding": values.encoding, **alignment}, classes, notes
+    transparent = {"transparent": "keep"} if values.transparent == "keep" else {}
+    largest = classes.largest_distance
+    nearest = {"nearest": {"largest_distance": largest}} if largest is not None else {}
+    return {"encoding": values.encoding, **alignment, **transparent, **nearest}, classes, notes
 
 
 def _best(legends: list[Legend], values: set[int]) -> Legend | None:
     return max(legends, key=lambda legend: len(values & legend.names.keys()), default=None)
 
 
-def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
+def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, Any], list[str]]:
     """Compare the sizes of some images and masks."""
     notes: list[str] = []
     compared, smallest, unlike, unfit = 0, 1 << 30, [], []
@@ -168,13 +177,13 @@ def _alignment(folder: Path, pairs: list[tuple[str, str]]) -> tuple[dict[str, st
     return {"align": "nearest"}, notes
 
 
-def _blocks(folder: Path, image: str, mask: str, limit: int) -> Proposal:
+def _blocks(folder: Path, image: str, mask: str, annotated: str, limit: int) -> Proposal:
     """Describe one large image, whose blocks are the scenes."""
     info = raster_info(folder / image)
     block = _block_side(info)
     columns, rows = info.width // block, info.height // block
     template = Template("", "", (), False, False, [(image, mask)], [], [], [])
-    masks, classes, notes = _labels(folder, template, limit)
+    masks, classes, notes = _labels(folder, template, annotated, limit)
     val, test = draw(Counter({f"c{column:02d}": rows for column in range(columns)}), 0.2)
     layout = {"kind": "blocks", "image": image, "mask": mask, "block": block, "rows": [0, rows - 1]}
     notes.append(

@@ -13,7 +13,7 @@ from satsynth.datasets.labels import pack_colors
 from satsynth.rasters.cache import unreadable
 from satsynth.rasters.opening import TIFF
 from satsynth.rasters.pictures import open_picture
-from satsynth.rasters.reading import raster_info, read_raw_mask
+from satsynth.rasters.reading import ABSENT, RawMask, raster_info, read_raw_mask
 from satsynth.rasters.tiffs import Window, reading
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
@@ -39,6 +39,10 @@ class MaskValues:
         unreadable: Problems of files that could not be read.
         lossy: Whether the files have a lossy format.
         in_part: Whether only some rows of very large masks were read.
+        beneath: Number of transparent pixels of each value; `pixels` counts the others.
+        nodata: Values that masks themselves mark as nodata.
+        only_ends: Number of masks that hold 255 and nothing else, or nothing but 0 and 255.
+        transparent: `keep` if transparent pixels are counted in `pixels` too, as one of two classes.
     """
 
     encoding: str
@@ -49,6 +53,10 @@ class MaskValues:
     unreadable: list[str] = field(default_factory=list)
     lossy: bool = False
     in_part: bool = False
+    beneath: Counter[int] = field(default_factory=Counter)
+    nodata: set[int] = field(default_factory=set)
+    only_ends: int = 0
+    transparent: str = "ignore"
 
     def share(self, value: int) -> float:
         """Return the share of all pixels that hold a value."""
@@ -83,15 +91,22 @@ def count_values(folder: Path, masks: Sequence[str], limit: int) -> MaskValues:
     with Progress(len(chosen), "Reading masks", "files") as progress:
         for mask in chosen:
             try:
-                pixels = _counted(folder / mask, encoding)
+                counted = _counted(folder / mask, encoding)
             except DataError as error:
                 found.unreadable.append(error.problem)
             else:
-                found.pixels.update(pixels)
-                found.files.update(pixels.keys())
+                found.pixels.update(counted.pixels)
+                found.files.update(counted.pixels.keys())
+                found.beneath.update(counted.beneath)
+                found.nodata |= counted.nodata
+                found.only_ends += counted.pixels.keys() <= {0, 255} and 255 in counted.pixels
                 found.read += 1
                 found.in_part |= _is_giant(folder / mask)
             progress.update()
+    if len(found.pixels) < 2 and len(found.pixels + found.beneath) >= 2:
+        # What is transparent is then a class.
+        found.pixels += found.beneath
+        found.transparent = "keep"
     if not found.read:
         raise DataError(f"No mask can be read. The first: {found.unreadable[0]}", "Check these files.")
     return found
@@ -115,7 +130,8 @@ def encoding_of(path: Path) -> str:
 def has_few_values(path: Path) -> bool:
     """Return whether a file has few enough distinct values to be a mask."""
     try:
-        return len(_counted(path, encoding_of(path))) <= MOST_LABELS
+        counted = _counted(path, encoding_of(path))
+        return len(counted.pixels + counted.beneath) <= MOST_LABELS
     except DataError:
         return False
 
@@ -125,7 +141,16 @@ def _is_giant(path: Path) -> bool:
     return path.suffix.lower() in TIFF and size.height * size.width > MOST_PIXELS
 
 
-def _counted(path: Path, encoding: str) -> Counter[int]:
+@dataclass
+class _Counted:
+    """Values of one mask: pixels of each, transparent pixels of each, and values that are nodata."""
+
+    pixels: Counter[int] = field(default_factory=Counter)
+    beneath: Counter[int] = field(default_factory=Counter)
+    nodata: set[int] = field(default_factory=set)
+
+
+def _counted(path: Path, encoding: str) -> _Counted:
     """Count the values of one mask; of a giant one only in some evenly spaced bands of rows."""
     size = raster_info(path)
     windows: list[Window | None] = [None]
@@ -133,21 +158,33 @@ def _counted(path: Path, encoding: str) -> Counter[int]:
         rows = max(1, MOST_PIXELS // size.width // BANDS)
         tops = np.linspace(0, size.height - rows, BANDS).astype(int)
         windows = [(0, int(top), size.width, rows) for top in tops]
-    counted = Counter[int]()
+    counted = _Counted()
     for window in windows:
-        values, counts = np.unique(_codes(path, encoding, window), return_counts=True)
-        counted.update({int(value): int(count) for value, count in zip(values, counts, strict=True)})
+        raw = _read(path, encoding, window)
+        codes = pack_colors(raw.values) if encoding == "color" else raw.values
+        hidden = np.zeros(codes.shape, bool) if raw.clear is None else raw.clear
+        counted.pixels.update(_tally(codes[~hidden]))
+        counted.beneath.update(_tally(codes[hidden]))
+        if raw.absent is not None:
+            counted.nodata.update(map(int, np.unique(codes[raw.absent])))
+    # NaN has no value that a description could name.
+    for part in (counted.pixels, counted.beneath):
+        part.pop(ABSENT, None)
+    counted.nodata.discard(ABSENT)
     return counted
 
 
-def _codes(path: Path, encoding: str, window: Window | None = None) -> np.ndarray:
-    """Read ids, or colours as 0xRRGGBB, also from masks with lossy compression, which ingestion refuses."""
+def _tally(codes: np.ndarray) -> dict[int, int]:
+    values, counts = np.unique(codes, return_counts=True)
+    return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def _read(path: Path, encoding: str, window: Window | None) -> RawMask:
+    """Read ids or colours, also from masks with lossy compression, which ingestion refuses."""
     if path.suffix.lower() in LOSSY:
         with open_picture(path) as image:
             try:
-                raw = np.asarray(image.convert("RGB" if encoding == "color" else "L"))
+                return RawMask(np.asarray(image.convert("RGB" if encoding == "color" else "L")))
             except (OSError, SyntaxError, ValueError) as error:
                 raise unreadable(path, error) from error
-    else:
-        raw = read_raw_mask(path, encoding, window)
-    return pack_colors(raw) if encoding == "color" else raw
+    return read_raw_mask(path, encoding, window)

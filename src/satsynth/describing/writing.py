@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from yaml import YAMLError
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.scenes.finding import search_scenes
+from satsynth.scenes.problems import BadFile
 from satsynth.work.errors import DataError, listing
 
 
@@ -18,6 +20,16 @@ def raw_of(folder: Path, project: Path) -> str:
     """Return the raw folder as written in the description: relative to the project if it lies inside it."""
     folder, project = folder.resolve(), project.resolve()
     return folder.relative_to(project).as_posix() if folder.is_relative_to(project) else folder.as_posix()
+
+
+def refused(description: DatasetDescription, folder: Path) -> list[BadFile]:
+    """Return the files that ingestion will refuse, as far as names and headers show.
+
+    Raises:
+        DataError: Ingestion would find no scene, or could not make the splits.
+    """
+    # By path: files are not read twice, and copies are left to ingestion.
+    return search_scenes(description, folder, lambda path: path.as_posix())[1]
 
 
 def checked(name: str, text: str) -> DatasetDescription:

@@ -215,7 +215,7 @@ def cut_scenes(
     Raises:
         DataError: No tile fits, or `keep` leaves no training tile.
     """
-    check_apart(scenes, shared_masks=reader.description.masks.reader == "vector")
+    check_apart(scenes, shared_masks=reader.description.masks.encoding == "attribute")
     cuts = plan(scenes, settings)
     size = settings.shard_tiles
     parts = [cuts[i : i + size] for i in range(0, len(cuts), size)]
@@ -241,6 +241,22 @@ def _spread(jobs: Sequence[Unit], workers: int) -> list[Unit]:
     """
     run = -(-len(jobs) // workers)
     return [jobs[place] for step in range(run) for place in range(step, len(jobs), run)]
+
+
+def require_labels(store: PairStore) -> None:
+    """Refuse tiles of which a whole split has no label: nothing could be scored, which would be found after training.
+
+    Raises:
+        DataError: All pixels of a split are ignored.
+    """
+    splits, counts = store.index()["split"].to_numpy(), store.pixel_counts()
+    for split in SPLITS:
+        if not counts[splits == split].sum():
+            raise DataError(
+                f"All pixels of the {np.count_nonzero(splits == split)} tile(s) of the split '{split}' are ignored, so "
+                "nothing can be learned or scored there.",
+                "Assign labelled scenes to it in `splits`, or correct `ignore` and `masks` in the description.",
+            )
 
 
 def missing_classes(store: PairStore) -> list[str]:

@@ -121,6 +121,13 @@ def require_vector(path: Path) -> None:
             f"{path} is no known kind of polygons; the known suffixes are {', '.join(VECTORS)}.",
             "Convert it: ogr2ogr new.gpkg old",
         )
+    signs = [sign for sign in "!;" if sign in str(path)]
+    if signs:
+        # Archives and parameters, by which another file would be read.
+        raise DataError(
+            f"{path} has {' and '.join(map(repr, signs))} in its path, which GDAL's library takes for its own syntax.",
+            "Rename the file or its folder.",
+        )
     require_own(path, (file for file in path.parent.iterdir() if file.name.startswith(f"{path.stem}.")))
     if suffix == ".tab" and re.search(rb"open\s+table|isseamless", path.read_bytes()[: 1 << 16].lower()):
         raise DataError(f"{path} is a view of other MapInfo tables.", "Convert it: ogr2ogr new.gpkg old.tab")

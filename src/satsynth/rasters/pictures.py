@@ -17,6 +17,7 @@ _ORIENTATION = 0x0112
 _BAND = 1 << 24
 # Some cameras write JPEG as MPO.
 _JPEG = ("JPEG", "MPO")
+_WITH_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -44,6 +45,12 @@ def has_transparency(path: Path) -> bool:
     """Return whether a picture may have transparent pixels, without decoding it."""
     with open_picture(path) as image:
         return _is_clear(image)
+
+
+def has_alpha_band(path: Path) -> bool:
+    """Return whether a picture has a band of transparency, rather than a colour that means transparency."""
+    with open_picture(path) as image:
+        return image.mode in _WITH_ALPHA
 
 
 def picture_palette(path: Path) -> dict[int, tuple[int, ...]]:
@@ -77,12 +84,13 @@ def decode_image(path: Path) -> np.ndarray:
         return _array(pixels if pixels.mode == mode else pixels.convert(mode))
 
 
-def decode_mask(path: Path, encoding: str) -> np.ndarray:
+def decode_mask(path: Path, encoding: str, soft: bool = False) -> np.ndarray:
     """Decode a mask without converting its values, and turn it upright.
 
     Args:
         path: The file.
         encoding: ``index`` or ``color``. A palette file gives indices or colours accordingly.
+        soft: Whether lossy compression is allowed.
 
     Returns:
         ``(height, width)`` ids, or ``(height, width, channels)``.
@@ -92,34 +100,55 @@ def decode_mask(path: Path, encoding: str) -> np.ndarray:
     """
     with open_picture(path) as image:
         how = _loss(image, path)
-        if how:
+        if how and not soft:
             raise lossy(path, how)
         pixels = _upright(image, path)
-        if encoding == "index" and pixels.mode == "LA":
-            pixels = pixels.getchannel("L")
+        if encoding == "index" and pixels.mode in ("LA", "PA"):
+            pixels = pixels.getchannel(pixels.mode[0])
         if encoding == "color" and image.mode.startswith(("I", "F")):
             raise DataError(f"{path} holds {image.mode} values; colours must be 8 bit.", "Store it as 8-bit RGB.")
-        return _array(pixels.convert("RGB") if encoding == "color" and pixels.mode != "RGB" else pixels)
+        # The array of a picture of 1 bit would hold True as 255, and its grey levels are 0 and 255.
+        mode = "RGB" if encoding == "color" else "L" if pixels.mode == "1" else pixels.mode
+        return _array(pixels if pixels.mode == mode else pixels.convert(mode))
+
+
+def decode_clear(path: Path) -> np.ndarray:
+    """Decode which pixels of a picture are completely transparent, ``(height, width)`` bool, and turn it upright.
+
+    Raises:
+        DataError: The file cannot be read or is truncated.
+    """
+    with open_picture(path) as image:
+        if not _is_clear(image):
+            return np.zeros(picture_size(path), bool)
+        pixels = _upright(image, path)
+        return _array(pixels.convert("RGBA").getchannel("A")) == 0
 
 
 def lossy(path: Path, how: str) -> DataError:
     """Return the error for a mask whose values have been changed by lossy compression."""
     return DataError(
         f"{path} is compressed with loss ({how}), so its values are no longer those of the labels.",
-        "Export the mask again as lossless PNG or TIFF; converting this file does not restore the labels.",
+        "Export the mask again as lossless PNG or TIFF; converting this file does not restore the labels. If that is "
+        "impossible, set `masks: {nearest: {largest_distance: ...}}`, which takes each value for the nearest class.",
     )
 
 
 def is_deep_png(path: Path) -> bool:
     """Return whether a file is a 16-bit PNG; Pillow would drop the lower 8 bits of its colours."""
+    return _png_depth(path) == 16
+
+
+def _png_depth(path: Path) -> int:
+    """Return the bits of a value in a PNG file, or 0 for all other files."""
     if not path.is_file():
-        return False
+        return 0
     try:
         with path.open("rb") as file:
             head = file.read(25)
     except OSError:
-        return False
-    return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 25 and head[24] == 16
+        return 0
+    return head[24] if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 25 else 0
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -136,6 +165,10 @@ def open_picture(path: Path) -> Image.Image:
     except (OSError, SyntaxError, ValueError) as error:
         raise unreadable(path, error) from error
     check_size(path, image.height, image.width, image.height * image.width)
+    key = image.info.get("transparency")
+    if image.format == "PNG" and image.mode in ("1", "L") and isinstance(key, int):
+        # Pillow stretches grey levels of 1, 2 and 4 bit to 8 bit, but not the level that means transparency.
+        image.info["transparency"] = key * 255 // ((1 << _png_depth(path)) - 1)
     return image
 
 
@@ -153,7 +186,7 @@ def _array(image: Image.Image) -> np.ndarray:
 
 
 def _is_clear(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    return image.mode in _WITH_ALPHA or "transparency" in image.info
 
 
 def _loss(image: Image.Image, path: Path) -> str:

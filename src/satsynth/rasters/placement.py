@@ -12,6 +12,10 @@ from satsynth.work.errors import DataError
 # In pixels of the coarser grid. Differences in rounding between programs are smaller.
 TOLERANCE = 0.5
 Bounds = tuple[float, float, float, float]
+_IF_RIGHT = (
+    "If their pixels do belong together, remove the wrong georeference from the mask instead: "
+    "gdal_edit.py -unsetgt -a_srs None mask.tif"
+)
 
 
 def bounds_of(transform: Sequence[float], columns: Sequence[float], rows: Sequence[float]) -> Bounds:
@@ -62,7 +66,7 @@ def check_shape(image: Path, of_image: RasterInfo, mask: str, of_mask: RasterInf
 
 
 def check_place(mask: Path, of_mask: RasterInfo, image: str, of_image: RasterInfo) -> None:
-    """Refuse a mask whose georeference puts it elsewhere than its image; masks without one pass.
+    """Refuse a mask whose georeference puts it elsewhere than its image, or upside down; masks without one pass.
 
     Args:
         mask: The mask.
@@ -71,9 +75,10 @@ def check_place(mask: Path, of_mask: RasterInfo, image: str, of_image: RasterInf
         of_image: The image's size and georeference. It has the same shape as the mask.
 
     Raises:
-        DataError: Their corners lie more than half a pixel apart.
+        DataError: Their corners lie more than half a pixel apart, or the rows of one run north and of the other south.
     """
     if (of_image.crs is None) != (of_mask.crs is None):
+        _check_directions(mask, of_mask, image, of_image)
         return
     distance = _distance(of_image, of_mask)
     if distance <= TOLERANCE:
@@ -82,9 +87,37 @@ def check_place(mask: Path, of_mask: RasterInfo, image: str, of_image: RasterInf
     raise DataError(
         f"{mask} lies elsewhere on Earth than its image {image}: its corners are {far} "
         f"(mask in {of_mask.crs or 'no system'}, image in {of_image.crs or 'no system'}).",
-        f"Warp the mask onto its image: {_warp(of_image)}. If their pixels do belong together, remove the wrong "
-        "georeference from the mask instead: gdal_edit.py -unsetgt -a_srs None mask.tif",
+        f"Warp the mask onto its image: {_warp(of_image)}. {_IF_RIGHT}",
     )
+
+
+def _check_directions(mask: Path, of_mask: RasterInfo, image: str, of_image: RasterInfo) -> None:
+    """Refuse two grids whose rows or columns run in opposite directions, if one of them names no system."""
+    if of_image.transform is None or of_mask.transform is None:
+        return
+    # Coordinates that count pixels from the upper left corner say nothing about north.
+    if any(grid[2] == grid[5] == 0 for grid in (of_image.transform, of_mask.transform)):
+        return
+    (a, b, _, d, e, _), (u, v, _, x, y, _) = of_image.transform, of_mask.transform
+    if a * u + d * x >= 0 and b * v + e * y >= 0:
+        return
+    what = "columns" if a * u + d * x < 0 else "rows"
+    on_it = _overlap(*(bounds_of(i.transform or (), (0, i.width), (0, i.height)) for i in (of_image, of_mask)))
+    system = of_image.crs or of_mask.crs
+    remedy = (
+        f"Warp the mask onto its image: {_warp(of_image, f'-s_srs {system} -t_srs {system} ')}."
+        if on_it
+        else "Give both files their coordinate reference system (gdal_edit.py -a_srs EPSG:...)."
+    )
+    raise DataError(
+        f"{mask} has its {what} in the opposite direction of its image {image}, as files that begin in the south do "
+        f"(mask in {of_mask.crs or 'no system'}, image in {of_image.crs or 'no system'}).",
+        f"{remedy} {_IF_RIGHT}",
+    )
+
+
+def _overlap(a: Bounds, b: Bounds) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _distance(of_image: RasterInfo, of_mask: RasterInfo) -> float:
@@ -122,12 +155,13 @@ def _moved(
     return tuple(moved[0]), tuple(moved[1])
 
 
-def _warp(of_image: RasterInfo) -> str:
+def _warp(of_image: RasterInfo, systems: str | None = None) -> str:
     from affine import Affine
 
     grid = Affine(*(of_image.transform or ()))
     left, top = grid @ (0, 0)
     right, bottom = grid @ (of_image.width, of_image.height)
-    system = f"-t_srs {of_image.crs} " if of_image.crs else ""
+    if systems is None:
+        systems = f"-t_srs {of_image.crs} " if of_image.crs else ""
     place = f"-te {left:.10g} {bottom:.10g} {right:.10g} {top:.10g} -ts {of_image.width} {of_image.height}"
-    return f"gdalwarp {system}{place} -r near mask.tif new.tif"
+    return f"gdalwarp {systems}{place} -r near mask.tif new.tif"

@@ -11,12 +11,37 @@ import numpy as np
 
 from satsynth.datasets.description import ImageFormat, Scaling
 from satsynth.rasters import pictures, tiffs
+from satsynth.rasters.alpha import holds_data
 from satsynth.rasters.cache import RasterCache
 from satsynth.rasters.opening import TIFF
 from satsynth.rasters.tiffs import Window
 from satsynth.work.errors import DataError
 
 PLAIN = ImageFormat()
+# Ids that no description can name: what is absent has this value until it is ignored.
+ABSENT = -(2**63)
+# Whole numbers beyond it are not exact in floating point.
+_LARGEST = 2.0**53
+
+
+@dataclass(frozen=True)
+class RawMask:
+    """A mask as its file holds it.
+
+    Args:
+        values: ``(height, width)`` ids, or ``(height, width, 3)`` uint8 RGB.
+        clear: ``(height, width)`` bool: pixels that are transparent; None if there are none.
+        absent: ``(height, width)`` bool: pixels that hold the file's own nodata value, or NaN; None if there are none.
+    """
+
+    values: np.ndarray
+    clear: np.ndarray | None = None
+    absent: np.ndarray | None = None
+
+    def at(self, place: Any) -> RawMask:
+        """Return the pixels at an index into rows and columns."""
+        clear, absent = (None if part is None else part[place] for part in (self.clear, self.absent))
+        return RawMask(self.values[place], clear, absent)
 
 
 @dataclass(frozen=True)
@@ -90,37 +115,66 @@ def read_valid(
     """
     if _by_gdal(path):
         return tiffs.read_valid(path, form, window)
-    if not pictures.has_transparency(path):
+    if form.alpha is None and (
+        not pictures.has_transparency(path)
+        or (pictures.has_alpha_band(path) and (form.bands is not None or alpha_holds_data(path, decoded)))
+    ):
         return None
-    return _picture(path, window, decoded)[..., 3] > 0
+    pixels = _picture(path, window, decoded)
+    _require_channel(pixels, path, form)
+    return pixels[..., (form.alpha or 4) - 1] > 0
+
+
+def alpha_holds_data(path: Path, decoded: RasterCache | None = None) -> bool | None:
+    """Return whether the band that an image calls alpha holds other data, such as near infrared; None without one."""
+    if _by_gdal(path):
+        return tiffs.alpha_holds_data(path)
+    if not pictures.has_alpha_band(path):
+        return None
+
+    def judged() -> np.ndarray:
+        return np.array(holds_data(_picture(path, None, decoded)[..., 3]))
+
+    return bool(judged() if decoded is None else decoded.get(path, "alpha", judged))
 
 
 def read_raw_mask(
-    path: Path, encoding: str, window: Window | None = None, decoded: RasterCache | None = None
-) -> np.ndarray:
-    """Read a mask, or a window of it, without converting its values.
+    path: Path,
+    encoding: str,
+    window: Window | None = None,
+    decoded: RasterCache | None = None,
+    soft: bool = False,
+) -> RawMask:
+    """Read a mask, or a window of it, without converting its values to classes.
 
     Args:
         path: PNG or TIFF file. A palette file gives indices or colours according to ``encoding``.
         encoding: ``index`` or ``color``.
         window: (x, y, width, height) in pixels, or None for the whole mask.
         decoded: Cache of files that are decoded as a whole.
+        soft: Whether lossy compression is allowed.
 
     Returns:
-        ``(height, width)`` ids, or ``(height, width, 3)`` uint8 RGB.
+        Ids or colours, and which pixels have none according to the file. Ids in floating point become whole numbers.
 
     Raises:
         DataError: The file cannot be read, is compressed with loss, or does not match ``encoding``.
     """
+    clear = absent = None
     if path.suffix.lower() in TIFF:
-        mask = tiffs.read_mask_bands(path, encoding, window)
+        mask, bands = tiffs.read_mask_bands(path, encoding, window, soft)
+        clear, absent = tiffs.read_unlabelled(path, bands, window)
+    elif pictures.is_deep_png(path):
+        mask = _cut(_whole(path, encoding, lambda: tiffs.read_mask_bands(path, encoding, None)[0], decoded), window)
+        clear, absent = tiffs.read_unlabelled(path, [1], window)
     else:
-        mask = _cut(_whole(path, encoding, lambda: _decode_mask(path, encoding), decoded), window)
-    if encoding == "index" and mask.dtype.kind not in "iub":
-        raise DataError(
-            f"{path} holds {mask.dtype} values; class ids must be whole numbers.",
-            "Store it as 8-bit ids: gdal_translate -ot Byte mask.tif new.tif",
-        )
+        mask = _cut(_whole(path, encoding, lambda: pictures.decode_mask(path, encoding, soft), decoded), window)
+        if pictures.has_transparency(path):
+            clear = _cut(_whole(path, "clear", lambda: pictures.decode_clear(path), decoded), window)
+    if encoding == "index" and mask.dtype.kind == "f":
+        mask = _whole_numbers(mask, absent, path, window)
+    if encoding == "index" and mask.dtype.kind not in "iu":
+        raise DataError(f"{path} holds {mask.dtype} values; class ids must be whole numbers.", "Store it as 8-bit ids.")
     if encoding == "color" and mask.dtype != np.uint8:
         raise DataError(f"{path} holds {mask.dtype} values; colours must be 8 bit.", "Store it as 8-bit RGB.")
     if encoding == "index" and mask.ndim != 2:
@@ -128,7 +182,23 @@ def read_raw_mask(
             f"{path} holds colours ({mask.shape[2]} channels), but `masks.encoding` is `index`.",
             "Set `masks.encoding: color`.",
         )
-    return mask
+    return RawMask(mask, clear, absent)
+
+
+def _whole_numbers(mask: np.ndarray, absent: np.ndarray | None, path: Path, window: Window | None) -> np.ndarray:
+    """Convert ids in floating point, as GIS programs write them; what is absent becomes ``ABSENT``."""
+    known = np.ones(mask.shape, bool) if absent is None else ~absent
+    wrong = known & ~((np.abs(mask) <= _LARGEST) & (mask == np.rint(mask)))
+    if wrong.any():
+        y, x = (int(place[0]) for place in np.nonzero(wrong))
+        left, top = window[:2] if window else (0, 0)
+        raise DataError(
+            f"{path} holds {mask.dtype} values that are no ids in {int(wrong.sum())} pixel(s), first "
+            f"{mask[y, x]:g} at x={x + left}, y={y + top}; class ids must be whole numbers.",
+            "Export the ids themselves, without interpolation between them (nearest neighbour), and mark pixels "
+            "without a label by the file's nodata value (gdal_edit.py -a_nodata <value> mask.tif), or store 8-bit ids.",
+        )
+    return np.where(known, mask, ABSENT).astype(np.int64) if absent is not None else mask.astype(np.int64)
 
 
 def scaled(pixels: np.ndarray, scaling: Scaling) -> np.ndarray:
@@ -159,11 +229,6 @@ def _by_gdal(path: Path) -> bool:
     return path.suffix.lower() in TIFF or pictures.is_deep_png(path)
 
 
-def _decode_mask(path: Path, encoding: str) -> np.ndarray:
-    deep = pictures.is_deep_png(path)
-    return tiffs.read_mask_bands(path, encoding, None) if deep else pictures.decode_mask(path, encoding)
-
-
 def _gdal_pixels(path: Path, window: Window | None, form: ImageFormat, decoded: RasterCache | None) -> np.ndarray:
     if path.suffix.lower() in TIFF:
         return tiffs.read_image_bands(path, form, window)
@@ -178,13 +243,17 @@ def _picture(path: Path, window: Window | None, decoded: RasterCache | None) -> 
 def _picked(pixels: np.ndarray, path: Path, form: ImageFormat) -> np.ndarray:
     if form.bands is None:
         return pixels if pixels.shape[2] == 3 else np.ascontiguousarray(pixels[..., :3])
-    if max(form.bands) > 3:
+    _require_channel(pixels, path, form)
+    picked = [band - 1 for band in form.colors]
+    return np.ascontiguousarray(pixels[..., picked if len(picked) == 3 else picked * 3])
+
+
+def _require_channel(pixels: np.ndarray, path: Path, form: ImageFormat) -> None:
+    if max(form.bands or (1,)) > pixels.shape[2]:
         raise DataError(
-            f"{path} has 3 bands, but `images.bands` asks for band {max(form.bands)}.",
+            f"{path} has {pixels.shape[2]} bands, but `images.bands` asks for band {max(form.bands or ())}.",
             "Correct `images.bands` in the description.",
         )
-    picked = [band - 1 for band in form.bands]
-    return np.ascontiguousarray(pixels[..., picked if len(picked) == 3 else picked * 3])
 
 
 def _whole(path: Path, kind: str, decode: Any, decoded: RasterCache | None) -> np.ndarray:

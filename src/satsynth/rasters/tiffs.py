@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from satsynth.datasets.description import ImageFormat
+from satsynth.rasters.alpha import SAMPLED, holds_data
 from satsynth.rasters.cache import check_size, unreadable
 from satsynth.rasters.opening import open_raster, require_plain
 from satsynth.rasters.pictures import lossy, orientation
@@ -26,10 +28,10 @@ class _Handles(threading.local):
     """Files that this thread opened last. They stay open so that blocks decoded for one window serve the next."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int, tuple[int, ...]], Any] = OrderedDict()
 
     def get(self, path: Path) -> Any:
-        key = (str(path), require_plain(path).st_mtime_ns)
+        key = (str(path), require_plain(path).st_mtime_ns, _beside(path))
         if key not in self._kept:
             self._kept[key] = _open(path)
             while len(self._kept) > _HANDLES:
@@ -96,13 +98,58 @@ def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarr
 
     with reading(path) as source:
         bands = _image_bands(source, path, form)
+        flags = {flag for band in bands for flag in source.mask_flag_enums[band - 1]}
+        alpha = form.alpha
         valid = None
-        if not all(MaskFlags.all_valid in source.mask_flag_enums[band - 1] for band in bands):
+        if MaskFlags.alpha in flags:
+            alpha = alpha if form.bands is not None else _true_alpha(source, path)
+        elif not flags <= {MaskFlags.all_valid}:
             valid = source.read_masks(bands, window=_window(window)).any(axis=0)
+        if alpha is not None:
+            _require_band(source, path, alpha)
+            opaque = source.read(alpha, window=_window(window)) > 0
+            valid = opaque if valid is None else valid & opaque
         if np.dtype(source.dtypes[bands[0] - 1]).kind == "f":
             finite = np.isfinite(source.read(bands, window=_window(window))).all(axis=0)
             valid = finite if valid is None else valid & finite
         return valid
+
+
+def alpha_holds_data(path: Path) -> bool | None:
+    """Return whether the band that a file calls alpha holds other data, such as near infrared; None without one."""
+    from rasterio.enums import ColorInterp
+
+    with reading(path) as source:
+        return None if ColorInterp.alpha not in source.colorinterp else _true_alpha(source, path) is None
+
+
+def read_unlabelled(path: Path, bands: Sequence[int], window: Window | None) -> tuple[Any, Any]:
+    """Return which pixels of a mask are transparent, and which hold the file's own nodata value or NaN.
+
+    Args:
+        path: The file.
+        bands: Numbers of the bands of labels.
+        window: (x, y, width, height) in pixels, or None for the whole file.
+
+    Returns:
+        Twice ``(height, width)`` bool, or None where there are no such pixels.
+    """
+    from rasterio.enums import MaskFlags
+
+    with reading(path) as source:
+        flags = source.mask_flag_enums[bands[0] - 1]
+        clear = absent = None
+        if MaskFlags.nodata in flags:
+            absent = ~source.read_masks(list(bands), window=_window(window)).any(axis=0)
+        elif MaskFlags.alpha in flags:
+            alpha = _true_alpha(source, path)
+            clear = None if alpha is None else source.read(alpha, window=_window(window)) == 0
+        elif MaskFlags.per_dataset in flags:
+            clear = source.read_masks(bands[0], window=_window(window)) == 0
+        if np.dtype(source.dtypes[bands[0] - 1]).kind == "f":
+            nan = ~np.isfinite(source.read(list(bands), window=_window(window))).all(axis=0)
+            absent = nan if absent is None else absent | nan
+        return clear, absent
 
 
 def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
@@ -119,18 +166,20 @@ def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
     return tuple(np.percentile(values, (2, 98)).tolist()) if values.size else (0.0, 1.0)
 
 
-def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndarray:
-    """Read a mask without converting its values.
+def read_mask_bands(
+    path: Path, encoding: str, window: Window | None, soft: bool = False
+) -> tuple[np.ndarray, list[int]]:
+    """Read a mask without converting its values; with ``soft``, lossy compression is allowed.
 
     Returns:
-        ``(height, width)`` ids, or ``(height, width, 3)`` colours.
+        ``(height, width)`` ids, or ``(height, width, 3)`` colours, and the numbers of the bands that hold them.
 
     Raises:
         DataError: The file cannot be read, has too few or too many bands, or is compressed with loss.
     """
     with reading(path) as source:
         how = _loss(source)
-        if how:
+        if how and not soft:
             raise lossy(path, how)
         bands = _without_alpha(source)
         if encoding == "index":
@@ -140,15 +189,15 @@ def read_mask_bands(path: Path, encoding: str, window: Window | None) -> np.ndar
                     "Set `masks.encoding: color` if they are colours, or keep only the band of ids: "
                     "gdal_translate -b 1 mask.tif new.tif",
                 )
-            return np.asarray(source.read(bands[0], window=_window(window)))
+            return np.asarray(source.read(bands[0], window=_window(window))), bands
         if len(bands) == 1 and _palette(source):
-            return _palette_colors(source)[source.read(1, window=_window(window))]
+            return _palette_colors(source)[source.read(1, window=_window(window))], [1]
         if len(bands) < 3:
             raise DataError(
                 f"{path} has {source.count} band(s), but a colour mask needs 3.", "Set `masks.encoding: index`."
             )
         shown = _named_colors(source) or bands[:3]
-        return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1))
+        return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1)), shown
 
 
 def tiff_palette(path: Path) -> dict[int, tuple[int, ...]]:
@@ -176,12 +225,8 @@ def _loss(source: Any) -> str:
 def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
     """Return the numbers of the red, green and blue band, or of the only grey one."""
     if form.bands is not None:
-        if max(form.bands) > source.count:
-            raise DataError(
-                f"{path} has {source.count} band(s), but `images.bands` asks for band {max(form.bands)}.",
-                "Correct `images.bands` in the description.",
-            )
-        return list(form.bands)
+        _require_band(source, path, max(form.bands))
+        return form.colors
     named = _named_colors(source)
     if named:
         return named
@@ -192,6 +237,44 @@ def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:
             "Set them in the description, as in `images: {bands: [1, 2, 3]}`.",
         )
     return colors
+
+
+def _require_band(source: Any, path: Path, band: int) -> None:
+    if band > source.count:
+        raise DataError(
+            f"{path} has {source.count} band(s), but `images.bands` asks for band {band}.",
+            "Correct `images.bands` in the description.",
+        )
+
+
+def _true_alpha(source: Any, path: Path) -> int | None:
+    """Return the number of the band of transparency, or None if the band that has this name holds other data."""
+    from rasterio.enums import ColorInterp
+
+    band = source.colorinterp.index(ColorInterp.alpha) + 1
+    return None if _holds_data(str(path), path.stat().st_mtime_ns, band) else band
+
+
+@lru_cache(maxsize=4096)
+def _holds_data(path: str, _: int, band: int) -> bool:
+    with reading(Path(path)) as source:
+        return holds_data(
+            np.concatenate(
+                [source.read(band, window=_window(part)).ravel() for part in _sample(source.height, source.width)]
+            )
+        )
+
+
+def _sample(height: int, width: int) -> list[Window | None]:
+    """Return evenly spaced windows of a raster, or None for all of it if it is small."""
+    if height * width <= SAMPLED:
+        return [None]
+    side = 128
+    return [
+        (int(x), int(y), min(side, width), min(side, height))
+        for y in np.linspace(0, max(0, height - side), 8)
+        for x in np.linspace(0, max(0, width - side), 8)
+    ]
 
 
 def _named_colors(source: Any) -> list[int] | None:
@@ -207,6 +290,17 @@ def _without_alpha(source: Any) -> list[int]:
     from rasterio.enums import ColorInterp
 
     return [band for band, color in enumerate(source.colorinterp, 1) if color != ColorInterp.alpha]
+
+
+def _beside(path: Path) -> tuple[int, ...]:
+    """Return the times of the neighbours that change what GDAL reads, 0 where there is none."""
+    times = []
+    for suffix in (".aux.xml", ".msk"):
+        try:
+            times.append(path.with_name(f"{path.name}{suffix}").stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)
 
 
 def _open(path: Path) -> Any:

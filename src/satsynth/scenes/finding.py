@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout
 from satsynth.datasets.places import PACKAGE, inside, package_folder
+from satsynth.rasters.annotations.reader import Annotations
+from satsynth.rasters.belonging import belonging
 from satsynth.rasters.opening import require_plain
 from satsynth.rasters.placement import check_place, check_shape
 from satsynth.rasters.reading import raster_info
@@ -18,10 +22,10 @@ from satsynth.scenes.found import AssignedScene
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named
-from satsynth.work.errors import DataError, listing
+from satsynth.work.errors import DataError, SatSynthError, listing
 from satsynth.work.files import digest_of
 
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 
 
 def raw_folder(description: DatasetDescription, override: str | None, project: Path) -> Path:
@@ -93,12 +97,21 @@ def search_scenes(
     else:
         found, bad = block_scenes(description, layout, raw)
     scenes = []
+    uses = Counter(scene.mask for scene in found)
     for scene in found:
         try:
-            scenes.append(_opened(scene, description, raw, digest))
+            scenes.append(_opened(scene, description, raw, digest, uses[scene.mask] > 1))
         except DataError as error:
             broken = scene.mask if error.problem.startswith(f"{raw / scene.mask} ") else scene.image
             bad.append(BadFile.of(error, broken, raw, scene.scene_id))
+        except (SatSynthError, MemoryError):
+            raise
+        except Exception as error:
+            # Whatever a library raises while it reads one scene is about that scene only.
+            bad.append(BadFile.foreign(error, scene.mask, scene.scene_id))
+    misplaced = _misplaced(scenes, description, raw)
+    bad += misplaced
+    scenes = [scene for scene in scenes if scene.scene_id not in {file.scene for file in misplaced}]
     copies = _copies_across_splits(scenes, raw, digest)
     left_out = {file.scene for file in copies}
     return [scene for scene in scenes if scene.scene_id not in left_out], bad + copies
@@ -111,16 +124,43 @@ def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> No
         DataError: A split is empty, splits share pixels, or a pattern matches nothing.
     """
     check_named(scenes, description)
-    check_apart(scenes, shared_masks=description.masks.reader == "vector")
+    check_apart(scenes, shared_masks=description.masks.encoding == "attribute")
 
 
-def _opened(scene: AssignedScene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str]) -> Scene:
+def _misplaced(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> list[BadFile]:
+    """Return shared files of polygons as bad files, once a scene, if none of their scenes has any polygon.
+
+    One scene outside of all polygons shows background; if all scenes do, polygons and images do not fit together.
+    """
+    uses = Counter(scene.mask for scene in scenes)
+    outside = scenes_outside(scenes, description, raw)
+    missed = Counter(file.file for file in outside)
+    return [file for file in outside if missed[file.file] == uses[file.file]]
+
+
+def scenes_outside(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> list[BadFile]:
+    """Return, once a scene, the shared files of polygons that have none in that scene's image."""
+    polygons, uses, outside = Polygons(description), Counter(scene.mask for scene in scenes), []
+    for scene in scenes if description.masks.reader == "vector" else ():
+        try:
+            if uses[scene.mask] > 1:
+                polygons.check(raw / scene.mask, raster_info(raw / scene.image))
+        except DataError as error:
+            outside.append(BadFile.of(error, scene.mask, raw, scene.scene_id))
+    return outside
+
+
+def _opened(
+    scene: AssignedScene, description: DatasetDescription, raw: Path, digest: Callable[[Path], str], shared: bool
+) -> Scene:
     """Read the headers of a scene's files, check that image and mask fit, and return it with its size and digest."""
     for name in (scene.image, scene.mask):
         require_plain(inside(raw, name))
     info = raster_info(raw / scene.image)
     if description.masks.reader == "vector":
-        Polygons(description).check(raw / scene.mask, info)
+        Polygons(description).check(raw / scene.mask, info, shared)
+    elif description.masks.annotated:
+        Annotations(description).check(raw / scene.mask, scene.image, info)
     elif description.masks.reader == "raster":
         mask = raster_info(raw / scene.mask)
         check_shape(raw / scene.image, info, scene.mask, mask, description.masks.align)
@@ -157,7 +197,7 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
     for scene in scenes:
         try:
             same = _content(scene, scene.window, raw, digest) == scene.digest
-        except OSError:
+        except (OSError, DataError):
             same = False
         if not same:
             changed.append(f"{scene.image} or {scene.mask}")
@@ -170,15 +210,12 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
 
 
 def _content(scene: AssignedScene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
-    digests = [digest(file) for file in (raw / scene.image, *_mask_files(raw / scene.mask))]
-    return digest_of([*digests, list(window)])
-
-
-def _mask_files(mask: Path) -> list[Path]:
-    """Return a mask's file and, for a shapefile, the files beside it that hold its attributes and georeference."""
-    if mask.suffix.lower() != ".shp":
-        return [mask]
-    return [mask, *filter(Path.exists, (mask.with_suffix(suffix) for suffix in (".dbf", ".cpg", ".prj")))]
+    parts: list[Any] = []
+    for name in (scene.image, scene.mask):
+        files, said = belonging(raw / name)
+        parts += [digest(file) for file in files]
+        parts += said
+    return digest_of([*parts, list(window)])
 
 
 def _copies_across_splits(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> list[BadFile]:

@@ -33,6 +33,17 @@ class BadFile:
         problem = error.problem.removeprefix(f"{raw / file} ").removesuffix(".")
         return cls(file, problem, error.remedy, scene)
 
+    @classmethod
+    def foreign(cls, error: Exception, file: str, scene: str = "") -> BadFile:
+        """Return the bad file at which a library raised an error of its own, such as GEOS or PROJ."""
+        said = " ".join(str(error).split())[:300] or "no message"
+        return cls(
+            file,
+            f"cannot be used ({type(error).__name__}: {said})",
+            "Repair or export this file again, check its coordinate reference system and polygons, or leave it out.",
+            scene,
+        )
+
 
 class BadFilesError(DataError):
     """Files of a data set cannot be used; the message lists all of them."""

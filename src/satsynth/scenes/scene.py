@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.datasets.labels import UNKNOWN, LabelMap
+from satsynth.datasets.labels import UNKNOWN, LabelMap, Unknown
+from satsynth.rasters.annotations.reader import Annotations
 from satsynth.rasters.cache import RasterCache
 from satsynth.rasters.land_sea_lake import read_land_sea_lake
 from satsynth.rasters.reading import (
     RasterInfo,
+    RawMask,
     raster_info,
     read_image,
     read_raw_mask,
@@ -67,33 +69,55 @@ class SceneReader:
         self.description = description
         self.raw = raw
         self.labels = LabelMap(description)
-        self._decoded = RasterCache(2 * (workers + 1))
+        self.decoded = RasterCache(2 * (workers + 1))
         self._polygons = Polygons(description) if description.masks.reader == "vector" else None
+        self._annotations = Annotations(description) if description.masks.annotated else None
 
-    def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None) -> np.ndarray:
+    def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None, image: str = "") -> RawMask:
         """Read a raw mask on its image's grid.
 
         Args:
             mask: Path below the raw folder.
             info: Size and georeference of the image.
             window: (x, y, width, height) in the image's pixels.
+            image: Path of the image below the raw folder, by which annotations of many images know it.
 
         Returns:
             Raw ids ``(h, w)`` or colours ``(h, w, 3)``; for polygons, class indices with 255 = ignore.
         """
         path, masks = self.raw / mask, self.description.masks
         if self._polygons is not None:
-            return self._polygons.read(path, info, window)
+            return RawMask(self._polygons.read(path, info, window))
+        if self._annotations is not None:
+            return RawMask(self._annotations.read(path, image, info, window))
         if masks.reader == "land_sea_lake":
             kind = f"{info.height}x{info.width}"
-            whole = self._decoded.get(path, kind, lambda: read_land_sea_lake(path, info.height, info.width))
+            whole = self.decoded.get(path, kind, lambda: read_land_sea_lake(path, info.height, info.width))
             x, y, width, height = window or (0, 0, info.width, info.height)
-            return whole[y : y + height, x : x + width]
+            return RawMask(whole[y : y + height, x : x + width])
         if masks.align == "nearest":
             return self._nearest(path, info, window)
-        return read_raw_mask(path, masks.encoding, window, self._decoded)
+        return read_raw_mask(path, masks.encoding, window, self.decoded, masks.nearest is not None)
 
-    def _nearest(self, path: Path, info: RasterInfo, window: Window | None) -> np.ndarray:
+    def indices(self, raw: RawMask) -> np.ndarray:
+        """Convert a raw mask to class indices, ``(h, w)`` uint8: 255 = ignore, 254 = unknown.
+
+        What the description says about a value wins over a file that calls the same value nodata.
+        """
+        mask = self.labels.indices(raw.values)
+        if raw.absent is not None:
+            mask[raw.absent & (mask == UNKNOWN)] = IGNORE_INDEX
+        if raw.clear is not None and self.description.masks.transparent == "ignore":
+            mask[raw.clear] = IGNORE_INDEX
+        return mask
+
+    def unknown(self, raw: RawMask, top: int) -> dict[int, Unknown]:
+        """Count the raw values that are neither in the description nor absent, as ``LabelMap.unknown_codes``."""
+        hidden = raw.clear if self.description.masks.transparent == "ignore" else None
+        parts = [part for part in (hidden, raw.absent) if part is not None]
+        return self.labels.unknown_codes(raw.values, top, np.logical_or.reduce(parts) if parts else None)
+
+    def _nearest(self, path: Path, info: RasterInfo, window: Window | None) -> RawMask:
         """Read a raw mask on another grid over the same area, at the centre of each pixel of the image."""
         size = raster_info(path)
         x, y, width, height = window or (0, 0, info.width, info.height)
@@ -101,16 +125,17 @@ class SceneReader:
         columns = ((np.arange(x, x + width) + 0.5) * size.width / info.width).astype(int)
         left, top = int(columns[0]), int(rows[0])
         part = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
-        raw = read_raw_mask(path, self.description.masks.encoding, part, self._decoded)
-        return raw[np.ix_(rows - top, columns - left)]
+        masks = self.description.masks
+        raw = read_raw_mask(path, masks.encoding, part, self.decoded, masks.nearest is not None)
+        return raw.at(np.ix_(rows - top, columns - left))
 
     def image(self, image: str, window: Window | None = None) -> np.ndarray:
         """Read an image, given by its path below the raw folder, or a window of it, as ``(h, w, 3)`` uint8 RGB."""
-        return read_image(self.raw / image, window, self.description.images, self._decoded)
+        return read_image(self.raw / image, window, self.description.images, self.decoded)
 
     def valid(self, image: str, window: Window | None = None) -> np.ndarray | None:
         """Return which pixels of an image are valid, ``(h, w)`` bool, or None if all are."""
-        return read_valid(self.raw / image, window, self.description.images, self._decoded)
+        return read_valid(self.raw / image, window, self.description.images, self.decoded)
 
     def read(self, scene: Scene, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Read a window of a scene, given in the scene's scaled pixels.
@@ -150,8 +175,8 @@ class ScenePart:
         """Read the mask."""
         self._reader, self._scene = reader, scene
         self._source = _source_window(scene, top, left, height, width)
-        raw = reader.raw_mask(scene.mask, raster_info(reader.raw / scene.image), self._source)
-        self._mask = reader.labels.indices(raw)
+        raw = reader.raw_mask(scene.mask, raster_info(reader.raw / scene.image), self._source, scene.image)
+        self._mask = reader.indices(raw)
         if (self._mask == UNKNOWN).any():
             raise DataError(
                 f"{reader.raw / scene.mask} holds values that are not in the description: "

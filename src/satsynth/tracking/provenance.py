@@ -21,6 +21,7 @@ import psutil
 
 from satsynth.pairs.store import PairStore
 
+_KEY_LENGTH = 250
 HOST, PROCESS, STARTED = "satsynth.host", "satsynth.pid", "satsynth.started"
 _PACKAGES = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "kedro", "mlflow")
 
@@ -74,8 +75,14 @@ def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def as_key(text: str) -> str:
-    """Return a name with the characters that MLflow allows in keys, 250 at most."""
-    return re.sub(r"[^\w.\- :/]", "_", text.replace("%", " percent"))[:250]
+    """Return a name with the characters that MLflow allows in keys, 250 at most; different names stay different."""
+    wanted = text.replace("%", " percent")
+    plain = re.sub(r"[^\w.\- :/]", "_", wanted)
+    # The project's own names of arms need no mark.
+    if plain == re.sub(r"\bR=(?=[\d.])", "R_", wanted) and len(plain) <= _KEY_LENGTH:
+        return plain
+    mark = f"-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return plain[: _KEY_LENGTH - len(mark)] + mark
 
 
 def without_password(text: str) -> str:

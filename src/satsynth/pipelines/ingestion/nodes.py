@@ -11,8 +11,9 @@ import pandas as pd
 from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.labels import reversed_twins
 from satsynth.rasters.palettes import differing_palettes
-from satsynth.scenes.checking import unusable_files
-from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, search_scenes
+from satsynth.scenes.checking import inspect
+from satsynth.scenes.finding import RESULT_VERSION, check_splits, raw_folder, scenes_outside, search_scenes
+from satsynth.scenes.hidden import Hidden
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
 from satsynth.scenes.scene import Scene, SceneReader, scenes_to_frame
 from satsynth.scenes.settings import IngestionSettings
@@ -51,17 +52,17 @@ def find_and_check(
         check_splits(scenes, description)
 
     def check() -> tuple[pd.DataFrame, dict[str, object]]:
-        found = unusable_files(scenes, SceneReader(description, raw, compute.threads), compute.threads)
+        found, hidden = inspect(scenes, SceneReader(description, raw, compute.threads), compute.threads)
         if not skip:
             _refuse([*bad, *found], description, workspace)
-        return as_frame(found), {}
+        return as_frame(found), hidden.as_figures()
 
     # Only findings about pixels are remembered. Splits, lists and georeferences may change without affecting them.
     irrelevant = {"splits", "tiling", "title", "licence", "obtain", "download", "raw"}
     settings = description.model_dump(mode="json", exclude=irrelevant)
     parents = {scene.scene_id: scene.digest for scene in scenes}
     step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
-    seen, _ = remembered_table(workspace, step, check)
+    seen, figures = remembered_table(workspace, step, check)
     found = [BadFile(*row) for row in seen.itertuples(index=False, name=None)]
     bad += found
     if not skip:
@@ -79,6 +80,8 @@ def find_and_check(
         log.info(
             "%d group(s) have scenes in several splits, according to `splits`; such scenes may be neighbours.", divided
         )
+    for much, message in Hidden.from_figures(figures).messages():
+        log.log(logging.WARNING if much else logging.INFO, "%s", message)
     _warn(kept, description, raw)
     return table, as_frame(bad)
 
@@ -92,6 +95,14 @@ def _warn(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -
             "Put them into the same split: let `layout.group` name what they have in common.",
             len(same_ground),
             listing(same_ground, 5),
+        )
+    empty = scenes_outside(scenes, description, raw)
+    if empty:
+        log.warning(
+            "%d scene(s) lie outside of all polygons of their file, such as %s, and show only `masks.outside`. Check "
+            "the coordinate reference systems of these images if that is wrong.",
+            len(empty),
+            empty[0].scene,
         )
     twins = reversed_twins(description)
     if twins:

@@ -9,7 +9,7 @@ import pandas as pd
 from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import RESULT_VERSION, check_keep, cut_scenes, missing_classes
+from satsynth.pairs.tiling import RESULT_VERSION, check_keep, cut_scenes, missing_classes, require_labels
 from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
 from satsynth.training.settings import ComputeSettings
@@ -64,6 +64,7 @@ def cut_tiles(
         cut_scenes(work, found, SceneReader(description, raw, compute.threads), tiling, compute.threads)
 
     tiles = PairStore(remembered(workspace, step, cut).result)
+    require_labels(tiles)
     log.info(
         "Tiles of %d x %d: %s",
         tiles.tile_size,
