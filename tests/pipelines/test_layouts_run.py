@@ -184,7 +184,6 @@ def test_drawn_masks_are_painted_whole(world: World, drawn: dict[str, np.ndarray
             world.description,
             GenerationSettings(),
             settings,
-            SegmentationSettings(),
             COMPUTE,
             world.workspace,
             **world.families(),
