@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.datasets.labels import LabelMap
 from satsynth.rasters.by_name import rasters_by_name
 from satsynth.rasters.opening import TIFF, require_plain
 from satsynth.rasters.reading import RasterInfo, raster_info, read_raw_mask
@@ -154,7 +153,7 @@ def write_drawn_masks(folder: WorkFolder, files: dict[str, Path], description: D
     Raises:
         DataError: Masks are smaller than a tile, cannot be read, or hold a value that is no class.
     """
-    labels = LabelMap(description)
+    reader = SceneReader(description, Path())
     infos: dict[str, RasterInfo] = {}
     for name, path in files.items():
         require_plain(path)
@@ -170,20 +169,21 @@ def write_drawn_masks(folder: WorkFolder, files: dict[str, Path], description: D
     def entries() -> Iterator[tuple[MaskEntry, Iterator[np.ndarray]]]:
         for name, info in infos.items():
             entry = MaskEntry(name, info.height, info.width, info.crs, info.transform)
-            yield entry, iter([_class_indices(files[name], description, labels)])
+            yield entry, iter([_class_indices(files[name], reader)])
 
     write_masks(folder, entries(), description.class_names)
 
 
-def _class_indices(path: Path, description: DatasetDescription, labels: LabelMap) -> np.ndarray:
+def _class_indices(path: Path, reader: SceneReader) -> np.ndarray:
+    description = reader.description
     # Polygons have no raw values in a raster: their masks hold class indices, as an export writes them.
     encoding: Any = "index" if description.masks.encoding == "attribute" else description.masks.encoding
-    raw = read_raw_mask(path, encoding)
-    unknown = labels.unknown_codes(raw)
+    raw = read_raw_mask(path, encoding, soft=description.masks.nearest is not None)
+    unknown = reader.unknown(raw, 0)
     if unknown:
         raise DataError(
-            f"{path} holds values that are no class of '{description.name}': {labels.in_words(unknown)}.",
+            f"{path} holds values that are no class of '{description.name}': {reader.labels.in_words(unknown)}.",
             "Draw it in the ids or colours of the data set's description, as `kedro run --pipeline=export` lists them "
             "in classes.json.",
         )
-    return labels.indices(raw)
+    return reader.indices(raw)
