@@ -223,11 +223,16 @@ def test_a_class_whose_value_is_called_nodata_is_said(tmp_path: Path, caplog: py
     assert "hold a value that their file calls nodata and the description calls a class" in "".join(warnings_in(caplog))
 
 
-def test_a_split_without_labels_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_without_labels_is_refused_before_anything_is_trained(tmp_path: Path, split: str) -> None:
     made = make_data(tmp_path / "raw")
-    save(made.raw / "east" / "masks" / "a.png", paint(np.full_like(made.masks["east/a"], 255)))
+    for scene in made.scenes():
+        if scene.split == split:
+            save(made.raw / scene.mask, paint(np.full_like(made.masks[scene.scene_id], 255)))
     scenes, _ = ingested(made, tmp_path)
     run = Workspace(project=str(tmp_path), raw=str(made.raw))
-    with pytest.raises(DataError, match=r"All pixels of the \d+ tile\(s\) of the split 'val' are ignored") as caught:
+    # No training tile that is ignored throughout is kept.
+    words = "left no training tile" if split == "train" else rf"All pixels of the \d+ tile\(s\) of the split '{split}'"
+    with pytest.raises(DataError, match=words) as caught:
         cut_tiles(scenes, made.description, TilingSettings(tile_size=32, stride=32), ComputeSettings(workers=1), run)
-    assert "`splits`" in caught.value.remedy
+    assert ("`tiling.keep`" if split == "train" else "`splits`") in caught.value.remedy

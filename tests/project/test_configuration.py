@@ -15,8 +15,8 @@ from kedro.pipeline import Pipeline
 from kedro.validation.type_extractor import TypeExtractor
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.diffusion.beforehand import check_size
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.network import check_size
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pipelines.parameters import MODELS, problems_of
 from satsynth.segmentation.networks import build_network

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from satsynth.diffusion.beforehand import check_size, require_alike
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
 from satsynth.generation.families import Drawer, Report
@@ -32,6 +33,13 @@ class JointDiffusion:
         """Refuse layouts apart from images where both have one noise level in common."""
         if layouts != "joint" and settings.model.noise_levels == "common":
             raise common_levels(f"with `sampling.layouts: {layouts}`")
+
+    def require_ready(self, settings: DenoiserSettings, side: int) -> int | None:
+        """Refuse tiles that its network does not take, and a generator that it cannot start from."""
+        check_size(settings.model.network, side)
+        if settings.start_from:
+            require_alike(settings.model, SavedGenerator(Path(settings.start_from)))
+        return None
 
     def sources(self, settings: DenoiserSettings) -> dict[str, str]:
         """Return the digest of the generator that its weights start from.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import nn
 from torch.nn import functional as F
 
 from satsynth.diffusion.settings import NetworkSettings
-from satsynth.work.errors import SatSynthError
 
 GROUPS = 8
 
@@ -73,21 +70,3 @@ def memory_format(device: torch.device) -> torch.memory_format:
     On a CPU convolutions are, in channels_last. On an H100 group normalisation makes that a fifth slower (docs/gpu.md).
     """
     return torch.contiguous_format if device.type == "cuda" else torch.channels_last
-
-
-def check_size(settings: NetworkSettings, tile_size: int) -> None:
-    """Refuse a tile size that the network cannot halve as often as it must.
-
-    Raises:
-        SatSynthError: The tile size is not a multiple of the stem times a power of two.
-    """
-    factor = settings.stem * 2 ** (len(settings.widths) - 1)
-    if tile_size % factor:
-        # Tile sizes are multiples of 8.
-        unit = math.lcm(factor, 8)
-        fitting = max(unit, tile_size // unit * unit)
-        raise SatSynthError(
-            f"The tile size {tile_size} is not a multiple of {factor}, which `diffusion.model.network` "
-            f"(stem {settings.stem}, {len(settings.widths)} widths) asks for.",
-            f"Set `tiling.tile_size` to {fitting}, or choose a smaller stem or fewer widths.",
-        )

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from satsynth.diffusion.beforehand import require_alike
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.saved import AVERAGED
@@ -48,7 +49,7 @@ def start_from(
             next to nothing fits.
         DamagedError: Its weights are not what was written.
     """
-    _require_alike(settings, saved)
+    require_alike(settings, saved)
     theirs = GeneratorSettings(**{"noise_levels": "common", **saved.manifest["model"]})
     same_code = (settings.label_code, settings.label_scale) == (theirs.label_code, theirs.label_scale)
     same_labels = same_code and [c["name"] for c in classes] == saved.class_names
@@ -77,26 +78,6 @@ def start_from(
     labels = "labels included" if same_labels else "label channels new"
     log.info("Diffusion: starts from %s, %.0f %% of its weights, %s", saved.path, 100 * share, labels)
     return share
-
-
-def _require_alike(settings: GeneratorSettings, saved: SavedGenerator) -> None:
-    """Refuse a generator whose weights mean something else.
-
-    Raises:
-        SatSynthError: It is of another family, or predicts something else.
-    """
-    if saved.family != "diffusion":
-        raise SatSynthError(
-            f"The generator {saved.path} (`diffusion.start_from`) is of the family '{saved.family}'.",
-            "Name a generator of the family 'diffusion', or leave `diffusion.start_from` out.",
-        )
-    theirs = saved.manifest["model"]["preconditioning"]
-    if theirs != settings.preconditioning:
-        raise SatSynthError(
-            f"The generator {saved.path} (`diffusion.start_from`) has the preconditioning '{theirs}', this one "
-            f"'{settings.preconditioning}'.",
-            f"Set `diffusion.model.preconditioning: {theirs}`, or leave `diffusion.start_from` out.",
-        )
 
 
 def _blocks(settings: GeneratorSettings) -> Blocks:

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from satsynth.diffusion.beforehand import check_size
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS, both_levels, by_channel
 from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
-from satsynth.diffusion.network import StemUNet, check_size, memory_format
+from satsynth.diffusion.network import StemUNet, memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.saved import AVERAGED, HISTORY, WEIGHTS
 from satsynth.diffusion.settings import DenoiserSettings, NoiseSettings, TaskSettings

@@ -173,6 +173,21 @@ class Family(Protocol):
         """
         ...
 
+    def require_ready(self, settings: Any, side: int) -> int | None:
+        """Refuse, before any work is done, parameters that no training can follow; nothing is computed for it.
+
+        Args:
+            settings: Its parameters.
+            side: Side of a tile in pixels.
+
+        Returns:
+            Number of different pairs that it will be able to draw; None where there is no end.
+
+        Raises:
+            SatSynthError: Its networks do not take such tiles, or something that it reads is missing.
+        """
+        ...
+
     def sources(self, settings: Any) -> dict[str, str]:
         """Return digests of what it reads beside the real pairs, by name.
 

@@ -224,10 +224,25 @@ def _take_equal(shards: Sequence[Unit], earlier: Sequence[Path]) -> None:
 def _require_able(drawer: Drawer, total: int, saved: SavedGenerator, sampling: SamplingSettings) -> None:
     if sampling.layouts != "joint" and not isinstance(drawer, LayoutDrawer):
         raise only_together(saved.family, sampling.layouts)
-    if drawer.distinct is not None and total > drawer.distinct:
+    require_distinct(drawer.distinct, total, saved.family, saved.path)
+
+
+def require_distinct(distinct: int | None, total: int, family: str, where: object) -> None:
+    """Refuse to draw more pairs than a generator has.
+
+    Args:
+        distinct: Number of different pairs that it can draw; None where there is no end.
+        total: Number of pairs that are asked for.
+        family: Name of its family.
+        where: Where its pairs are.
+
+    Raises:
+        ResourceError: There are fewer than are asked for.
+    """
+    if distinct is not None and total > distinct:
         raise ResourceError(
-            f"{total} synthetic pairs are asked for, but the generator of the family '{saved.family}' has "
-            f"{drawer.distinct} ({saved.path}).",
-            f"Set --params=sampling.max_pairs={drawer.distinct}, lower `sampling.ratio` and `segmentation.ratios`, or "
-            "give it more pairs.",
+            f"{total} synthetic pairs are asked for, but the generator of the family '{family}' has {distinct} "
+            f"({where}).",
+            f"Set --params=sampling.max_pairs={distinct}, lower `sampling.ratio` and `segmentation.ratios`, or give it "
+            "more pairs.",
         )

@@ -17,16 +17,11 @@ from kedro.pipeline.node import Node
 
 from satsynth.configuration import DESCRIPTIONS, dataset_names
 from satsynth.datasets.description import DatasetDescription
-from satsynth.generation.families import family_of
-from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.hooks import activity
+from satsynth.hooks.beforehand import Plan
 from satsynth.hooks.summary import pipeline_names
 from satsynth.hooks.versions import choose_versions
-from satsynth.pairs.masks import find_drawn_masks
-from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.parameters import did_you_mean, problems_of
-from satsynth.segmentation.settings import SegmentationSettings
-from satsynth.segmentation.sizes import check_tile_size
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.runs import RunLock
@@ -40,6 +35,7 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         self._lock: RunLock | None = None
+        self._plan: Plan | None = None
         # Of the run's own copies of entries that other runs may overwrite.
         self._copies: Path | None = None
 
@@ -95,8 +91,8 @@ class ProjectHooks:
             f"{len(pipeline.nodes)} step" + ("s" if len(pipeline.nodes) > 1 else ""),
         )
         _require_inputs(pipeline, catalog)
-        _require_fitting_tiles(pipeline, catalog.load("parameters"))
-        _require_layouts(pipeline, catalog.load("parameters"))
+        self._plan = Plan(frozenset(tag for node in pipeline.nodes for tag in node.tags), catalog.load("parameters"))
+        self._plan.require_ready()
         self._copies = choose_versions(run_params, pipeline, catalog, dict(pipelines))
         if self._lock is None:
             self._lock = RunLock(Workspace.model_validate(catalog.load("params:workspace")).work)
@@ -106,6 +102,14 @@ class ProjectHooks:
             from satsynth.training.device import choose_device
 
             choose_device(compute)
+        if "tiles" in pipeline.inputs():
+            self._plan.require_pairs(catalog.load("tiles"))
+
+    @hook_impl
+    def after_node_run(self, outputs: dict[str, Any]) -> None:
+        """Check what depends on the tiles as soon as they are there, before anything is trained on them."""
+        if self._plan is not None and "tiles" in outputs:
+            self._plan.require_pairs(outputs["tiles"])
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
@@ -145,33 +149,6 @@ class ProjectHooks:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-
-def _require_fitting_tiles(pipeline: Pipeline, parameters: dict[str, Any]) -> None:
-    """Refuse a run that would cut tiles of a size that its segmentation networks do not take.
-
-    Raises:
-        SatSynthError: The size does not fit; the message names sizes that do.
-    """
-    tags = {tag for node in pipeline.nodes for tag in node.tags}
-    if "tiling" in tags and tags & {"judge", "segmentation"}:
-        networks = SegmentationSettings.model_validate(parameters["segmentation"]).networks
-        check_tile_size(networks, TilingSettings.model_validate(parameters["tiling"]).tile_size)
-
-
-def _require_layouts(pipeline: Pipeline, parameters: dict[str, Any]) -> None:
-    """Refuse, before it is trained, a generator that cannot draw pairs for the layouts that are asked for.
-
-    Raises:
-        SatSynthError: It cannot.
-    """
-    if not any("sampling" in node.tags for node in pipeline.nodes):
-        return
-    sampling = SamplingSettings.model_validate(parameters["sampling"])
-    family = family_of(GenerationSettings.model_validate(parameters["generation"]).family)
-    family.require_layouts(family.settings.model_validate(parameters[family.name]), sampling.layouts)
-    if sampling.layouts == "folder":
-        find_drawn_masks(sampling.layout_folder, Workspace.model_validate(parameters["workspace"]).folder)
 
 
 def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

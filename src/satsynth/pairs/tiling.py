@@ -28,6 +28,8 @@ from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.units import Report, Unit, run_units
 
 RESULT_VERSION = 5
+# With fewer, no measure that compares training images with one another has a value.
+LEAST_TRAINING = 2
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,20 @@ def require_labels(store: PairStore) -> None:
                 "nothing can be learned or scored there.",
                 "Assign labelled scenes to it in `splits`, or correct `ignore` and `masks` in the description.",
             )
+
+
+def require_training(store: PairStore) -> None:
+    """Refuse to train on fewer tiles than can be compared with one another.
+
+    Raises:
+        DataError: There are fewer.
+    """
+    found = store.count("train")
+    if found < LEAST_TRAINING:
+        raise DataError(
+            f"There is {found} training tile, but at least {LEAST_TRAINING} are needed to train and to measure.",
+            "Lower `tiling.stride` or `tiling.tile_size`, loosen `tiling.keep`, or assign more scenes to train.",
+        )
 
 
 def missing_classes(store: PairStore) -> list[str]:

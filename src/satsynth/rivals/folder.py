@@ -79,6 +79,10 @@ class Folder:
         if layouts != "joint":
             raise only_together(self.name, layouts)
 
+    def require_ready(self, settings: FolderSettings, side: int) -> int | None:
+        """Return the number of pairs in the folder; refuse one without pairs."""
+        return len(find_pairs(settings.path, settings.encoding))
+
     def sources(self, settings: FolderSettings) -> dict[str, str]:
         """Return the digest of all files that will be read.
 

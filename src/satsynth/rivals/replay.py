@@ -81,6 +81,10 @@ class Replay:
         if layouts != "joint":
             raise only_together(self.name, layouts)
 
+    def require_ready(self, settings: ReplaySettings, side: int) -> int | None:
+        """Refuse nothing: pairs of any size can be drawn, again and again."""
+        return None
+
     def sources(self, settings: ReplaySettings) -> dict[str, str]:
         """Return nothing: it reads real pairs only."""
         return {}

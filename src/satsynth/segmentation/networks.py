@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.beforehand import weights_file
 from satsynth.segmentation.settings import SegmentationNetwork
 from satsynth.work.errors import ResourceError
 
@@ -25,28 +26,11 @@ def build_network(settings: SegmentationNetwork, classes: int) -> nn.Module:
         ResourceError: Its weights cannot be downloaded or read, or a library is missing.
         SatSynthError: There is no such encoder or option.
     """
-    architecture, file = ARCHITECTURES[settings.architecture], _weights_file(settings)
+    architecture, file = ARCHITECTURES[settings.architecture], weights_file(settings)
     network = architecture.build(settings.model_copy(update={"weights": None}) if file else settings, classes)
     if file:
         _load_encoder(architecture.encoder(network), file)
     return network
-
-
-def _weights_file(settings: SegmentationNetwork) -> Path | None:
-    """Return the local file that the weights name, if they do.
-
-    Raises:
-        ResourceError: There is no such file.
-    """
-    if settings.weights is None or not settings.weights.endswith((".safetensors", ".pth", ".pt")):
-        return None
-    file = Path(settings.weights)
-    if not file.exists():
-        raise ResourceError(
-            f"The weights {settings.weights} of the encoder {settings.encoder} do not exist ({file.resolve()}).",
-            "Correct `weights` in `segmentation.networks`; a path is relative to the project.",
-        )
-    return file
 
 
 def _load_encoder(encoder: nn.Module, file: Path) -> None:

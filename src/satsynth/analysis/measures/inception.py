@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,16 +33,46 @@ def weights_name(weights: str) -> str:
     Raises:
         ResourceError: There is no such file.
     """
-    if weights == DOWNLOAD:
+    file = weights_file(weights)
+    if file is None:
         return "torch-fidelity's own"
+    with file.open("rb") as stream:
+        return f"SHA-256 {hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
+
+
+def weights_file(weights: str) -> Path | None:
+    """Return the local file of the weights, or None for those that torch-fidelity downloads.
+
+    Raises:
+        ResourceError: There is no such file.
+    """
+    if weights == DOWNLOAD:
+        return None
     file = Path(weights).expanduser()
     if not file.is_file():
         raise ResourceError(
             f"The file of Inception weights {weights} does not exist ({file.resolve()}).",
             f"Set `comparison.inception` to null, `{DOWNLOAD}`, or a file; a path is relative to the project.",
         )
-    with file.open("rb") as stream:
-        return f"SHA-256 {hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
+    return file
+
+
+def require_inception(weights: str) -> None:
+    """Refuse, before any work is done, weights or a library that are not there.
+
+    Raises:
+        ResourceError: They are not.
+    """
+    weights_file(weights)
+    if find_spec("torch_fidelity") is None:
+        raise _no_library("there is no such module")
+
+
+def _no_library(why: object) -> ResourceError:
+    return ResourceError(
+        f"`comparison.inception` needs torch-fidelity, which cannot be imported: {why}.",
+        'Install it with: pip install "satsynth[fid]", or set `comparison.inception: null`.',
+    )
 
 
 def inception_rows(inputs: MeasureInputs) -> Iterator[Row]:
@@ -90,14 +121,10 @@ def _extractor(weights: str) -> torch.nn.Module:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
     except ImportError as error:
-        raise ResourceError(
-            f"`comparison.inception` needs torch-fidelity, which cannot be imported: {error}.",
-            'Install it with: pip install "satsynth[fid]", or set `comparison.inception: null`.',
-        ) from error
-    file = None
-    if weights != DOWNLOAD:
-        weights_name(weights)
-        file = str(Path(weights).expanduser())
+        raise _no_library(error) from error
+    local = weights_file(weights)
+    file = None if local is None else str(local)
+    if file is not None:
         _check(file)
     try:
         from satsynth.training.seeds import shared_random_state

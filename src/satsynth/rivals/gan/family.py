@@ -32,6 +32,11 @@ class Gan:
         if layouts != "joint":
             raise only_together(self.name, layouts)
 
+    def require_ready(self, settings: GanSettings, side: int) -> int | None:
+        """Refuse tiles that its networks do not take."""
+        settings.network.sides(side)
+        return None
+
     def sources(self, settings: GanSettings) -> dict[str, str]:
         """Return nothing: it reads real pairs only."""
         return {}

@@ -27,6 +27,15 @@ class Architecture(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def require_ready(self, settings: SegmentationNetwork) -> None:
+        """Refuse what cannot be built, as far as that is known without PyTorch.
+
+        Raises:
+            ResourceError: A library is missing.
+            SatSynthError: There is no such encoder or option.
+        """
+        return
+
     @abstractmethod
     def build(self, settings: SegmentationNetwork, classes: int) -> nn.Module:
         """Build a network that maps images ``(B, 3, H, W)`` to logits ``(B, K, H, W)``.

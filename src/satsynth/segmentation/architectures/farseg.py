@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from satsynth.segmentation.architectures.architecture import Architecture
@@ -23,20 +24,19 @@ class FarSeg(Architecture):
 
     can_judge = False
 
+    def require_ready(self, settings: SegmentationNetwork) -> None:
+        """Refuse encoders and options that it does not have, and a missing torchgeo."""
+        _require_encoder(settings)
+        if find_spec("torchgeo") is None:
+            raise _no_library("there is no such module")
+
     def build(self, settings: SegmentationNetwork, classes: int) -> nn.Module:
         """Build the network by torchgeo."""
         try:
             from torchgeo.models import FarSeg as Network
         except ImportError as error:
-            raise ResourceError(
-                f"The network 'farseg' needs torchgeo, which cannot be imported: {error}.",
-                'Install it with: pip install "satsynth[farseg]"',
-            ) from error
-        if settings.encoder not in ENCODERS or settings.options:
-            raise SatSynthError(
-                f"FarSeg has no encoder {settings.encoder!r} with options {settings.options}.",
-                f"Choose {', '.join(ENCODERS[:-1])} or {ENCODERS[-1]} and no options in `segmentation.networks`.",
-            )
+            raise _no_library(error) from error
+        _require_encoder(settings)
         return cast("nn.Module", Network(settings.encoder, classes, backbone_pretrained=settings.weights is not None))
 
     def encoder(self, network: nn.Module) -> nn.Module:
@@ -46,3 +46,18 @@ class FarSeg(Architecture):
     def side_multiple(self, settings: SegmentationNetwork) -> int:
         """Return 32: the decoder doubles maps of 1/8, 1/16 and 1/32 of the side and adds them up."""
         return 32
+
+
+def _require_encoder(settings: SegmentationNetwork) -> None:
+    if settings.encoder not in ENCODERS or settings.options:
+        raise SatSynthError(
+            f"FarSeg has no encoder {settings.encoder!r} with options {settings.options}.",
+            f"Choose {', '.join(ENCODERS[:-1])} or {ENCODERS[-1]} and no options in `segmentation.networks`.",
+        )
+
+
+def _no_library(why: object) -> ResourceError:
+    return ResourceError(
+        f"The network 'farseg' needs torchgeo, which cannot be imported: {why}.",
+        'Install it with: pip install "satsynth[farseg]"',
+    )

@@ -37,6 +37,10 @@ class PFSegNet(Architecture):
     The paper's encoder is a ResNet-50 with a deep stem, `tu-resnet50c`.
     """
 
+    def require_ready(self, settings: SegmentationNetwork) -> None:
+        """Refuse options that it does not have."""
+        _options(settings)
+
     def build(self, settings: SegmentationNetwork, classes: int) -> nn.Module:
         """Build the encoder by segmentation-models-pytorch, and the decoder on its last four feature maps."""
         import segmentation_models_pytorch as smp

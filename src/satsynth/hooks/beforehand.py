@@ -1,0 +1,113 @@
+"""What would end a run late and can be known early: from its parameters alone, or from the number of its tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from satsynth.analysis.measures.inception import require_inception
+from satsynth.analysis.settings import ComparisonSettings
+from satsynth.datasets.description import DatasetDescription
+from satsynth.generation.families import Family, FamilySettings, family_of
+from satsynth.generation.sampling import require_distinct
+from satsynth.generation.saved import require_held_out
+from satsynth.generation.settings import GenerationSettings, SamplingSettings
+from satsynth.measuring import SPLITS, chosen_rows
+from satsynth.pairs.layouts import accepted
+from satsynth.pairs.masks import find_drawn_masks
+from satsynth.pairs.settings import TilingSettings
+from satsynth.pairs.store import PairStore
+from satsynth.pairs.tiling import check_keep, require_training
+from satsynth.segmentation import beforehand
+from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.segmentation.sizes import check_tile_size
+from satsynth.work.frozen import Frozen
+from satsynth.work.workspace import Workspace
+
+Model = TypeVar("Model", bound=Frozen)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do.
+
+    Args:
+        tags: Tags of its nodes, among them the names of their pipelines.
+        parameters: All parameters by name.
+    """
+
+    tags: frozenset[str]
+    parameters: Mapping[str, Any]
+
+    def require_ready(self) -> None:
+        """Refuse parameters with which a later step would end; nothing is computed for it.
+
+        Raises:
+            SatSynthError: A size does not fit, something is missing, or a name is unknown.
+        """
+        side = self._of("tiling", TilingSettings).tile_size
+        if "tiling" in self.tags:
+            check_keep(self._of("tiling", TilingSettings), self._description.class_names)
+        if self.tags & {"judge", "segmentation"}:
+            networks = self._of("segmentation", SegmentationSettings).networks
+            if "tiling" in self.tags:
+                check_tile_size(networks, side)
+            beforehand.require_ready(networks)
+        if "diffusion" in self.tags:
+            family, settings = self._family
+            family.require_ready(settings, side)
+        if "sampling" in self.tags:
+            self._require_layouts()
+        inception = self._of("comparison", ComparisonSettings).inception
+        if "comparison" in self.tags and inception is not None:
+            require_inception(inception)
+
+    def require_pairs(self, tiles: PairStore) -> None:
+        """Refuse tiles with which a later step would end, as soon as they are there.
+
+        Raises:
+            SatSynthError: More pairs are asked for than there will be, or less than one; the generator starts from one
+                that has seen what is held out here; there are too few training tiles; or no tile of a split can be
+                compared with those of train.
+        """
+        if self.tags & {"judge", "diffusion", "segmentation"}:
+            require_training(tiles)
+        if "diffusion" in self.tags:
+            family, settings = self._family
+            require_held_out(family.scenes_before(settings), tiles)
+            if "sampling" in self.tags:
+                total = self._of("sampling", SamplingSettings).total(tiles.count("train"))
+                require_distinct(family.require_ready(settings, tiles.tile_size), total, family.name, "its source")
+        if {"sampling", "segmentation"} <= self.tags:
+            real = tiles.count("train")
+            available = self._of("sampling", SamplingSettings).total(real)
+            beforehand.require_enough(self._of("segmentation", SegmentationSettings), real, available)
+        if "segmentation" in self.tags:
+            networks = self._of("segmentation", SegmentationSettings).networks
+            beforehand.require_buildable(networks, len(tiles.class_names), self._of("workspace", Workspace))
+        if "comparison" in self.tags:
+            for split in SPLITS:
+                chosen_rows(tiles, split)
+
+    def _require_layouts(self) -> None:
+        """Refuse, before it is trained, a generator that cannot draw pairs for the layouts that are asked for."""
+        sampling = self._of("sampling", SamplingSettings)
+        family, settings = self._family
+        family.require_layouts(settings, sampling.layouts)
+        if sampling.layouts == "folder":
+            find_drawn_masks(sampling.layout_folder, self._of("workspace", Workspace).folder)
+        if sampling.layouts == "real":
+            accepted(sampling.windows, self._of("tiling", TilingSettings).keep, self._description.class_names)
+
+    @property
+    def _description(self) -> DatasetDescription:
+        return self._of("description", DatasetDescription)
+
+    @property
+    def _family(self) -> tuple[Family, FamilySettings]:
+        family = family_of(self._of("generation", GenerationSettings).family)
+        return family, family.settings.model_validate(self.parameters[family.name])
+
+    def _of(self, name: str, model: type[Model]) -> Model:
+        return model.model_validate(self.parameters[name])

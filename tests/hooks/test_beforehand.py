@@ -1,0 +1,186 @@
+"""What would end a run late is refused before its first step, or as soon as the tiles are there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from made_data import made_pairs, settings, write_store
+from satsynth.hooks.beforehand import Plan
+from satsynth.pairs.export import LEGEND
+from satsynth.pairs.pair import encode_image, encode_mask
+from satsynth.pairs.store import PairStore
+from satsynth.work.errors import SatSynthError
+
+AUGMENT = frozenset({"ingestion", "tiling", "judge", "diffusion", "sampling", "comparison", "segmentation"})
+FARSEG = {"architecture": "farseg", "encoder": "resnet18"}
+SIDE, TRAIN = 16, 6
+
+
+def plan(project: Path, tags: frozenset[str] = AUGMENT, **changes: dict[str, Any]) -> Plan:
+    """Return a run with default parameters but for some groups."""
+    groups = ("tiling", "generation", "diffusion", "image_ddpm", "gan", "replay", "folder", "sampling", "comparison")
+    parameters: dict[str, Any] = {name: {} for name in (*groups, "segmentation")}
+    parameters |= {"description": settings(), "workspace": {"project": str(project), "raw": "raw"}}
+    return Plan(tags, parameters | changes)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    for name in ("images", "masks"):
+        (tmp_path / "foreign" / name).mkdir(parents=True)
+    for number, pair in enumerate(made_pairs(5)):
+        (tmp_path / "foreign/images" / f"{number}.png").write_bytes(encode_image(pair.image))
+        (tmp_path / "foreign/masks" / f"{number}.png").write_bytes(encode_mask(pair.mask))
+    return tmp_path / "foreign"
+
+
+def tiles(folder: Path, train: int = TRAIN) -> PairStore:
+    splits = (("train", train), ("val", 2), ("test", 2))
+    pairs = [pair for split, number in splits for pair in made_pairs(number, SIDE, split)]
+    return write_store(folder / "tiles", pairs, SIDE, extra={"keep": {"max_ignore": 1.0}})
+
+
+def test_usual_parameters_are_taken_and_nothing_heavy_is_imported_for_that(tmp_path: Path) -> None:
+    plan(tmp_path).require_ready()
+    code = (
+        "import sys; from pathlib import Path; from test_beforehand import plan; plan(Path('.')).require_ready(); "
+        "print([name for name in ('torch', 'segmentation_models_pytorch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_here())
+    assert done.stdout == "[]\n"
+
+
+def _here() -> dict[str, str]:
+    return {"PYTHONPATH": ":".join(path for path in [str(Path(__file__).parent), *sys.path] if path)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"generation": {"family": "folder"}}, ["needs `folder.path`"]),
+        ({"generation": {"family": "folder"}, "folder": {"path": "nowhere"}}, ["`folder.path` nowhere", "no pairs"]),
+        ({"diffusion": {"start_from": "nowhere"}}, ["nowhere holds no finished generator"]),
+        ({"tiling": {"tile_size": 32}, "diffusion": {"model": {"network": {"stem": 16}}}}, ["tile size 32", "to 64"]),
+        ({"generation": {"family": "gan"}, "gan": {"network": {"stem": 3}}}, ["does not fit a GAN"]),
+        ({"tiling": {"tile_size": 40}}, ["`tiling.tile_size` is 40", "`segmentation.networks`"]),
+        ({"tiling": {"keep": {"least": {"classes": ["moon"], "share": 0.1}}}}, ["`tiling.keep.least.classes`", "moon"]),
+        ({"comparison": {"inception": "nowhere.pth"}}, ["Inception weights nowhere.pth does not exist"]),
+        (
+            {
+                "sampling": {"layouts": "real", "windows": {"class_weights": {"moon": 1}}},
+                "diffusion": {"model": {"noise_levels": "separate"}, "tasks": {"joint": 0.5, "image": 0.5}},
+            },
+            ["`sampling.windows.class_weights` names moon"],
+        ),
+    ],
+)
+def test_what_parameters_show_is_refused_before_the_first_step(
+    tmp_path: Path, changes: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(SatSynthError) as caught:
+        plan(tmp_path, **changes).require_ready()
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({**FARSEG, "encoder": "resnet19"}, ["no encoder 'resnet19'"]),
+        ({"architecture": "fpn", "encoder": "resnet18", "weights": "lost.pth"}, ["lost.pth", "do not exist"]),
+        ({"architecture": "pfsegnet", "encoder": "resnet18", "options": {"points": 3}}, ["the option points = 3"]),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused_before_the_first_step(
+    tmp_path: Path, network: dict[str, Any], words: list[str]
+) -> None:
+    judge = {"architecture": "fpn", "encoder": "resnet18"}
+    grid = {"networks": {"judge": judge, "other": network}, "judge": {"network": "judge"}}
+    with pytest.raises(SatSynthError) as caught:
+        plan(tmp_path, segmentation=grid).require_ready()
+    for word in words:
+        assert word in str(caught.value)
+    # Whoever trains none of them is not asked for it.
+    plan(tmp_path, tags=frozenset({"ingestion", "tiling"}), segmentation=grid).require_ready()
+
+
+def test_a_missing_library_is_said_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(name: str, package: str | None = None) -> Any:
+        return None if name in ("torchgeo", "torch_fidelity") else find_spec(name, package)
+
+    monkeypatch.setattr("satsynth.segmentation.architectures.farseg.find_spec", without)
+    monkeypatch.setattr("satsynth.analysis.measures.inception.find_spec", without)
+    judge = {"architecture": "fpn", "encoder": "resnet18"}
+    grid = {"networks": {"judge": judge, "farseg": FARSEG}, "judge": {"network": "judge"}}
+    with pytest.raises(SatSynthError, match=r"needs torchgeo(?s:.*)satsynth\[farseg\]"):
+        plan(tmp_path, segmentation=grid).require_ready()
+    with pytest.raises(SatSynthError, match=r"needs torch-fidelity(?s:.*)satsynth\[fid\]"):
+        plan(tmp_path, comparison={"inception": "download"}).require_ready()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sampling": {"ratio": 0.5}}, "R = 1 asks for 6 synthetic pairs .* holds 3"),
+        ({"sampling": {"max_pairs": 4}}, "R = 1 asks for 6 synthetic pairs .* holds 4"),
+        ({"segmentation": {"ratios": [0, 0.05]}}, "less than one synthetic pair"),
+    ],
+)
+def test_what_the_number_of_tiles_shows_is_refused_before_a_training(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    tags = AUGMENT - {"comparison"}
+    with pytest.raises(SatSynthError, match=words):
+        plan(tmp_path, tags, **changes).require_pairs(tiles(tmp_path))
+
+
+@pytest.mark.parametrize("step", ["judge", "diffusion", "segmentation"])
+def test_one_training_tile_is_refused_before_a_training(tmp_path: Path, step: str) -> None:
+    with pytest.raises(SatSynthError, match=r"There is 1 training tile(?s:.*)`tiling.stride`"):
+        plan(tmp_path, frozenset({"tiling", step})).require_pairs(tiles(tmp_path, train=1))
+    plan(tmp_path, frozenset({"tiling"})).require_pairs(tiles(tmp_path, train=1))
+    plan(tmp_path, frozenset({"tiling", "judge"})).require_pairs(tiles(tmp_path, train=2))
+
+
+def test_a_folder_with_too_few_pairs_is_refused_before_a_training(tmp_path: Path, foreign: Path) -> None:
+    assert not (foreign / LEGEND).exists()
+    chosen: dict[str, Any] = {"generation": {"family": "folder"}, "folder": {"path": str(foreign)}}
+    with pytest.raises(SatSynthError, match=r"12 synthetic pairs .* has 5(?s:.*)max_pairs=5"):
+        plan(tmp_path, **chosen).require_pairs(tiles(tmp_path))
+    # What it says works.
+    fewer = {"max_pairs": 5}
+    with pytest.raises(SatSynthError, match="R = 1 asks for 6"):
+        plan(tmp_path, sampling=fewer, **chosen).require_pairs(tiles(tmp_path))
+    few, tags = {"ratios": [0, 0.5]}, AUGMENT - {"comparison"}
+    plan(tmp_path, tags, sampling=fewer, segmentation=few, **chosen).require_pairs(tiles(tmp_path))
+
+
+def test_a_network_that_its_library_refuses_is_known_before_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = {"architecture": "fpn", "encoder": "resnet18"}
+    odd = {"architecture": "fpn", "encoder": "resnet19"}
+    grid = {"networks": {"judge": judge, "odd": odd}, "judge": {"network": "judge"}}
+    with pytest.raises(SatSynthError, match="cannot build fpn with the encoder 'resnet19'"):
+        plan(tmp_path, segmentation=grid).require_pairs(tiles(tmp_path))
+    right = grid | {"networks": {"judge": judge}}
+    plan(tmp_path, segmentation=right).require_pairs(tiles(tmp_path))
+    monkeypatch.setattr("satsynth.segmentation.networks.build_network", lambda *_: pytest.fail("is built again"))
+    plan(tmp_path, segmentation=right).require_pairs(tiles(tmp_path))
+
+
+def test_a_split_of_which_nothing_can_be_compared_is_refused_before_a_training(tmp_path: Path) -> None:
+    pairs = [pair for split in ("train", "val", "test") for pair in made_pairs(2, SIDE, split)]
+    for pair in pairs:
+        if pair.split == "test":
+            pair.mask[:12] = 255
+    store = write_store(tmp_path / "tiles", pairs, SIDE, extra={"keep": {"max_ignore": 0.5}})
+    with pytest.raises(SatSynthError, match=r"split 'test' in .* passes `tiling.keep`"):
+        plan(tmp_path, AUGMENT - {"segmentation"}).require_pairs(store)
+    plan(tmp_path, AUGMENT - {"segmentation", "comparison"}).require_pairs(store)
