@@ -53,6 +53,13 @@ def composed(value: str) -> str:
     return unicodedata.normalize("NFC", value)
 
 
+def plain(name: str) -> str:
+    """Return a composed name with its extension in lower case, since cameras and Windows write .JPG and .TIF."""
+    name = composed(name)
+    stem, dot, suffix = name.rpartition(".")
+    return stem + dot + suffix.lower() if dot and "/" not in suffix else name
+
+
 Text = Annotated[str, AfterValidator(composed)]
 
 

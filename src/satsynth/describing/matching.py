@@ -57,6 +57,7 @@ class Matching:
         without_image: Masks that have no image.
         notes: Decisions that are uncertain.
         annotated: Kind of the annotations that are the masks: `coco`, `labelme` or `yolo`; empty for others.
+        passed_over: Files in whose place another one of the same scene was chosen.
     """
 
     pairs: list[tuple[str, str]]
@@ -64,6 +65,7 @@ class Matching:
     without_image: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     annotated: str = ""
+    passed_over: list[str] = field(default_factory=list)
 
 
 def match_files(folder: Path) -> Matching:
@@ -96,7 +98,7 @@ def match_files(folder: Path) -> Matching:
         return Matching([(str(image), str(masks[0])) for image in images], notes=notes)
     # The first comparison of names that gives the most matches.
     best = max((_joined(images, masks, key) for key in KEYS), key=lambda matching: len(matching.pairs))
-    return Matching(best.pairs, best.without_mask, best.without_image, notes + best.notes)
+    return replace(best, notes=notes + best.notes)
 
 
 def _annotated(folder: Path, images: Sequence[PurePosixPath]) -> Matching | None:
@@ -128,7 +130,23 @@ def not_understood(folder: Path) -> str:
         if suffix not in known:
             kind = annotation_kind(folder / path) or _LOOKS.get(suffix)
             found[f"{suffix or 'without suffix'} file(s){f' that look like {kind}' if kind else ''}"] += 1
+    links = links_out(folder)
+    if links:
+        what = f"link(s) that lead out of the folder, such as {links[0]} (replace them by copies of their targets)"
+        found[what] = len(links)
     return ", ".join(f"{count} {what}" for what, count in found.most_common(6))
+
+
+def links_out(folder: Path) -> list[str]:
+    """Return the links below a folder that lead out of it, which ingestion refuses to follow."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() and not is_inside(folder, path))
+    return sorted(
+        name.as_posix() for name in (path.relative_to(folder) for path in found) if not _is_hidden(PurePosixPath(name))
+    )
+
+
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def _files(folder: Path) -> list[PurePosixPath]:
@@ -141,9 +159,7 @@ def _visible(folder: Path) -> list[PurePosixPath]:
     return sorted(
         path
         for path in found
-        if not has_control_characters(str(path))
-        and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
-        and is_inside(folder, folder / path)
+        if not has_control_characters(str(path)) and not _is_hidden(path) and is_inside(folder, folder / path)
     )
 
 
@@ -162,7 +178,7 @@ def _tokens_of(path: PurePosixPath, shared: int) -> set[str]:
 def _masks_by_content(folder: Path, paths: Sequence[PurePosixPath]) -> list[PurePosixPath]:
     kinds: dict[tuple[str, str], list[PurePosixPath]] = defaultdict(list)
     for path in paths:
-        kinds[path.parent.name, path.suffix.lower()].append(path)
+        kinds[path.parent.name, path.suffix].append(path)
     return [
         path for files in kinds.values() if all(has_few_values(folder / file) for file in files[:2]) for path in files
     ]
@@ -211,16 +227,18 @@ KEYS: tuple[Callable[[PurePosixPath], Key], ...] = (_by_names, _by_words, _by_pl
 
 
 def _joined(
-    images: Iterable[PurePosixPath], masks: Iterable[PurePosixPath], key: Callable[[PurePosixPath], Key]
+    images: Sequence[PurePosixPath], masks: Sequence[PurePosixPath], key: Callable[[PurePosixPath], Key]
 ) -> Matching:
     notes: list[str] = []
     by_key_images, by_key_masks = _one_each(images, key, "image", notes), _one_each(masks, key, "mask", notes)
     both = by_key_images.keys() & by_key_masks.keys()
+    chosen = {*by_key_images.values(), *by_key_masks.values()}
     return Matching(
         sorted((str(by_key_images[name]), str(by_key_masks[name])) for name in both),
         sorted(str(path) for name, path in by_key_images.items() if name not in both),
         sorted(str(path) for name, path in by_key_masks.items() if name not in both),
         notes,
+        passed_over=sorted(str(path) for path in {*images, *masks} - chosen),
     )
 
 

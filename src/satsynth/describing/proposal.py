@@ -11,7 +11,7 @@ from satsynth.describing.annotations import propose_annotated_labels
 from satsynth.describing.classes import ProposedClasses, propose_classes
 from satsynth.describing.images import propose_images
 from satsynth.describing.legend import Legend, find_legends
-from satsynth.describing.matching import VECTORS, Matching, match_files, not_understood
+from satsynth.describing.matching import VECTORS, Matching, links_out, match_files, not_understood
 from satsynth.describing.splits import draw, propose_splits
 from satsynth.describing.templates import Template, generalise
 from satsynth.describing.values import count_values
@@ -70,9 +70,8 @@ def propose(folder: Path, most_masks: int) -> Proposal:
         )
     if len(matching.pairs) == 1:
         return _blocks(folder, *matching.pairs[0], matching.annotated, most_masks)
-    template = generalise(
-        matching.pairs, matching.without_mask + [mask for _, mask in matching.pairs] + matching.without_image
-    )
+    others = matching.without_mask + matching.without_image + matching.passed_over
+    template = generalise(matching.pairs, [*others, *(mask for _, mask in matching.pairs)])
     if template is None:
         raise DataError(
             f"{len(matching.pairs)} images have masks, but no single rule leads from image to mask, for example from "
@@ -89,9 +88,19 @@ def propose(folder: Path, most_masks: int) -> Proposal:
         "scene": splits.scene,
         "group": splits.group,
     }
-    notes = [*matching.notes, *_leftovers(matching, template), *notes, *splits.notes, *classes.notes]
+    notes = [*matching.notes, *_leftovers(matching, template), *_links(folder), *notes, *splits.notes, *classes.notes]
     images, more = propose_images(folder, [image for image, _ in template.used])
     return Proposal(len(template.used), layout, images, masks, classes, splits.rule(), splits.why, [*notes, *more])
+
+
+def _links(folder: Path) -> list[str]:
+    links = links_out(folder)
+    if not links:
+        return []
+    return [
+        f"{len(links)} link(s) lead out of the folder, such as {links[0]}, and are not followed. Replace them by "
+        "copies of their targets, or describe the folder that they lead to."
+    ]
 
 
 def _leftovers(matching: Matching, template: Template) -> list[str]:

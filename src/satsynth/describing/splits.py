@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from satsynth.datasets.description import composed
+from satsynth.datasets.description import composed, plain
 from satsynth.datasets.places import is_inside
 from satsynth.describing.templates import Template, split_of
 from satsynth.work.errors import DataError
@@ -88,7 +88,10 @@ def find_lists(folder: Path) -> dict[str, Path]:
 
 
 def _matches(template: Template) -> list[tuple[str, dict[str, str]]]:
-    found = ((image, re.fullmatch(template.pattern, image)) for image, _ in template.used)
+    found = (
+        (image, re.fullmatch(template.pattern, composed(image)) or re.fullmatch(template.pattern, plain(image)))
+        for image, _ in template.used
+    )
     return [(image, match.groupdict()) for image, match in found if match]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import PurePosixPath
+
+from satsynth.datasets.description import composed, plain
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
@@ -86,6 +88,8 @@ def find_affixes(images: Sequence[str], masks: Sequence[str]) -> Affixes | None:
 def generalise(pairs: Sequence[tuple[str, str]], others: Sequence[str]) -> Template | None:
     """Find one pattern and one template that hold for all pairs.
 
+    Names are compared as ingestion compares them: accents as parts of their letters, extensions in lower case.
+
     Args:
         pairs: Image and mask of each scene; at least two.
         others: All other files, which the pattern must not match.
@@ -93,6 +97,23 @@ def generalise(pairs: Sequence[tuple[str, str]], others: Sequence[str]) -> Templ
     Returns:
         The template, or None if no single one fits all pairs.
     """
+    names = {*others, *(name for pair in pairs for name in pair)}
+    # Where two files differ in nothing else, names are compared as they are.
+    read = next((form for form in (plain, composed) if len(set(map(form, names))) == len(names)), str)
+    written = {read(name): name for name in names}
+    found = _generalised([(read(image), read(mask)) for image, mask in pairs], [read(name) for name in others])
+    if found is None:
+        return None
+    return replace(
+        found,
+        used=[(written[image], written[mask]) for image, mask in found.used],
+        left_out=[written[name] for name in found.left_out],
+        too_many=[written[name] for name in found.too_many],
+        unlike=[(written[image], written[mask]) for image, mask in found.unlike],
+    )
+
+
+def _generalised(pairs: Sequence[tuple[str, str]], others: Sequence[str]) -> Template | None:
     depths = Counter((image.count("/"), mask.count("/")) for image, mask in pairs)
     depth = max(depths, key=lambda found: (depths[found], found))
     used = [pair for pair in pairs if (pair[0].count("/"), pair[1].count("/")) == depth]

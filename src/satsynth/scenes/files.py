@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from satsynth.datasets.description import DatasetDescription, FilesLayout, composed
+from satsynth.datasets.description import DatasetDescription, FilesLayout, composed, plain
 from satsynth.datasets.places import has_control_characters
 from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.patterns import match_names
@@ -46,11 +46,11 @@ def file_scenes(
             f"of the data set '{description.name}'.",
             f"Check the folder, or correct `layout.pattern`. The first files are: {', '.join(names[:5]) or 'none'}.",
         )
-    known = {_plain(name): name for name in names} | {composed(name): name for name in names}
+    known = {plain(name): name for name in names} | {composed(name): name for name in names}
     found = []
     for image, parts in matches:
         wanted = os.path.normpath(layout.mask.format(**parts))
-        mask = known.get(wanted) or known.get(_plain(wanted)) or wanted
+        mask = known.get(wanted) or known.get(plain(wanted)) or wanted
         scene, group = layout.scene.format(**parts), layout.group.format(**parts)
         found.append(FoundScene(scene, group, image, mask))
     bad += _orphans(layout, names, {scene.mask for scene in found} | {scene.image for scene in found})
@@ -129,18 +129,11 @@ def _link(name: str, target: Path, scene: str = "") -> BadFile:
 
 def _matches(pattern: str, names: Sequence[str], flags: int = 0) -> list[dict[str, str] | None]:
     """Return the pattern's groups in each name, or None where neither the name nor its plain form matches."""
-    found = match_names(pattern, [*map(composed, names), *map(_plain, names)], flags)
+    found = match_names(pattern, [*map(composed, names), *map(plain, names)], flags)
     return [
-        written if written is not None else plain
-        for written, plain in zip(found[: len(names)], found[len(names) :], strict=True)
+        written if written is not None else lowered
+        for written, lowered in zip(found[: len(names)], found[len(names) :], strict=True)
     ]
-
-
-def _plain(name: str) -> str:
-    """Return a composed name with its extension in lower case, since cameras and Windows write .JPG and .TIF."""
-    name = composed(name)
-    stem, dot, suffix = name.rpartition(".")
-    return stem + dot + suffix.lower() if dot and "/" not in suffix else name
 
 
 def _usable(scenes: Sequence[AssignedScene], listing: _Listing) -> tuple[list[AssignedScene], list[BadFile]]:
