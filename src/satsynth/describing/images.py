@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.datasets.description import ImageFormat
-from satsynth.rasters.opening import TIFF
+from satsynth.rasters.arrays import ARRAYS, array_shape, image_bands, is_array
+from satsynth.rasters.opening import JPEG2000, TIFF, by_window
 from satsynth.rasters.pictures import is_deep_png
-from satsynth.rasters.tiffs import intensities, read_image_bands, reading
+from satsynth.rasters.reading import intensities
+from satsynth.rasters.tiffs import read_image_bands, reading
 from satsynth.work.errors import DataError
 
 IMAGES_READ = 16
@@ -25,23 +27,23 @@ def propose_images(folder: Path, images: Sequence[str]) -> tuple[dict[str, Any],
     Returns:
         The field, which is empty if images need no conversion, and notes on what is uncertain.
     """
-    tiffs, pngs = (_some_of(images, suffixes) for suffixes in (TIFF, (".png",)))
+    tiffs, arrays, pngs = (_some_of(images, suffixes) for suffixes in (TIFF, ARRAYS, (".png",)))
+    others = [image for image in _some_of(images, JPEG2000) if by_window(folder / image)]
     deep = [image for image in pngs if is_deep_png(folder / image)]
     plain = [image for image in [*pngs, *_some_of(images, (".jpg", ".jpeg"))] if image not in deep]
     fields: dict[str, Any] = {}
     notes: list[str] = []
     lows, highs = [], []
-    for image in [*tiffs, *deep]:
+    for image in [*tiffs, *others, *arrays, *deep]:
         try:
-            with reading(folder / image) as source:
-                count, kind = source.count, source.dtypes[0]
+            count, kind = _bands_and_kind(folder / image)
             if "bands" not in fields and _must_name_bands(folder / image):
                 fields["bands"] = [1, 2, 3]
                 notes.append(
                     f"{image} has {count} bands and does not say which are red, green and blue, so the first three are "
                     "proposed. Sentinel-2 files, for example, often begin with blue: [3, 2, 1]."
                 )
-            if kind == "uint8":
+            if kind in ("uint8", "bool"):
                 plain.append(image)
             else:
                 low, high = intensities(folder / image, ImageFormat.model_validate(fields))
@@ -69,6 +71,14 @@ def _some_of(images: Sequence[str], suffixes: tuple[str, ...]) -> Sequence[str]:
     return kind[:: max(1, len(kind) // IMAGES_READ)]
 
 
+def _bands_and_kind(path: Path) -> tuple[int, str]:
+    if is_array(path):
+        sides, kind = array_shape(path)
+        return sides[2], kind.name
+    with reading(path) as source:
+        return source.count, source.dtypes[0]
+
+
 def _must_name_bands(path: Path) -> bool:
     """Return whether an image can be read only after its bands are named."""
     return not _readable(path, ImageFormat()) and _readable(path, ImageFormat(bands=(1, 2, 3)))
@@ -76,7 +86,7 @@ def _must_name_bands(path: Path) -> bool:
 
 def _readable(path: Path, form: ImageFormat) -> bool:
     try:
-        read_image_bands(path, form, (0, 0, 1, 1))
+        (image_bands if is_array(path) else read_image_bands)(path, form, (0, 0, 1, 1))
     except DataError:
         return False
     return True

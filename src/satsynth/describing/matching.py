@@ -14,7 +14,7 @@ from satsynth.datasets.places import has_control_characters, is_inside
 from satsynth.describing.annotations import annotation_kind, coco_pairs
 from satsynth.describing.values import has_few_values
 
-RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2")
+RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k", ".npy", ".npz")
 VECTORS = (".geojson", ".gpkg")
 ANNOTATIONS = (".json", ".txt")
 _LOOKS = {

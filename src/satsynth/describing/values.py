@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from satsynth.datasets.labels import pack_colors
+from satsynth.rasters.arrays import array_shape, is_array
 from satsynth.rasters.cache import unreadable
-from satsynth.rasters.opening import TIFF
+from satsynth.rasters.opening import by_window
 from satsynth.rasters.pictures import open_picture
 from satsynth.rasters.reading import ABSENT, RawMask, raster_info, read_raw_mask
 from satsynth.rasters.tiffs import Window, reading
@@ -120,7 +121,9 @@ def encoding_of(path: Path) -> str:
     Raises:
         DataError: The file cannot be read.
     """
-    if path.suffix.lower() in TIFF:
+    if is_array(path):
+        return "color" if array_shape(path)[0][2] == 3 else "index"
+    if by_window(path):
         with reading(path) as source:
             return "color" if source.count >= 3 or source.colorinterp[0].name == "palette" else "index"
     with open_picture(path) as image:
@@ -138,7 +141,7 @@ def has_few_values(path: Path) -> bool:
 
 def _is_giant(path: Path) -> bool:
     size = raster_info(path)
-    return path.suffix.lower() in TIFF and size.height * size.width > MOST_PIXELS
+    return (by_window(path) or path.suffix.lower() == ".npy") and size.height * size.width > MOST_PIXELS
 
 
 @dataclass

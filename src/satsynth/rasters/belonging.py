@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from satsynth.rasters.opening import TIFF, VECTORS
+from satsynth.rasters.opening import VECTORS, by_window
 from satsynth.rasters.pictures import is_deep_png
 from satsynth.rasters.tiffs import reading
 
@@ -46,7 +46,7 @@ def belonging(path: Path) -> tuple[list[Path], list[Any]]:
     """
     if path.suffix.lower() in VECTORS:
         return vector_files(path), []
-    if path.suffix.lower() not in TIFF and not is_deep_png(path):
+    if not by_window(path) and not is_deep_png(path):
         return [path], []
     with reading(path) as source:
         beside = sorted(Path(file) for file in source.files if Path(file).name != path.name)

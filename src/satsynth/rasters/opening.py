@@ -17,9 +17,10 @@ from typing import Any
 from satsynth.rasters.cache import unreadable
 from satsynth.work.errors import DataError
 
-TIFF = (".tif", ".tiff")
+TIFF, JPEG2000 = (".tif", ".tiff"), (".jp2", ".j2k")
 # Formats whose files hold all of their pixels. EPS, which starts another program, is none of them.
 PICTURES = ("PNG", "JPEG", "JPEG2000", "BMP", "WEBP", "GIF", "PPM", "TGA")
+_JPEG2000 = "JP2OpenJPEG"
 VECTORS = {
     ".geojson": "GeoJSON",
     ".json": "GeoJSON",
@@ -36,6 +37,20 @@ os.environ["GDAL_SKIP"] = "VRT,DERIVED,GTI,MRF,TIL,Zarr,WMS,WCS,WMTS,HTTP,EEDA,E
 os.environ["CPL_VSIL_CURL_ALLOWED_EXTENSIONS"] = ".none"
 # A sixth of the default on a machine with 32 GiB. It holds many rows of blocks of a huge raster.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
+
+
+def by_window(path: Path) -> bool:
+    """Return whether GDAL reads a format by window: GeoTIFF, and JPEG 2000 where GDAL has its driver."""
+    suffix = path.suffix.lower()
+    return suffix in TIFF or (suffix in JPEG2000 and _has_jpeg2000())
+
+
+@cache
+def _has_jpeg2000() -> bool:
+    import rasterio
+
+    with rasterio.Env() as environment:
+        return _JPEG2000 in environment.drivers()
 
 
 def require_plain(path: Path) -> os.stat_result:
@@ -73,7 +88,7 @@ def require_own(path: Path, used: Iterable[str | Path]) -> None:
 
 
 def open_raster(path: Path) -> Any:
-    """Open a GeoTIFF or PNG with rasterio.
+    """Open a GeoTIFF, JPEG 2000 or PNG with rasterio.
 
     Raises:
         DataError: It uses files of another folder.
@@ -81,7 +96,9 @@ def open_raster(path: Path) -> Any:
     """
     import rasterio
 
-    source = rasterio.open(path, driver="GTiff" if path.suffix.lower() in TIFF else "PNG")
+    suffix = path.suffix.lower()
+    driver = "GTiff" if suffix in TIFF else _JPEG2000 if suffix in JPEG2000 else "PNG"
+    source = rasterio.open(path, driver=driver)
     try:
         require_own(path, source.files)
     except DataError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from satsynth.rasters.opening import TIFF
+from satsynth.rasters.arrays import is_array
+from satsynth.rasters.opening import by_window
 from satsynth.rasters.pictures import picture_palette
 from satsynth.rasters.tiffs import tiff_palette
 
@@ -25,7 +26,9 @@ def differing_palettes(raw: Path, masks: Sequence[str]) -> tuple[str, str, int] 
     shown: dict[int, tuple[tuple[int, ...], str]] = {}
     for mask in masks[:: max(1, len(masks) // MASKS_READ)]:
         path = raw / mask
-        palette = tiff_palette(path) if path.suffix.lower() in TIFF else picture_palette(path)
+        if is_array(path):
+            continue
+        palette = tiff_palette(path) if by_window(path) else picture_palette(path)
         for index, color in palette.items():
             known, first = shown.setdefault(index, (color, mask))
             if known != color:

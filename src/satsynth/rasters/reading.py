@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from satsynth.datasets.description import ImageFormat, Scaling
-from satsynth.rasters import pictures, tiffs
+from satsynth.rasters import arrays, pictures, tiffs
 from satsynth.rasters.alpha import holds_data
 from satsynth.rasters.cache import RasterCache
-from satsynth.rasters.opening import TIFF
+from satsynth.rasters.opening import by_window
 from satsynth.rasters.tiffs import Window
 from satsynth.work.errors import DataError
 
@@ -60,11 +60,13 @@ def raster_info(path: Path) -> RasterInfo:
     Raises:
         DataError: The file is missing, empty, not a raster, or implausibly large.
     """
-    if path.suffix.lower() in TIFF:
+    if by_window(path):
         with tiffs.reading(path) as source:
             crs = source.crs.to_string() if source.crs else None
             transform = None if source.transform.is_identity else tuple(source.transform)[:6]
             return RasterInfo(source.height, source.width, crs, transform)
+    if arrays.is_array(path):
+        return RasterInfo(*arrays.array_shape(path)[0][:2])
     return RasterInfo(*pictures.picture_size(path))
 
 
@@ -74,7 +76,7 @@ def read_image(
     """Read an image, or a window of it.
 
     Args:
-        path: The file. TIFF is read by window; other formats are decoded as a whole.
+        path: The file. TIFF, JPEG 2000 and `.npy` are read by window; other formats are decoded as a whole.
         window: (x, y, width, height) in pixels, or None for the whole image.
         form: Which bands to read, and how intensities become 8 bit.
         decoded: Cache of files that are decoded as a whole.
@@ -85,7 +87,9 @@ def read_image(
     Raises:
         DataError: The file cannot be read, is truncated, or is not 8 bit and no scaling is given.
     """
-    if _by_gdal(path):
+    if arrays.is_array(path):
+        pixels = arrays.image_bands(path, form, window, decoded)
+    elif _by_gdal(path):
         pixels = _gdal_pixels(path, window, form, decoded)
     else:
         pixels = _picked(_picture(path, window, decoded), path, form)
@@ -113,6 +117,8 @@ def read_valid(
     Raises:
         DataError: The file cannot be read.
     """
+    if arrays.is_array(path):
+        return arrays.array_valid(path, form, window, decoded)
     if _by_gdal(path):
         return tiffs.read_valid(path, form, window)
     if form.alpha is None and (
@@ -129,7 +135,7 @@ def alpha_holds_data(path: Path, decoded: RasterCache | None = None) -> bool | N
     """Return whether the band that an image calls alpha holds other data, such as near infrared; None without one."""
     if _by_gdal(path):
         return tiffs.alpha_holds_data(path)
-    if not pictures.has_alpha_band(path):
+    if arrays.is_array(path) or not pictures.has_alpha_band(path):
         return None
 
     def judged() -> np.ndarray:
@@ -148,7 +154,7 @@ def read_raw_mask(
     """Read a mask, or a window of it, without converting its values to classes.
 
     Args:
-        path: PNG or TIFF file. A palette file gives indices or colours according to ``encoding``.
+        path: The file. A palette file gives indices or colours according to ``encoding``.
         encoding: ``index`` or ``color``.
         window: (x, y, width, height) in pixels, or None for the whole mask.
         decoded: Cache of files that are decoded as a whole.
@@ -161,12 +167,14 @@ def read_raw_mask(
         DataError: The file cannot be read, is compressed with loss, or does not match ``encoding``.
     """
     clear = absent = None
-    if path.suffix.lower() in TIFF:
+    if by_window(path):
         mask, bands = tiffs.read_mask_bands(path, encoding, window, soft)
         clear, absent = tiffs.read_unlabelled(path, bands, window)
     elif pictures.is_deep_png(path):
         mask = _cut(_whole(path, encoding, lambda: tiffs.read_mask_bands(path, encoding, None)[0], decoded), window)
         clear, absent = tiffs.read_unlabelled(path, [1], window)
+    elif arrays.is_array(path):
+        mask, absent = arrays.array_mask(path, encoding, window, decoded)
     else:
         mask = _cut(_whole(path, encoding, lambda: pictures.decode_mask(path, encoding, soft), decoded), window)
         if pictures.has_transparency(path):
@@ -201,6 +209,15 @@ def _whole_numbers(mask: np.ndarray, absent: np.ndarray | None, path: Path, wind
     return np.where(known, mask, ABSENT).astype(np.int64) if absent is not None else mask.astype(np.int64)
 
 
+def intensities(path: Path, form: ImageFormat) -> tuple[float, float]:
+    """Estimate the 2nd and the 98th percentile of the intensities of an image that GDAL reads, or of an array.
+
+    Raises:
+        DataError: The file cannot be read, or nothing says which bands are red, green and blue.
+    """
+    return arrays.array_intensities(path, form) if arrays.is_array(path) else tiffs.intensities(path, form)
+
+
 def scaled(pixels: np.ndarray, scaling: Scaling) -> np.ndarray:
     """Scale ``(H, W, 3)`` intensities of any type linearly between two limits to uint8; NaN becomes 0."""
     kind = np.result_type(pixels.dtype, np.float32)
@@ -226,11 +243,11 @@ def reduce_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _by_gdal(path: Path) -> bool:
-    return path.suffix.lower() in TIFF or pictures.is_deep_png(path)
+    return by_window(path) or pictures.is_deep_png(path)
 
 
 def _gdal_pixels(path: Path, window: Window | None, form: ImageFormat, decoded: RasterCache | None) -> np.ndarray:
-    if path.suffix.lower() in TIFF:
+    if by_window(path):
         return tiffs.read_image_bands(path, form, window)
     # A PNG cannot be read by window: each window would decode it from the top.
     return _cut(_whole(path, "deep", lambda: tiffs.read_image_bands(path, form, None), decoded), window)
@@ -268,7 +285,7 @@ def _cut(array: np.ndarray, window: Window | None) -> np.ndarray:
 
 
 def _not_8_bit(path: Path, dtype: np.dtype[Any], form: ImageFormat) -> DataError:
-    low, high = tiffs.intensities(path, form)
+    low, high = intensities(path, form)
     return DataError(
         f"{path} holds {dtype} values, 2 % of them below {low:g} and 2 % above {high:g}; images must be 8 bit unless "
         "the description sets a scaling.",

@@ -219,7 +219,8 @@ def _loss(source: Any) -> str:
         return "JPEG"
     # LERC changes whole numbers if the allowed error is 1 or more.
     loses = tags.get("COMPRESSION_REVERSIBILITY") == "LOSSY" or float(tags.get("MAX_Z_ERROR", 0)) >= 1
-    return compression if loses else ""
+    # JPEG 2000 is a format, not a compression within one.
+    return (compression or "JPEG 2000") if loses else ""
 
 
 def _image_bands(source: Any, path: Path, form: ImageFormat) -> list[int]:

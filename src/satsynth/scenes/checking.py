@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from satsynth.datasets.labels import UNKNOWN, Unknown
-from satsynth.rasters.opening import TIFF
+from satsynth.rasters.opening import by_window
 from satsynth.rasters.reading import RasterInfo, RawMask, alpha_holds_data, raster_info
 from satsynth.rasters.tiffs import Window
 from satsynth.scenes.hidden import Hidden
@@ -185,8 +185,8 @@ def _of_mask(raw: RawMask, top: int, reader: SceneReader) -> _Findings:
 
 
 def _windows(image: Path) -> Sequence[Window | None]:
-    """Return the parts of an image that threads share: bands of a TIFF, which is read by window, or the whole image."""
-    return _bands(raster_info(image)) if image.suffix.lower() in TIFF else [None]
+    """Return the parts of an image that threads share: bands of what is read by window, or the whole image."""
+    return _bands(raster_info(image)) if by_window(image) or image.suffix.lower() == ".npy" else [None]
 
 
 def _bands(info: RasterInfo) -> list[Window]:
