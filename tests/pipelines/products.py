@@ -65,7 +65,7 @@ def _table(table: pd.DataFrame) -> Any:
 
 
 def _page(text: str) -> str:
-    """Return a report without the identifiers of its plots, the times that its work took, and what follows from them."""
+    """Return a report without the identifiers of its plots and the times that its work took."""
     plain = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "", text)
     # Digests of entries: tables of trainings hold seconds.
     plain = re.sub(r"<td>[0-9a-f]{16}</td>", "<td></td>", plain)

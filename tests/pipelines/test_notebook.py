@@ -11,8 +11,8 @@ import yaml
 from nbclient import NotebookClient
 from projects import ROOT, Project
 
-# A list for repairs, what `fidelity` and `class_distribution` sum up, and what two figures are drawn from.
-NOT_SHOWN = {"bad_files", "class_adjacency", "image_curves"}
+# A list for repairs, what `fidelity` and `class_distribution` sum up, what two figures are drawn from, and origins.
+NOT_SHOWN = {"bad_files", "class_adjacency", "image_curves", "lineage"}
 
 
 def reporting() -> set[str]:

@@ -98,7 +98,7 @@ def scene_masks(
     def write(folder: WorkFolder) -> None:
         found = [scene for scene in scenes_from_frame(scenes) if scene.split == "train"]
         raw = raw_folder(description, workspace.raw, workspace.folder)
-        cache = DigestCache(workspace.work / "digests.json")
+        cache = DigestCache(workspace.work / "digests.json", forget=workspace.fresh)
         require_unchanged(found, raw, cache.digest)
         write_scene_masks(folder, found, SceneReader(description, raw))
 

@@ -79,7 +79,7 @@ def as_key(text: str) -> str:
     wanted = text.replace("%", " percent")
     plain = re.sub(r"[^\w.\- :/]", "_", wanted)
     # The project's own names of arms need no mark.
-    if plain == re.sub(r"\bR=(?=[\d.])", "R_", wanted) and len(plain) <= _KEY_LENGTH:
+    if plain == re.sub(r"\b(R|seed)=(?=[\d.])", r"\1_", wanted) and len(plain) <= _KEY_LENGTH:
         return plain
     mark = f"-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     return plain[: _KEY_LENGTH - len(mark)] + mark
