@@ -20,6 +20,7 @@ from satsynth.rasters.annotations.yolo import read_yolo
 from satsynth.work.errors import DataError
 
 _LARGEST = 1 << 30
+FORMATS = {"coco": "COCO", "labelme": "LabelMe", "yolo": "YOLO"}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -110,8 +111,8 @@ def propose_annotated_labels(
         if label != OUTSIDE
     ]
     notes = [
-        f"Labels are outlines of {kind}. Pixels that no outline covers get the class {OUTSIDE}. Without `outside` they "
-        "are ignored, which is better if the outlines do not label everything."
+        f"Labels are outlines of {FORMATS[kind]}. Pixels that no outline covers get the class {OUTSIDE}. Without "
+        "`outside` they are ignored, which is better if the outlines do not label everything."
     ]
     if kind == "yolo" and not names:
         notes.append("No data.yaml or classes.txt names the classes. Rename them.")
