@@ -88,6 +88,8 @@ def test_training_targets_equal_diffusers(model):
     assert loss.item() == pytest.approx((estimate - target).square().mean().item(), rel=1e-3)
 
 
+# Each kind and each code once: a trajectory takes a while.
+@pytest.mark.parametrize("model", [("ddpm_epsilon", "one_hot"), ("ddpm_clean", "bits")], indirect=True, ids=str)
 def test_whole_trajectory_equals_diffusers(model):
     """All 1000 steps of ancestral sampling with the same draws, the smaller variance and the same clipping."""
     kind, generator, _ = model
