@@ -26,7 +26,8 @@ NODES = {step_name(node): node for node in AUGMENT.nodes}
 
 @pytest.fixture(scope="module")
 def parameters() -> dict[str, Any]:
-    return dict(OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"])  # type: ignore[arg-type]
+    options: dict[str, Any] = CONFIG_LOADER_ARGS
+    return dict(OmegaConfigLoader(str(ROOT / "conf"), env="base", **options)["parameters"])
 
 
 def changed(parameters: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
