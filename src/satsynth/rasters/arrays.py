@@ -42,6 +42,7 @@ def array_shape(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
         else:
             with zipfile.ZipFile(path) as archive, archive.open(_only(path, archive)) as file:
                 shape, kind = _header(file)
+    # A damaged header ends in one of the first three. Those of zipfile: no archive, an unknown compression, encryption.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise unreadable(path, error) from error
     if kind.kind not in "biuf":

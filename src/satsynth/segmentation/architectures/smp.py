@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Arguments that satsynth sets itself, or that would change what a network returns.
 _RESERVED = {"encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
+# How it and timm refuse: encoders by KeyError, options by TypeError or ValueError, dilation by NotImplementedError, and
+# channels and depths by AssertionError.
 _REFUSALS = (KeyError, TypeError, ValueError, NotImplementedError, AssertionError)
 
 
