@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from satsynth.diffusion.beforehand import check_size
@@ -32,7 +31,8 @@ from satsynth.training.muon import Muon
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import atomic, write_json
+from satsynth.training.weights import save_weights
+from satsynth.work.files import write_json
 from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
@@ -195,8 +195,7 @@ def train_denoiser(
     _tell(training, seconds, best)
     kept = best.weights if settings.keep == "best" else average.module.state_dict()
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
-        with atomic(folder.result / name) as temporary:
-            save_file({key: value.cpu().contiguous() for key, value in weights.items()}, temporary)
+        save_weights(folder.result / name, weights)
     write_json(folder.result / HISTORY, training.history)
     write_timing(folder.result, seconds)
     manifest = {

@@ -234,6 +234,29 @@ class Family(Protocol):
         ...
 
 
+class Together:
+    """What a family says that has images and masks together only, and reads real pairs only; others override it."""
+
+    name: ClassVar[str]
+
+    def require_layouts(self, settings: Any, layouts: str) -> None:
+        """Refuse all layouts but `joint`."""
+        if layouts != "joint":
+            raise only_together(self.name, layouts)
+
+    def require_ready(self, settings: Any, side: int) -> int | None:
+        """Refuse nothing: pairs of any size can be drawn, again and again."""
+        return None
+
+    def sources(self, settings: Any) -> dict[str, str]:
+        """Return nothing: it reads real pairs only."""
+        return {}
+
+    def scenes_before(self, settings: Any) -> set[str]:
+        """Return nothing that is known."""
+        return set()
+
+
 def family_of(name: str) -> Family:
     """Return a family by its name."""
     found: Family = import_module(FAMILIES[name]).FAMILY

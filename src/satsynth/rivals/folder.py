@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from satsynth.generation.families import Drawer, FamilySettings, Report, Request, only_together
+from satsynth.generation.families import Drawer, FamilySettings, Report, Request, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.reading import find_pairs
@@ -65,7 +65,7 @@ class FolderDrawer:
         return images, masks
 
 
-class Folder:
+class Folder(Together):
     """Pairs that another tool has made, as if a generator had drawn them."""
 
     name: ClassVar[str] = "folder"
@@ -73,11 +73,6 @@ class Folder:
     drawing_version: ClassVar[int] = 1
     drawing_files: ClassVar[tuple[str, ...]] = STORED
     settings = FolderSettings
-
-    def require_layouts(self, settings: FolderSettings, layouts: str) -> None:
-        """Refuse all layouts but `joint`."""
-        if layouts != "joint":
-            raise only_together(self.name, layouts)
 
     def require_ready(self, settings: FolderSettings, side: int) -> int | None:
         """Return the number of pairs in the folder; refuse one without pairs."""
@@ -91,10 +86,6 @@ class Folder:
         """
         files = find_pairs(settings.path, settings.encoding).files()
         return {"folder": digest_of([[name, file_digest(path)] for name, path in sorted(files.items())])}
-
-    def scenes_before(self, settings: FolderSettings) -> set[str]:
-        """Return nothing that is known."""
-        return set()
 
     def train(
         self,

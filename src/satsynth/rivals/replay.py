@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from satsynth.generation.families import Drawer, FamilySettings, Report, Request, only_together
+from satsynth.generation.families import Drawer, FamilySettings, Report, Request, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.stored import STORED, stored_pairs
@@ -67,7 +67,7 @@ class ReplayDrawer:
         return images, masks
 
 
-class Replay:
+class Replay(Together):
     """The control for memorisation, and for every measure of fidelity, whose best possible values it shows."""
 
     name: ClassVar[str] = "replay"
@@ -75,23 +75,6 @@ class Replay:
     drawing_version: ClassVar[int] = 1
     drawing_files: ClassVar[tuple[str, ...]] = STORED
     settings = ReplaySettings
-
-    def require_layouts(self, settings: ReplaySettings, layouts: str) -> None:
-        """Refuse all layouts but `joint`."""
-        if layouts != "joint":
-            raise only_together(self.name, layouts)
-
-    def require_ready(self, settings: ReplaySettings, side: int) -> int | None:
-        """Refuse nothing: pairs of any size can be drawn, again and again."""
-        return None
-
-    def sources(self, settings: ReplaySettings) -> dict[str, str]:
-        """Return nothing: it reads real pairs only."""
-        return {}
-
-    def scenes_before(self, settings: ReplaySettings) -> set[str]:
-        """Return nothing that is known."""
-        return set()
 
     def train(
         self,

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from satsynth.pairs.mixtures import Stream
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
@@ -23,7 +22,7 @@ from satsynth.training.loop import Training, look_points, train, warm_cosine
 from satsynth.training.reporting import SILENCE, Report
 from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import atomic
+from satsynth.training.weights import save_weights
 from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
 
@@ -188,8 +187,7 @@ def _store(
 ) -> None:
     """Write the outcome and finish the folder."""
     if task.keep_weights:
-        with atomic(folder.result / WEIGHTS) as temporary:
-            save_file({key: value.contiguous() for key, value in weights.items()}, temporary)
+        save_weights(folder.result / WEIGHTS, weights)
     write_timing(folder.result, seconds)
     manifest = {
         "kind": "segmentation",

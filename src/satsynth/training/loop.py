@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,7 @@ StepLoss = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, Mappi
 
 
 @dataclass(kw_only=True)
-class Course:
+class Course(ABC):
     """A training under way, of whatever kind of step.
 
     Args:
@@ -64,6 +65,7 @@ class Course:
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
 
+    @abstractmethod
     def step(self, images: torch.Tensor, masks: torch.Tensor, done: int) -> Mapping[str, torch.Tensor]:
         """Take one step, on a batch on the network's device.
 
@@ -76,11 +78,10 @@ class Course:
             Scalars to log, among them ``loss`` and ``gradient_norm``; the latter is not finite where the step was left
             out.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def rate(self, done: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        raise NotImplementedError
 
 
 @dataclass(kw_only=True)

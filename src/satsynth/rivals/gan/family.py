@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from satsynth.generation.families import Drawer, Report, only_together
+from satsynth.generation.families import Drawer, Report, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.rivals.gan.settings import GanSettings
@@ -15,7 +15,7 @@ from satsynth.work.folder import WorkFolder
 AVERAGED, HISTORY = "ema.safetensors", "history.json"
 
 
-class Gan:
+class Gan(Together):
     """A GAN over image and mask: StyleGAN2 with a mask beside the image, and a second discriminator of pairs.
 
     Source: Li et al., "Semantic Segmentation with Generative Models", CVPR 2021, arXiv 2104.05833.
@@ -27,23 +27,10 @@ class Gan:
     drawing_files: ClassVar[tuple[str, ...]] = (AVERAGED,)
     settings = GanSettings
 
-    def require_layouts(self, settings: GanSettings, layouts: str) -> None:
-        """Refuse all layouts but `joint`."""
-        if layouts != "joint":
-            raise only_together(self.name, layouts)
-
     def require_ready(self, settings: GanSettings, side: int) -> int | None:
         """Refuse tiles that its networks do not take."""
         settings.network.sides(side)
         return None
-
-    def sources(self, settings: GanSettings) -> dict[str, str]:
-        """Return nothing: it reads real pairs only."""
-        return {}
-
-    def scenes_before(self, settings: GanSettings) -> set[str]:
-        """Return nothing: it starts anew."""
-        return set()
 
     def train(
         self,

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from satsynth.generation.families import Report, Request
 from satsynth.pairs.cache import DecodedPairs
@@ -23,7 +22,8 @@ from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import look_points, train
 from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.files import atomic, write_json
+from satsynth.training.weights import save_weights
+from satsynth.work.files import write_json
 from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
 
@@ -110,8 +110,7 @@ def train_gan(
     with memory_errors("Lower `gan.batch_size`."):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
     log.info("GAN: %d images in %.1f minutes", steps * settings.batch_size, seconds / 60)
-    with atomic(folder.result / AVERAGED) as temporary:
-        save_file({key: value.cpu().contiguous() for key, value in average.module.state_dict().items()}, temporary)
+    save_weights(folder.result / AVERAGED, average.module.state_dict())
     write_json(folder.result / HISTORY, training.history)
     write_timing(folder.result, seconds)
     manifest = {
