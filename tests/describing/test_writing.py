@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from described import described
 from made_data import blobs, picture, save
 from satsynth.datasets.places import has_control_characters
-from satsynth.describing.classes import ProposedClass, ProposedClasses
 from satsynth.describing.proposal import Proposal
+from satsynth.describing.proposed import ProposedClass, ProposedClasses
 from satsynth.describing.text import _comment, _flow, _list, _value, description_text
 from satsynth.describing.writing import checked, raw_of, refused
 

@@ -13,7 +13,7 @@ import pytest
 
 from described import described, scenes_of
 from made_data import blobs, picture, save
-from satsynth.datasets.description import ImageFormat, Scaling
+from satsynth.datasets.formats import ImageFormat, Scaling
 from satsynth.rasters.cache import RasterCache
 from satsynth.rasters.reading import RasterInfo, raster_info, read_image, read_raw_mask, read_valid
 from satsynth.scenes.scene import SceneReader

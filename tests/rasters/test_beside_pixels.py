@@ -14,7 +14,8 @@ from rasterio.enums import ColorInterp
 
 from described import described
 from made_data import CLASSES, describe, save
-from satsynth.datasets.description import DatasetDescription, ImageFormat
+from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.formats import ImageFormat
 from satsynth.rasters.reading import PLAIN, alpha_holds_data, raster_info, read_image, read_valid
 from satsynth.scenes.scene import SceneReader
 from satsynth.work.errors import DataError

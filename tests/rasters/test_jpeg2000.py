@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 
 from described import described, scenes_of
 from made_data import blobs, picture, save
-from satsynth.datasets.description import ImageFormat, Scaling
+from satsynth.datasets.formats import ImageFormat, Scaling
 from satsynth.rasters import opening
 from satsynth.rasters.reading import RasterInfo, raster_info, read_image, read_raw_mask
 from satsynth.work.errors import DataError

@@ -18,7 +18,7 @@ import rasterio
 from PIL import Image
 
 from made_data import picture
-from satsynth.datasets.description import ImageFormat
+from satsynth.datasets.formats import ImageFormat
 from satsynth.rasters.opening import VECTORS, vector_library
 from satsynth.rasters.pictures import decode_image, open_picture
 from satsynth.rasters.reading import PLAIN, raster_info, read_image, read_raw_mask, read_valid

@@ -18,7 +18,8 @@ from PIL import Image
 from rasterio.enums import ColorInterp, Resampling
 
 from made_data import COLORS, MadeData, blobs, describe, make_data, paint, picture, save
-from satsynth.datasets.description import ImageFormat, KeepSettings, Scaling
+from satsynth.datasets.description import KeepSettings
+from satsynth.datasets.formats import ImageFormat, Scaling
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.tiling import cut_pairs, plan
 from satsynth.rasters import pictures

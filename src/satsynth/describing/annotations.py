@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from satsynth.describing.classes import ProposedClass, ProposedClasses, display_color
+from satsynth.describing.proposed import ProposedClass, ProposedClasses, display_color
 from satsynth.describing.values import MOST_LABELS
 from satsynth.describing.vectors import OUTSIDE
 from satsynth.rasters.annotations.coco import coco_labels, coco_names

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from satsynth.datasets.description import ImageFormat
+from satsynth.datasets.formats import ImageFormat
 from satsynth.rasters.arrays import ARRAYS, array_shape, image_bands, is_array
+from satsynth.rasters.handles import reading
 from satsynth.rasters.opening import JPEG2000, TIFF, by_window
 from satsynth.rasters.pictures import is_deep_png
 from satsynth.rasters.reading import intensities
-from satsynth.rasters.tiffs import read_image_bands, reading
+from satsynth.rasters.tiffs import read_image_bands
 from satsynth.work.errors import DataError
 
 IMAGES_READ = 16

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from satsynth.datasets.description import composed
+from satsynth.datasets.names import composed
 from satsynth.datasets.places import has_control_characters, is_inside
 from satsynth.describing.annotations import annotation_kind, coco_pairs
 from satsynth.describing.values import has_few_values

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.describing.annotations import propose_annotated_labels
-from satsynth.describing.classes import ProposedClasses, propose_classes
+from satsynth.describing.classes import propose_classes
 from satsynth.describing.images import propose_images
 from satsynth.describing.legend import Legend, find_legends
 from satsynth.describing.matching import VECTORS, Matching, links_out, match_files, not_understood
+from satsynth.describing.proposed import ProposedClasses
 from satsynth.describing.splits import draw, propose_splits
 from satsynth.describing.templates import Template, generalise
 from satsynth.describing.values import count_values

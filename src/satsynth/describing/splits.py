@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from satsynth.datasets.description import composed, plain
+from satsynth.datasets.names import composed, plain
 from satsynth.datasets.places import is_inside
 from satsynth.describing.templates import Template, split_of
 from satsynth.work.errors import DataError

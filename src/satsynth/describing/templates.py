@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import PurePosixPath
 
-from satsynth.datasets.description import composed, plain
+from satsynth.datasets.names import composed, plain
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),

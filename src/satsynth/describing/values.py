@@ -12,10 +12,10 @@ import numpy as np
 from satsynth.datasets.labels import pack_colors
 from satsynth.rasters.arrays import array_shape, is_array
 from satsynth.rasters.cache import unreadable
+from satsynth.rasters.handles import Window, reading
 from satsynth.rasters.opening import by_window
 from satsynth.rasters.pictures import open_picture
 from satsynth.rasters.reading import ABSENT, RawMask, raster_info, read_raw_mask
-from satsynth.rasters.tiffs import Window, reading
 from satsynth.work.errors import DataError
 from satsynth.work.progress import Progress
 

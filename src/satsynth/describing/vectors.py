@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from satsynth.describing.classes import ProposedClass, ProposedClasses, display_color
+from satsynth.describing.proposed import ProposedClass, ProposedClasses, display_color
 from satsynth.describing.values import MOST_LABELS
 from satsynth.rasters.cache import unreadable
 from satsynth.rasters.vectors import attribute_text, vector_info

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from satsynth.datasets.description import ImageFormat
+from satsynth.datasets.formats import ImageFormat
 from satsynth.rasters.cache import RasterCache, check_size, unreadable
+from satsynth.rasters.handles import Window
 from satsynth.rasters.opening import require_plain
-from satsynth.rasters.tiffs import Window
 from satsynth.work.errors import DataError
 
 ARRAYS = (".npy", ".npz")

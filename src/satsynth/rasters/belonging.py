@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from satsynth.rasters.handles import reading
 from satsynth.rasters.opening import VECTORS, by_window
 from satsynth.rasters.pictures import is_deep_png
-from satsynth.rasters.tiffs import reading
 
 # By suffix of the named file, since pyogrio cannot ask a driver. Spatial indices decide which polygons are read.
 _PARTS = {

@@ -9,12 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from satsynth.datasets.description import ImageFormat, Scaling
+from satsynth.datasets.formats import ImageFormat, Scaling
 from satsynth.rasters import arrays, pictures, tiffs
 from satsynth.rasters.alpha import holds_data
 from satsynth.rasters.cache import RasterCache
+from satsynth.rasters.handles import Window
 from satsynth.rasters.opening import by_window
-from satsynth.rasters.tiffs import Window
 from satsynth.work.errors import DataError
 
 PLAIN = ImageFormat()

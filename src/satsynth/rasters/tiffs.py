@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from satsynth.datasets.description import ImageFormat
+from satsynth.datasets.formats import ImageFormat
 from satsynth.rasters.alpha import SAMPLED, holds_data
-from satsynth.rasters.cache import check_size, unreadable
-from satsynth.rasters.opening import open_raster, require_plain
-from satsynth.rasters.pictures import lossy, orientation
+from satsynth.rasters.handles import Window, gdal_window, reading
+from satsynth.rasters.pictures import lossy
 from satsynth.work.errors import DataError
-
-Window = tuple[int, int, int, int]
-_HANDLES = 4
-
-
-class _Handles(threading.local):
-    """Files that this thread opened last. They stay open so that blocks decoded for one window serve the next."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int, tuple[int, ...]], Any] = OrderedDict()
-
-    def get(self, path: Path) -> Any:
-        key = (str(path), require_plain(path).st_mtime_ns, _beside(path))
-        if key not in self._kept:
-            self._kept[key] = _open(path)
-            while len(self._kept) > _HANDLES:
-                self._kept.popitem(last=False)[1].close()
-        self._kept.move_to_end(key)
-        return self._kept[key]
-
-    def close(self) -> None:
-        while self._kept:
-            self._kept.popitem()[1].close()
-
-
-_handles = _Handles()
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[Any]:
-    """Yield this thread's open file, and raise errors of GDAL as ``DataError``.
-
-    GDAL remembers an error until a file is opened, and rasterio would raise it for the next file that is read. All
-    files are therefore closed after an error.
-
-    Raises:
-        DataError: The file is missing, empty, damaged, not a raster, not upright, or implausibly large.
-    """
-    from rasterio._err import CPLE_BaseError
-    from rasterio.errors import RasterioError
-
-    try:
-        yield _handles.get(path)
-    except (RasterioError, CPLE_BaseError) as error:
-        _handles.close()
-        raise unreadable(path, error.args[0] if error.args else error) from error
 
 
 def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np.ndarray:
@@ -78,7 +27,7 @@ def read_image_bands(path: Path, form: ImageFormat, window: Window | None) -> np
     """
     with reading(path) as source:
         bands = _image_bands(source, path, form)
-        pixels = source.read(bands, window=_window(window))
+        pixels = source.read(bands, window=gdal_window(window))
         if len(bands) == 1 and _palette(source):
             return _palette_colors(source)[pixels[0]]
     colors = pixels if len(bands) == 3 else pixels.repeat(3, axis=0)
@@ -104,13 +53,13 @@ def read_valid(path: Path, form: ImageFormat, window: Window | None) -> np.ndarr
         if MaskFlags.alpha in flags:
             alpha = alpha if form.bands is not None else _true_alpha(source, path)
         elif not flags <= {MaskFlags.all_valid}:
-            valid = source.read_masks(bands, window=_window(window)).any(axis=0)
+            valid = source.read_masks(bands, window=gdal_window(window)).any(axis=0)
         if alpha is not None:
             _require_band(source, path, alpha)
-            opaque = source.read(alpha, window=_window(window)) > 0
+            opaque = source.read(alpha, window=gdal_window(window)) > 0
             valid = opaque if valid is None else valid & opaque
         if np.dtype(source.dtypes[bands[0] - 1]).kind == "f":
-            finite = np.isfinite(source.read(bands, window=_window(window))).all(axis=0)
+            finite = np.isfinite(source.read(bands, window=gdal_window(window))).all(axis=0)
             valid = finite if valid is None else valid & finite
         return valid
 
@@ -140,14 +89,14 @@ def read_unlabelled(path: Path, bands: Sequence[int], window: Window | None) -> 
         flags = source.mask_flag_enums[bands[0] - 1]
         clear = absent = None
         if MaskFlags.nodata in flags:
-            absent = ~source.read_masks(list(bands), window=_window(window)).any(axis=0)
+            absent = ~source.read_masks(list(bands), window=gdal_window(window)).any(axis=0)
         elif MaskFlags.alpha in flags:
             alpha = _true_alpha(source, path)
-            clear = None if alpha is None else source.read(alpha, window=_window(window)) == 0
+            clear = None if alpha is None else source.read(alpha, window=gdal_window(window)) == 0
         elif MaskFlags.per_dataset in flags:
-            clear = source.read_masks(bands[0], window=_window(window)) == 0
+            clear = source.read_masks(bands[0], window=gdal_window(window)) == 0
         if np.dtype(source.dtypes[bands[0] - 1]).kind == "f":
-            nan = ~np.isfinite(source.read(list(bands), window=_window(window))).all(axis=0)
+            nan = ~np.isfinite(source.read(list(bands), window=gdal_window(window))).all(axis=0)
             absent = nan if absent is None else absent | nan
         return clear, absent
 
@@ -189,15 +138,15 @@ def read_mask_bands(
                     "Set `masks.encoding: color` if they are colours, or keep only the band of ids: "
                     "gdal_translate -b 1 mask.tif new.tif",
                 )
-            return np.asarray(source.read(bands[0], window=_window(window))), bands
+            return np.asarray(source.read(bands[0], window=gdal_window(window))), bands
         if len(bands) == 1 and _palette(source):
-            return _palette_colors(source)[source.read(1, window=_window(window))], [1]
+            return _palette_colors(source)[source.read(1, window=gdal_window(window))], [1]
         if len(bands) < 3:
             raise DataError(
                 f"{path} has {source.count} band(s), but a colour mask needs 3.", "Set `masks.encoding: index`."
             )
         shown = _named_colors(source) or bands[:3]
-        return np.ascontiguousarray(np.moveaxis(source.read(shown, window=_window(window)), 0, -1)), shown
+        return np.ascontiguousarray(np.moveaxis(source.read(shown, window=gdal_window(window)), 0, -1)), shown
 
 
 def tiff_palette(path: Path) -> dict[int, tuple[int, ...]]:
@@ -261,7 +210,7 @@ def _holds_data(path: str, _: int, band: int) -> bool:
     with reading(Path(path)) as source:
         return holds_data(
             np.concatenate(
-                [source.read(band, window=_window(part)).ravel() for part in _sample(source.height, source.width)]
+                [source.read(band, window=gdal_window(part)).ravel() for part in _sample(source.height, source.width)]
             )
         )
 
@@ -291,44 +240,6 @@ def _without_alpha(source: Any) -> list[int]:
     from rasterio.enums import ColorInterp
 
     return [band for band, color in enumerate(source.colorinterp, 1) if color != ColorInterp.alpha]
-
-
-def _beside(path: Path) -> tuple[int, ...]:
-    """Return the times of the neighbours that change what GDAL reads, 0 where there is none."""
-    times = []
-    for suffix in (".aux.xml", ".msk"):
-        try:
-            times.append(path.with_name(f"{path.name}{suffix}").stat().st_mtime_ns)
-        except OSError:
-            times.append(0)
-    return tuple(times)
-
-
-def _open(path: Path) -> Any:
-    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = open_raster(path)
-            turned = orientation(path)
-    except RasterioIOError as error:
-        raise unreadable(path, error) from error
-    if turned > 1:
-        source.close()
-        raise DataError(
-            f"{path} is not upright (EXIF orientation {turned}), and GDAL does not turn the files that it reads.",
-            "Turn its pixels: magick file.tif -auto-orient new.tif",
-        )
-    rows, columns = source.block_shapes[0]
-    check_size(path, source.height, source.width, rows * columns)
-    return source
-
-
-def _window(window: Window | None) -> Any:
-    from rasterio.windows import Window as TiffWindow
-
-    return TiffWindow(*window) if window else None
 
 
 def _palette(source: Any) -> bool:

@@ -15,11 +15,11 @@ import numpy as np
 from satsynth.datasets.description import DatasetDescription
 from satsynth.rasters.belonging import vector_files
 from satsynth.rasters.cache import unreadable
+from satsynth.rasters.handles import Window
 from satsynth.rasters.meridian import around, places_in, require_continuous
 from satsynth.rasters.opening import VECTORS, require_plain, require_vector, vector_library
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.rasters.reading import RasterInfo
-from satsynth.rasters.tiffs import Window
 from satsynth.work.errors import DataError
 from satsynth.work.ignore import IGNORE_INDEX
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from satsynth.datasets.description import BlocksLayout, DatasetDescription
 from satsynth.datasets.places import inside
+from satsynth.rasters.handles import Window
 from satsynth.rasters.reading import raster_info
-from satsynth.rasters.tiffs import Window
 from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.splits import SPLITS, assign_splits

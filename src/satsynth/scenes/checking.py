@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from satsynth.datasets.labels import UNKNOWN, Unknown
+from satsynth.rasters.handles import Window
 from satsynth.rasters.opening import by_window
 from satsynth.rasters.reading import RasterInfo, RawMask, alpha_holds_data, raster_info
-from satsynth.rasters.tiffs import Window
 from satsynth.scenes.hidden import Hidden
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene, SceneReader

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from satsynth.datasets.description import DatasetDescription, FilesLayout, composed, plain
+from satsynth.datasets.description import DatasetDescription, FilesLayout
+from satsynth.datasets.names import composed, plain
 from satsynth.datasets.places import has_control_characters
 from satsynth.scenes.found import AssignedScene, FoundScene
 from satsynth.scenes.patterns import match_names

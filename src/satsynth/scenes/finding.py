@@ -11,10 +11,10 @@ from satsynth.datasets.description import DatasetDescription, FilesLayout
 from satsynth.datasets.places import PACKAGE, inside, package_folder
 from satsynth.rasters.annotations.reader import Annotations
 from satsynth.rasters.belonging import belonging
+from satsynth.rasters.handles import Window
 from satsynth.rasters.opening import require_plain
 from satsynth.rasters.placement import check_place, check_shape
 from satsynth.rasters.reading import raster_info
-from satsynth.rasters.tiffs import Window
 from satsynth.rasters.vectors import Polygons
 from satsynth.scenes.blocks import block_scenes
 from satsynth.scenes.files import file_scenes

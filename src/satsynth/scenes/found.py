@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from satsynth.rasters.tiffs import Window
+from satsynth.rasters.handles import Window
 
 
 @dataclass(frozen=True)

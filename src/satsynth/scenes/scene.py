@@ -14,6 +14,7 @@ from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.labels import UNKNOWN, LabelMap, Unknown
 from satsynth.rasters.annotations.reader import Annotations
 from satsynth.rasters.cache import RasterCache
+from satsynth.rasters.handles import Window
 from satsynth.rasters.land_sea_lake import read_land_sea_lake
 from satsynth.rasters.reading import (
     RasterInfo,
@@ -25,7 +26,6 @@ from satsynth.rasters.reading import (
     reduce_image,
     reduce_mask,
 )
-from satsynth.rasters.tiffs import Window
 from satsynth.rasters.vectors import Polygons
 from satsynth.scenes.found import AssignedScene
 from satsynth.work.errors import DataError

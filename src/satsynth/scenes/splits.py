@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from satsynth.datasets.description import DatasetDescription, composed
+from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.names import composed
 from satsynth.datasets.places import inside
 from satsynth.rasters.opening import require_plain
 from satsynth.rasters.placement import Bounds, bounds_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from satsynth.rasters.cache import unreadable
-from satsynth.rasters.tiffs import Window
+from satsynth.rasters.handles import Window
 from satsynth.work.errors import DataError
 
 Points = list[tuple[float, float]]

@@ -11,9 +11,9 @@ from satsynth.rasters.annotations.coco import read_coco
 from satsynth.rasters.annotations.labelme import read_labelme
 from satsynth.rasters.annotations.outlines import Annotated, painted
 from satsynth.rasters.annotations.yolo import read_yolo
+from satsynth.rasters.handles import Window
 from satsynth.rasters.opening import require_plain
 from satsynth.rasters.reading import RasterInfo
-from satsynth.rasters.tiffs import Window
 from satsynth.rasters.vectors import Codes
 from satsynth.work.errors import DataError
 
