@@ -11,9 +11,9 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
-from satsynth.hooks.graph import step_name
 from satsynth.pipeline_registry import register_pipelines
 from satsynth.pipelines.counting import counting_settings
+from satsynth.pipelines.graph import step_name
 from satsynth.pipelines.parameters import problems_of
 from satsynth.settings import CONFIG_LOADER_ARGS
 from satsynth.work.errors import SatSynthError

@@ -9,9 +9,9 @@ from kedro.pipeline import Pipeline
 from satsynth.analysis.report.page import printable
 from satsynth.analysis.report.tables import origin_table, settings_text
 from satsynth.catalog.folder import FinishedFolderDataset
-from satsynth.hooks.graph import step_name
 from satsynth.pipeline_registry import register_pipelines
 from satsynth.pipelines.counting import counting_settings
+from satsynth.pipelines.graph import step_name
 from satsynth.pipelines.report.pipeline import create_pipeline
 from satsynth.settings import CONFIG_LOADER_ARGS
 from satsynth.work.files import write_json

@@ -10,7 +10,7 @@ import numpy as np
 from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.painting import Painter
 from satsynth.generation.families import SceneDrawer
-from satsynth.generation.painting import MEMORY, Artist, drawer_of, finish_rasters, number_of
+from satsynth.generation.painting import Artist, draw_scenes, drawer_of, finish_rasters, number_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import MOST_DRAWS, LabellingSettings
 from satsynth.pairs.export import LEGEND
@@ -21,7 +21,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.files import file_digest, write_json
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
-from satsynth.work.units import Advance, Report, Unit, run_units
+from satsynth.work.units import Advance, Report
 
 RESULT_VERSION = 1
 
@@ -72,24 +72,10 @@ def label_images(
         description: The data set: bands and intensities of its images, their scale, and the values of its masks.
         labelling: How often to draw.
     """
-    from satsynth.training.device import memory_errors
-
-    done = folder.path / "done"
-    done.mkdir(exist_ok=True)
-    units = [
-        Unit(
-            done / f"{number:05d}.json",
-            labelling.draws,
-            (name, path, artist, description, labelling, folder.result),
-        )
-        for number, (name, path) in enumerate(images.items())
+    scenes = [
+        (labelling.draws, (name, path, artist, description, labelling, folder.result)) for name, path in images.items()
     ]
-    with memory_errors(MEMORY):
-        try:
-            run_units(label_image, units, "Labelling", "draws")
-        finally:
-            # The memory of the device is for whatever follows.
-            drawer_of.cache_clear()
+    draw_scenes(folder, label_image, scenes, "Labelling", "draws")
     write_json(folder.result / LEGEND, Painter(description).legend())
     finish_rasters(folder, "drawn labels", list(images))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,26 +107,38 @@ def paint_scenes(
         sampling: Seed and batches.
         painter: Writes masks as the data set does.
     """
+    scenes = [
+        (entry.height * entry.width, (masks.path, number, artist, sampling, painter, folder.result))
+        for number, entry in enumerate(masks.entries)
+    ]
+    draw_scenes(folder, paint_scene, scenes, "Painting", "pixels")
+    write_json(folder.result / LEGEND, painter.legend())
+    finish_rasters(folder, "painted scenes", [entry.name for entry in masks.entries])
+
+
+def draw_scenes(
+    folder: WorkFolder, task: Callable[..., None], scenes: Sequence[tuple[int, tuple[Any, ...]]], title: str, unit: str
+) -> None:
+    """Draw scenes one after another, each with a mark that it is done; those that have one are kept.
+
+    Args:
+        folder: Work folder.
+        task: Draws one scene and writes its mark.
+        scenes: Size of each, and the arguments of the task behind the mark.
+        title: What is shown beside the progress.
+        unit: Unit of the sizes.
+    """
     from satsynth.training.device import memory_errors
 
     done = folder.path / "done"
-    units = [
-        Unit(
-            done / f"{number:05d}.json",
-            entry.height * entry.width,
-            (masks.path, number, artist, sampling, painter, folder.result),
-        )
-        for number, entry in enumerate(masks.entries)
-    ]
     done.mkdir(exist_ok=True)
+    units = [Unit(done / f"{number:05d}.json", size, given) for number, (size, given) in enumerate(scenes)]
     with memory_errors(MEMORY):
         try:
-            run_units(paint_scene, units, "Painting", "pixels")
+            run_units(task, units, title, unit)
         finally:
             # The memory of the device is for whatever follows.
             drawer_of.cache_clear()
-    write_json(folder.result / LEGEND, painter.legend())
-    finish_rasters(folder, "painted scenes", [entry.name for entry in masks.entries])
 
 
 def paint_scene(

@@ -15,12 +15,12 @@ from kedro.pipeline.node import Node
 
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.catalog.recorded import Recorded
-from satsynth.hooks.graph import data_inputs, in_order, step_name
 from satsynth.pipelines.counting import counting_settings
+from satsynth.pipelines.graph import data_inputs, in_order, step_name
 from satsynth.work.errors import AncestryError, DamagedError, SatSynthError, listing
 from satsynth.work.files import MANIFEST, file_digest
 from satsynth.work.finished import read_manifest
-from satsynth.work.origins import ORIGIN, Origin, StepSettings, differences, merged, origin_path, read_origin
+from satsynth.work.origins import ORIGIN, REMEDY, Origin, StepSettings, differences, merged, origin_path, read_origin
 
 log = logging.getLogger(__name__)
 _SAME = "with the same --params and --env"
@@ -209,8 +209,7 @@ class Lineage:
             if not found.origin.settings:
                 log.warning("`%s` %s is read as --load-versions says; its origin is not recorded.", name, found.version)
                 continue
-            plain = merged([self.plain_settings(name)])
-            if differing := differences(found.origin.settings, plain):
+            if differing := differences(found.origin.settings, self.plain_settings(name)):
                 log.warning(
                     "`%s` %s is read as --load-versions says; it was made with other parameters:\n%s",
                     name,
@@ -276,15 +275,14 @@ def _verify(found: Candidate) -> None:
     Raises:
         DamagedError: It is another one.
     """
-    remedy = "Make it again with the same environment and data set: kedro run --pipeline=augment"
     manifest = found.path / MANIFEST
-    digest = read_manifest(found.path, remedy)["digest"] if manifest.exists() else file_digest(found.path)
+    digest = read_manifest(found.path, REMEDY)["digest"] if manifest.exists() else file_digest(found.path)
     if digest != found.origin.digest:
         how = (
             f"its content (digest {digest[:12]}) is not the one that was saved (digest {found.origin.digest[:12]}): it "
             "was edited, or saved by two runs at once"
         )
-        raise DamagedError(found.path, how, remedy)
+        raise DamagedError(found.path, how, REMEDY)
 
 
 def chosen_inputs(lineage: Lineage, names: Collection[str]) -> dict[str, Candidate]:

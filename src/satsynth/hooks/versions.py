@@ -14,8 +14,8 @@ from kedro.pipeline.node import Node
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.catalog.lineage import LineageDataset
 from satsynth.catalog.recorded import Making
-from satsynth.hooks.graph import data_inputs
 from satsynth.hooks.lineage import Candidate, Lineage, chosen_inputs
+from satsynth.pipelines.graph import data_inputs
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.origins import Origin, StepSettings, merged
 from satsynth.work.workspace import Workspace

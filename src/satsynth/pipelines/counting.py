@@ -12,6 +12,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import FAMILIES, UNLABELLED, FamilySettings
 from satsynth.generation.settings import GenerationSettings
+from satsynth.pipelines.graph import step_name
 from satsynth.pipelines.parameters import MODELS
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.segmentation.settings import SegmentationSettings
@@ -58,7 +59,7 @@ def _counted(node: Node, settings: BaseModel) -> Counted:
     if isinstance(settings, ComputeSettings) and "gpu" not in node.tags:
         # Only its workers matter there, which change no result.
         return {}
-    return rule(node.name.rsplit(".", 1)[-1], settings) if rule else settings.model_dump(mode="json")
+    return rule(step_name(node), settings) if rule else settings.model_dump(mode="json")
 
 
 def _of_workspace(node: str, workspace: Workspace) -> Counted:
