@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from satsynth.diffusion.beforehand import require_alike
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS
@@ -53,12 +52,15 @@ def start_from(
     theirs = GeneratorSettings(**{"noise_levels": "common", **saved.manifest["model"]})
     same_code = (settings.label_code, settings.label_scale) == (theirs.label_code, theirs.label_scale)
     same_labels = same_code and [c["name"] for c in classes] == saved.class_names
-    network = generator.denoiser
-    old, new = load_file(saved.file(AVERAGED)), network.state_dict()
+    # The values of a state are those of the network.
+    old, new = load_file(saved.file(AVERAGED)), generator.denoiser.state_dict()
     blocks, their_blocks = _blocks(settings), _blocks(theirs)
     taken, total = 0, sum(value.numel() for value in new.values())
     for name, value in new.items():
         if name not in old:
+            # A second noise level that the other generator did not have changes nothing at first.
+            if "class_embedding.linear_2" in name:
+                value.zero_()
             continue
         if name in blocks and name in their_blocks:
             number = generator.channels if same_labels else IMAGE_CHANNELS
@@ -66,8 +68,6 @@ def start_from(
         elif value.shape == old[name].shape:
             value.copy_(old[name])
             taken += value.numel()
-    _silence_new_level(network, old)
-    network.load_state_dict(new)
     share = taken / total
     if share < LEAST:
         raise SatSynthError(
@@ -103,10 +103,3 @@ def _take_blocks(
         return 0
     mine.copy_(theirs)
     return mine.numel()
-
-
-def _silence_new_level(network: nn.Module, old: dict[str, torch.Tensor]) -> None:
-    """Let a second noise level that the other generator did not have change nothing at first."""
-    for name, value in network.state_dict().items():
-        if "class_embedding.linear_2" in name and name not in old:
-            value.zero_()
