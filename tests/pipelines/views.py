@@ -49,8 +49,9 @@ def compare_in_mlflow(page: Any, address: str, trainings: Sequence[TrackedTraini
     for axis, name in (("x", "ratio"), ("y", "test_miou")):
         page.locator(f"#{axis}-axis-selector").click()
         page.get_by_role("option", name=name, exact=True).last.click()
-    chart = page.locator(".js-plotly-plot:visible").first
-    chart.wait_for(timeout=60_000)
+    # The box around Plotly's drawing may have no height of its own, as MLflow lays it out.
+    chart = page.locator(".js-plotly-plot", has=page.locator(".main-svg:visible")).first
+    chart.wait_for(state="attached", timeout=60_000)
     page.wait_for_function(
         "chart => chart.layout.yaxis.title.text === 'test_miou'", arg=chart.element_handle(), timeout=60_000
     )
@@ -63,7 +64,7 @@ def open_metrics(page: Any, address: str, database: Path, name: str) -> None:
         query = "select experiment_id, run_uuid from runs where name = ? order by start_time desc limit 1"
         experiment, run = connection.execute(query, (name,)).fetchone()
     page.goto(f"{address}/#/experiments/{experiment}/runs/{run}/model-metrics")
-    page.locator(".js-plotly-plot:visible").first.wait_for(timeout=60_000)
+    page.locator(".js-plotly-plot .main-svg:visible").first.wait_for(timeout=60_000)
 
 
 # Where Kedro-Viz shows a preview of each kind.
