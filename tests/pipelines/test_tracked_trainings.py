@@ -97,7 +97,9 @@ def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
 def test_a_generators_training_shows_its_settings_and_tiles(
     recorder: Recorder, tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, report: Report) -> None:
+    def train(
+        folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, report: Report, unlabelled: Any
+    ) -> None:
         report.metrics(20, {"loss": 0.5})
         folder.finish({"kind": "generator"})
 

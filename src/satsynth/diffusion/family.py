@@ -62,11 +62,12 @@ class JointDiffusion:
         settings: DenoiserSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train the denoiser; see `satsynth.diffusion.training.train_denoiser`."""
         from satsynth.diffusion.training import train_denoiser
 
-        train_denoiser(folder, pairs, val, origin, settings, compute, report)
+        train_denoiser(folder, pairs, val, origin, settings, compute, report, unlabelled)
 
     def load(self, saved: SavedGenerator, settings: DenoiserSettings, compute: ComputeSettings) -> Drawer:
         """Return the generator in its averaged weights, on its device."""

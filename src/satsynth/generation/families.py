@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from pydantic import Field
 
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
@@ -56,6 +57,24 @@ class FamilySettings(Frozen):
     def training_identity(self) -> dict[str, Any]:
         """Return the parameters that decide a trained generator."""
         return self.model_dump(mode="json", exclude={"drawing"})
+
+
+class ImageLearnerSettings(FamilySettings):
+    """Parameters of a family that can learn how images look from images without masks."""
+
+    unlabelled_share: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="Share of images without masks in the training, if the data set has any (`images.unlabelled`).",
+    )
+
+    def require_unlabelled(self) -> None:
+        """Refuse images without masks where a generator of these parameters cannot learn from them.
+
+        Raises:
+            SatSynthError: It cannot.
+        """
 
 
 class Report(reporting.Report, Protocol):
@@ -209,6 +228,7 @@ class Family(Protocol):
         settings: Any,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train to the end of the budget, continuing what the folder holds, and finish the folder.
 
@@ -220,6 +240,8 @@ class Family(Protocol):
             settings: Its parameters.
             compute: Where.
             report: What the training reports to.
+            unlabelled: Images without masks, all of whose pixels are ignored; only for a family whose settings say that
+                it learns from them.
         """
         ...
 

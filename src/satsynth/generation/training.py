@@ -6,14 +6,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from satsynth.generation.families import Family, FamilySettings, Report, Silence
+from satsynth.generation.families import Family, FamilySettings, ImageLearnerSettings, Report, Silence
 from satsynth.generation.saved import require_held_out
 from satsynth.pairs.cache import decoded
-from satsynth.pairs.store import PairStore
+from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
+from satsynth.scenes.splits import UNLABELLED
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
 
+# The parameter that counts only where there are images without masks.
+UNLABELLED_SHARE = "unlabelled_share"
 Reporting = Callable[[WorkFolder], AbstractContextManager[Report]]
 
 
@@ -31,6 +34,8 @@ def training_step(family: Family, settings: FamilySettings, tiles: PairStore, co
     from satsynth.training.device import arithmetic
 
     decided = {**settings.training_identity(), **arithmetic(compute)}
+    if not tiles.count(UNLABELLED):
+        decided.pop(UNLABELLED_SHARE, None)
     return Step(family.name, family.training_version, digests(tiles=tiles) | family.sources(settings), decided)
 
 
@@ -43,7 +48,7 @@ def train_generator(
     work: Path,
     reporting: Reporting = silent,
 ) -> None:
-    """Train a generator on the training pairs of a store, continuing what the folder holds.
+    """Train a generator on the training pairs of a store and its unlabelled images, continuing what the folder holds.
 
     Args:
         folder: Work folder of `training_step`.
@@ -56,11 +61,19 @@ def train_generator(
 
     Raises:
         AncestryError: What it starts from was trained on scenes that are held out here.
+        SatSynthError: A generator of these parameters cannot learn from images without masks, which there are.
     """
     before = family.scenes_before(settings)
     require_held_out(before, tiles)
     with reporting(folder) as report:
         pairs, val = (decoded(tiles, split, work) for split in ("train", "val"))
         origin = {"family": family.name, **tiles.training_origin()}
+        unlabelled = None
+        if isinstance(settings, ImageLearnerSettings) and settings.unlabelled_share and tiles.count(UNLABELLED):
+            settings.require_unlabelled()
+            unlabelled = decoded(tiles, UNLABELLED, work)
+            before = before.union(tiles.scenes(UNLABELLED))
+            if HELD_OUT_IMAGES in tiles.manifest:
+                origin[HELD_OUT_IMAGES] = tiles.manifest[HELD_OUT_IMAGES]
         origin["scenes"] = sorted(before.union(origin["scenes"]))
-        family.train(folder, pairs, val, origin, settings, compute, report)
+        family.train(folder, pairs, val, origin, settings, compute, report, unlabelled)
