@@ -53,8 +53,7 @@ def train_gan(
         settings: What to train and how.
         compute: Where.
         report: Takes metrics as training goes on, and at each look pairs drawn from fixed seeds.
-        unlabelled: Images without masks. Both discriminators see them; to that of pairs, they and as many drawn ones
-            have no class anywhere.
+        unlabelled: Images without masks, from which the generator learns through the image discriminator only.
 
     Raises:
         SatSynthError: The tile size does not fit the networks, or the loss is not finite.
