@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
+import psutil
 import torch
 
 from satsynth.training.settings import ComputeSettings
@@ -96,7 +98,7 @@ def memory_errors(remedy: str) -> Iterator[None]:
 
 
 def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: int) -> float:
-    """Return how long a step takes, from ``steps`` of them after one that is not timed.
+    """Return how long a step takes, from ``steps`` of them after one that is not timed; see `memory_in_words`.
 
     Args:
         step: Takes the number of the step.
@@ -104,6 +106,8 @@ def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: i
         steps: How many are timed.
     """
     began = 0.0
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     for number in range(steps + 1):
         if number == 1:
             _wait(device)
@@ -116,6 +120,23 @@ def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: i
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
+
+
+def memory_in_words(device: torch.device) -> str:
+    """Return how much memory was needed at most: of a GPU since `seconds_a_step`, else by this process so far."""
+    if device.type == "cuda":
+        _, whole = torch.cuda.mem_get_info(device)
+        return f"{torch.cuda.max_memory_reserved(device) / 2**30:.1f} of {whole / 2**30:.1f} GiB of GPU memory"
+    return f"{_peak() / 2**30:.1f} of {psutil.virtual_memory().total / 2**30:.1f} GiB of memory"
+
+
+def _peak() -> int:
+    with suppress(ImportError):
+        # There is no such module on Windows.
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(psutil.Process().memory_info().rss)
 
 
 def describe_device(device: torch.device) -> str:
