@@ -30,7 +30,7 @@ from satsynth.scenes.settings import IngestionSettings
 from satsynth.scenes.splits import SPLITS, UNLABELLED
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import DataError, SatSynthError
+from satsynth.work.errors import AncestryError, DataError, SatSynthError
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.workspace import Workspace
 
@@ -181,6 +181,10 @@ def test_a_generator_that_may_see_held_out_images_names_them(tmp_path: Path) -> 
     assert "unlabelled/1/copy" not in set(world.scenes(on_bad_scene="skip")["scene_id"])
     tiles = world.tiles(world.scenes(held_out_images="use"))
     assert tiles.manifest[HELD_OUT_IMAGES] == ["west/a"]
-    assert world.train(tiles).manifest[HELD_OUT_IMAGES] == ["west/a"]
-    settings = {**FAMILY_SETTINGS["diffusion"], "unlabelled_share": 0}
-    assert HELD_OUT_IMAGES not in world.train(tiles, diffusion=DiffusionSettings(**settings)).manifest
+    generator, settings = world.train(tiles), FAMILY_SETTINGS["diffusion"]
+    assert generator.held_out_images == ["west/a"]
+    apart = DiffusionSettings(**{**settings, "unlabelled_share": 0})
+    assert not world.train(tiles, diffusion=apart).held_out_images
+    # Its weights would bring into another generator what they have seen.
+    with pytest.raises(AncestryError, match="west/a"):
+        world.train(tiles, diffusion=DiffusionSettings(**{**settings, "start_from": str(generator.path)}))

@@ -51,7 +51,10 @@ class JointDiffusion:
 
     def scenes_before(self, settings: DenoiserSettings) -> set[str]:
         """Return the scenes of the generator that its weights start from."""
-        return SavedGenerator(Path(settings.start_from)).scenes if settings.start_from else set()
+        if not settings.start_from:
+            return set()
+        start = SavedGenerator(Path(settings.start_from))
+        return start.scenes.union(start.held_out_images)
 
     def train(
         self,

@@ -16,7 +16,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.verdict import verdict
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.saved import SavedGenerator
-from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
+from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.finished import Finished
 
@@ -94,7 +94,7 @@ def write_report(
             augmentation_comparison,
             ratio_curve,
             description.name,
-            generator.manifest.get(HELD_OUT_IMAGES, ()),
+            generator.held_out_images,
         ),
         report.gains_by_class(class_gains, class_gain_plot, description.name),
         Section(
