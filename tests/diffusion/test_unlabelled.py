@@ -162,8 +162,6 @@ def test_generators_that_can_learn_from_images_alone(settings: DenoiserSettings)
 
 
 def test_one_noise_level_in_common_is_refused() -> None:
-    with pytest.raises(
-        SatSynthError, match=r"`diffusion\.model\.noise_levels` is `common`, so the generator"
-    ) as caught:
+    with pytest.raises(SatSynthError, match=r"`model\.noise_levels` is `common`, so it cannot learn") as caught:
         DiffusionSettings().require_unlabelled()
     assert "noise_levels: separate" in caught.value.remedy and "unlabelled_share: 0" in caught.value.remedy

@@ -14,6 +14,8 @@ import pytest
 from made_data import make_data, picture, save
 from satsynth.catalog.folder import PairStoreDataset
 from satsynth.datasets.description import DatasetDescription
+from satsynth.diffusion.cascade.saved import ENLARGER, SMALL
+from satsynth.diffusion.cascade.settings import CascadeSettings
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.generation.families import FAMILIES, family_of
 from satsynth.generation.saved import SavedGenerator
@@ -37,11 +39,21 @@ from satsynth.work.workspace import Workspace
 SIDE = 32
 COMPUTE = ComputeSettings(device="cpu", checkpoint_seconds=60)
 NETWORK = {"stem": 8, "widths": [8, 16], "head": 0}
-SMALL = {"images": 8, "batch_size": 4, "looks": 1, "unlabelled_share": 0.5}
-FAMILY_SETTINGS = {
-    "diffusion": {**SMALL, "model": {"network": NETWORK, "noise_levels": "separate"}, "drawing": {"steps": 2}},
-    "image_ddpm": {**SMALL, "model": {"network": NETWORK, "label_code": "none"}},
-    "gan": {**SMALL, "network": GanNetwork(stem=2, width=8, widest=16, latent=8, mapping=2, pair_width=8)},
+SHORT = {"images": 8, "batch_size": 4, "looks": 1, "unlabelled_share": 0.5}
+FAMILY_SETTINGS: dict[str, Any] = {
+    "diffusion": {**SHORT, "model": {"network": NETWORK, "noise_levels": "separate"}, "drawing": {"steps": 2}},
+    "image_ddpm": {**SHORT, "model": {"network": NETWORK, "label_code": "none"}},
+    "gan": {**SHORT, "network": GanNetwork(stem=2, width=8, widest=16, latent=8, mapping=2, pair_width=8)},
+}
+STAGE = {
+    "images": 4,
+    "batch_size": 4,
+    "looks": 1,
+    "model": {"network": {**NETWORK, "stem": 2}, "noise_levels": "separate"},
+}
+FAMILY_SETTINGS["cascade"] = {
+    "small": {**STAGE, "unlabelled_share": 0.5},
+    "enlarger": {**STAGE, "unlabelled_share": 0.5, "crop": 16},
 }
 TILING = TilingSettings(tile_size=SIDE, stride=SIDE)
 
@@ -119,6 +131,16 @@ def test_images_smaller_than_a_tile_are_refused_if_there_are_no_others(tmp_path:
     save(tmp_path / "raw" / "more" / "x.png", picture(np.random.default_rng(40), 20, 100))
     with pytest.raises(DataError, match="no unlabelled scene is that large: the largest, unlabelled/1/x, is 100 x 20"):
         world.tiles(world.scenes())
+
+
+def test_both_models_of_a_cascade_learn_from_them(world: World, tiles: PairStore) -> None:
+    generator = world.train(tiles, "cascade")
+    assert generator.scenes == {*tiles.scenes("train"), "unlabelled/1/x"}
+    plain = {stage: {**FAMILY_SETTINGS["cascade"][stage], "unlabelled_share": 0} for stage in ("small", "enlarger")}
+    other = world.train(tiles, "cascade", cascade=CascadeSettings(**plain))
+    assert other.scenes == set(tiles.scenes("train"))
+    for weights in (SMALL, ENLARGER):
+        assert (other.path / weights).read_bytes() != (generator.path / weights).read_bytes()
 
 
 @pytest.mark.parametrize("family", ["diffusion", "image_ddpm", "gan"])

@@ -91,6 +91,11 @@ def unknown_masks(levels: torch.Tensor, unlabelled: torch.Tensor, random: torch.
     return torch.where(unlabelled[:, None], image_only, levels)
 
 
+def all_ignored(masks: torch.Tensor) -> torch.Tensor:
+    """Return which masks ``(B, H, W)`` have no class anywhere, ``(B,)`` bool."""
+    return (masks == IGNORE_INDEX).flatten(1).all(1)
+
+
 def joint_loss(
     generator: Generator,
     images: torch.Tensor,
@@ -144,7 +149,7 @@ def denoising_step(
         random = seeded(settings.seed, LOSS, seen, device=device)
         levels = draw_levels(settings.noise, settings.tasks, len(images), random)
         if unlabelled:
-            levels = unknown_masks(levels, (masks == IGNORE_INDEX).flatten(1).all(1), random)
+            levels = unknown_masks(levels, all_ignored(masks), random)
         shape = (len(images), generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=memory_format(device))
         with autocast(device, compute):

@@ -59,6 +59,17 @@ class FamilySettings(Frozen):
         """Return the parameters that decide a trained generator."""
         return self.model_dump(mode="json", exclude={"drawing"})
 
+    def learns_from_images(self) -> bool:
+        """Return whether images without masks are used, if there are any."""
+        return False
+
+    def require_unlabelled(self) -> None:
+        """Refuse images without masks where a generator of these parameters is to learn from them and cannot.
+
+        Raises:
+            SatSynthError: It cannot.
+        """
+
 
 class ImageLearnerSettings(FamilySettings):
     """Parameters of a family that can learn how images look from images without masks."""
@@ -70,12 +81,9 @@ class ImageLearnerSettings(FamilySettings):
         description="Share of images without masks in the training, if the data set has any (`images.unlabelled`).",
     )
 
-    def require_unlabelled(self) -> None:
-        """Refuse images without masks where a generator of these parameters cannot learn from them.
-
-        Raises:
-            SatSynthError: It cannot.
-        """
+    def learns_from_images(self) -> bool:
+        """Return whether they have a share."""
+        return self.unlabelled_share > 0
 
 
 class Report(reporting.Report, Protocol):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from satsynth.generation.families import Family, FamilySettings, ImageLearnerSettings, Report, Silence
+from satsynth.generation.families import Family, FamilySettings, Report, Silence
 from satsynth.generation.saved import require_held_out
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
@@ -15,7 +16,6 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
 
-# The parameter that counts only where there are images without masks.
 UNLABELLED_SHARE = "unlabelled_share"
 Reporting = Callable[[WorkFolder], AbstractContextManager[Report]]
 
@@ -33,10 +33,18 @@ def training_step(family: Family, settings: FamilySettings, tiles: PairStore, co
     """
     from satsynth.training.device import arithmetic
 
-    decided = {**settings.training_identity(), **arithmetic(compute)}
-    if not tiles.count(UNLABELLED):
-        decided.pop(UNLABELLED_SHARE, None)
+    identity = settings.training_identity()
+    decided = {**(identity if tiles.count(UNLABELLED) else _without_share(identity)), **arithmetic(compute)}
     return Step(family.name, family.training_version, digests(tiles=tiles) | family.sources(settings), decided)
+
+
+def _without_share(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters without the share of images without masks, which counts only where there are such images."""
+    return {
+        name: _without_share(value) if isinstance(value, Mapping) else value
+        for name, value in settings.items()
+        if name != UNLABELLED_SHARE
+    }
 
 
 def train_generator(
@@ -69,7 +77,7 @@ def train_generator(
         pairs, val = (decoded(tiles, split, work) for split in ("train", "val"))
         origin = {"family": family.name, **tiles.training_origin()}
         unlabelled = None
-        if isinstance(settings, ImageLearnerSettings) and settings.unlabelled_share and tiles.count(UNLABELLED):
+        if settings.learns_from_images() and tiles.count(UNLABELLED):
             settings.require_unlabelled()
             unlabelled = decoded(tiles, UNLABELLED, work)
             before = before.union(tiles.scenes(UNLABELLED))

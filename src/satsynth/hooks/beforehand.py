@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from satsynth.analysis.measures.inception import require_inception
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
-from satsynth.generation.families import Family, FamilySettings, ImageLearnerSettings, family_of
+from satsynth.generation.families import Family, FamilySettings, family_of
 from satsynth.generation.sampling import require_distinct
 from satsynth.generation.saved import require_held_out
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
@@ -57,7 +57,7 @@ class Plan:
         if "diffusion" in self.tags:
             family, settings = self._family
             family.require_ready(settings, side)
-            if self._description.images.unlabelled and isinstance(settings, ImageLearnerSettings):
+            if self._description.images.unlabelled:
                 settings.require_unlabelled()
         if "sampling" in self.tags:
             self._require_layouts()
