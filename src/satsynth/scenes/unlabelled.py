@@ -1,7 +1,7 @@
 """Images without masks, of folders that a description names: scenes of a split of their own.
 
 They teach generators how images look. An image that shows a scene of val or test would teach them what is held out, so
-it is refused wherever that can be seen without decoding: by its file, its content, its name, its group or its place on
+it is refused wherever that is seen without decoding it: by its file, its content, its name, its group or its place on
 the ground.
 """
 
@@ -57,38 +57,28 @@ def unlabelled_scenes(
     """
     if not description.images.unlabelled:
         return [], []
-    opened, bad, labelled = [], [], {(raw / scene.image).resolve() for scene in matched if scene.mask}
-    masks = {(raw / scene.mask).resolve() for scene in matched if scene.mask}
     held_out = HeldOut(matched, scenes, raw, digest)
-    for scene in _images(description, raw):
-        path = (raw / scene.image).resolve()
+    masks = {(raw / scene.mask).resolve() for scene in matched if scene.mask}
+    labelled = {(raw / scene.image).resolve() for scene in matched if scene.mask}
+    opened: list[Scene] = []
+    bad: list[BadFile] = []
+    for image in _images(description, raw):
+        path = (raw / image.image).resolve()
         if path in masks or (path in labelled and not (held_out_images and held_out.has(path))):
             continue
-        try:
-            problem = name_problem(scene.image)
-            if problem:
-                bad.append(BadFile(printable(scene.image, allowed=""), *problem, scene.scene_id))
-                continue
-            require_plain(raw / scene.image)
-            info = raster_info(raw / scene.image)
-            opened.append(opened_scene(scene, info, description.scale, raw, digest))
-        except DataError as error:
-            bad.append(BadFile.of(error, scene.image, raw, scene.scene_id))
-        except (SatSynthError, MemoryError):
-            raise
-        except Exception as error:
-            # Whatever a library raises while it reads one image is about that image only.
-            bad.append(BadFile.foreign(error, scene.image, scene.scene_id))
+        found = _opened(image, description.scale, raw, digest)
+        if isinstance(found, Scene):
+            opened.append(found)
+        else:
+            bad.append(found)
     shown = held_out.shown_by(opened)
     if not held_out_images:
         bad += [_refused(scene, *shown[scene.scene_id]) for scene in opened if scene.scene_id in shown]
         return [scene for scene in opened if scene.scene_id not in shown], bad
     if shown:
         log.warning("%d unlabelled image(s) show scenes of val or test; generators learn from them.", len(shown))
-    return [
-        replace(scene, shows=shown[scene.scene_id][0].scene_id) if scene.scene_id in shown else scene
-        for scene in opened
-    ], bad
+    names = {scene_id: other.scene_id for scene_id, (other, _) in shown.items()}
+    return [replace(scene, shows=names.get(scene.scene_id)) for scene in opened], bad
 
 
 def _images(description: DatasetDescription, raw: Path) -> Iterator[AssignedScene]:
@@ -110,6 +100,23 @@ def _images(description: DatasetDescription, raw: Path) -> Iterator[AssignedScen
                 seen.add(path.resolve())
                 image = (Path(folder).expanduser() / path.relative_to(place)).as_posix()
                 yield AssignedScene(f"{UNLABELLED}/{number}/{name}", UNLABELLED, image, "", UNLABELLED, None)
+
+
+def _opened(image: AssignedScene, scale: float, raw: Path, digest: Callable[[Path], str]) -> Scene | BadFile:
+    """Return an image with its size and digest, or what is wrong with its file."""
+    problem = name_problem(image.image)
+    if problem:
+        return BadFile(printable(image.image, allowed=""), *problem, image.scene_id)
+    try:
+        require_plain(raw / image.image)
+        return opened_scene(image, raster_info(raw / image.image), scale, raw, digest)
+    except DataError as error:
+        return BadFile.of(error, image.image, raw, image.scene_id)
+    except (SatSynthError, MemoryError):
+        raise
+    except Exception as error:
+        # Whatever a library raises while it reads one image is about that image only.
+        return BadFile.foreign(error, image.image, image.scene_id)
 
 
 def _refused(scene: Scene, other: AssignedScene, how: str) -> BadFile:
@@ -157,7 +164,8 @@ class HeldOut:
         found: dict[str, tuple[AssignedScene, str]] = {}
         for pair in on_the_same_ground([*self._scenes, *images]):
             image, other = sorted(pair, key=lambda scene: scene.split != UNLABELLED)
-            if image.split == UNLABELLED != other.split:
+            # The others are pairs of val and test.
+            if image.split == UNLABELLED:
                 found[image.scene_id] = other, f"shows the ground of the scene '{other.scene_id}'"
         for image in images:
             same = self._same(image)
