@@ -188,6 +188,17 @@ class Family(Protocol):
         """
         ...
 
+    def seconds_an_image(self, settings: Any, classes: int, side: int, compute: ComputeSettings) -> float | None:
+        """Return how long training takes here for each image, from a few steps; None where nothing is trained.
+
+        Args:
+            settings: Its parameters.
+            classes: Number of classes.
+            side: Side of a tile in pixels.
+            compute: Where.
+        """
+        ...
+
     def sources(self, settings: Any) -> dict[str, str]:
         """Return digests of what it reads beside the real pairs, by name.
 
@@ -246,6 +257,10 @@ class Together:
 
     def require_ready(self, settings: Any, side: int) -> int | None:
         """Refuse nothing: pairs of any size can be drawn, again and again."""
+        return None
+
+    def seconds_an_image(self, settings: Any, classes: int, side: int, compute: ComputeSettings) -> float | None:
+        """Return nothing: it only keeps pairs."""
         return None
 
     def sources(self, settings: Any) -> dict[str, str]:

@@ -131,14 +131,15 @@ def _rows(table: pd.DataFrame) -> list[Row]:
 
 
 def arm_title(row: Mapping[str, Any]) -> str:
-    """Return network and what is not the default of an arm, for tables and plots."""
+    """Return network and what is not the default of an arm, and its family of generators, for tables and plots."""
     named = [row["network"]]
     named += [
         row[name] for name, usual in (("augmentation", "flips"), ("protocol", "step_matched")) if row[name] != usual
     ]
     if row["real_share"] is not None and not np.isnan(row["real_share"]):
         named.append(f"{row['real_share']:.0%} real")
-    return " ".join(named)
+    # Where several families of generators are compared.
+    return f"{row['family']}: {' '.join(named)}" if "family" in row else " ".join(named)
 
 
 def printed(summary: pd.DataFrame) -> str:
@@ -193,7 +194,12 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         single = "; one seed does not show how much trainings vary" if row["seeds"] == 1 else ""
         sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}.")
     if sentences:
-        sentences.append("This holds for this generator, the pairs drawn from it, and this test area.")
+        made_by = (
+            "these generators, the pairs drawn from them"
+            if "family" in summary
+            else "this generator, the pairs drawn from it"
+        )
+        sentences.append(f"This holds for {made_by}, and this test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]
     absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
     if absent:
