@@ -19,7 +19,7 @@ from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, work_folder
 
 ROOT = Path(__file__).parents[2]
-ALONE = ("augment", "__default__", "export", "download")
+ALONE = ("augment", "__default__", "rivals", "export", "download")
 
 
 def test_origin_says_how_long_things_took_where_that_is_known(tmp_path: Path) -> None:

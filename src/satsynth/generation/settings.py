@@ -115,9 +115,7 @@ class BudgetSettings(Frozen):
     @model_validator(mode="after")
     def _one_of_them(self) -> BudgetSettings:
         if self.images is not None and self.seconds is not None:
-            raise ValueError(
-                f"`images` {self.images} and `seconds` {self.seconds:g} exclude one another; leave one out"
-            )
+            raise ValueError(f"`images` {self.images} and `seconds` {self.seconds:g} are both given; leave one out")
         return self
 
 

@@ -28,6 +28,10 @@ BESIDE: dict[str, tuple[str, float]] = {
     "training.seconds": ("seconds of training", 1),
     "drawing.seconds": ("seconds of drawing", 1),
 }
+NOTES = {
+    "replay": "The pairs of `replay` are training pairs: it shows the best values that the measures can have.",
+    "image_ddpm": "The masks of `image_ddpm` are the judge's own predictions: their alignment says nothing about it.",
+}
 PAPER_NOTE = (
     "The paper's Tables 1a and 1b compare a GAN over image and mask with joint diffusion. Its figures stand beside "
     "those of this run where data set and tile size are the same; it trains far longer."
@@ -155,11 +159,12 @@ def generators_section(comparison: pd.DataFrame, worth: pd.DataFrame, gallery: n
         worth: The table `generator_worth`.
         gallery: The picture `generator_gallery`.
     """
+    families = set(worth["family"])
     text = [
-        "Each family was trained, drew the same number of pairs, and went through the same measures and trainings. "
-        "Judge the measures beside those of `replay`, whose pairs are real ones, and of val.",
+        "Each family was trained, drew the same number of pairs, and went through the same measures and trainings. Val "
+        "shows what real images of other scenes reach.",
         *in_words(worth),
-        "The masks of `image_ddpm` are the judge's own predictions: their alignment says nothing about that family.",
+        *(note for name, note in NOTES.items() if name in families),
         PAPER_NOTE,
     ]
     found = [paper_worth(worth), class_table(worth), tables.fidelity_table(comparison), beside_table(comparison)]

@@ -194,12 +194,9 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         single = "; one seed does not show how much trainings vary" if row["seeds"] == 1 else ""
         sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}.")
     if sentences:
-        made_by = (
-            "these generators, the pairs drawn from them"
-            if "family" in summary
-            else "this generator, the pairs drawn from it"
-        )
-        sentences.append(f"This holds for {made_by}, and this test area.")
+        several = "family" in summary
+        made = "these generators, the pairs drawn from them" if several else "this generator, the pairs drawn from it"
+        sentences.append(f"This holds for {made}, and this test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]
     absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
     if absent:
