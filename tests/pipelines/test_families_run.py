@@ -36,6 +36,23 @@ def test_replay_shows_what_copies_of_the_training_pairs_measure(made_project: Pr
     assert "`generator`" in output and 'generation.family was "replay", and is "diffusion" now' in output
 
 
+def test_families_side_by_side_share_their_work_with_augment_and_are_in_its_report(made_project: Project) -> None:
+    micro = made_project.path / "conf/micro/parameters.yml"
+    micro.write_text(micro.read_text() + "rivals: {families: [diffusion, replay], gallery_pairs: 3}\n")
+    reports = made_project.path / "data/08_reporting/micro/made"
+    assert "replay: fpn_mobilenetv3 synthetic_only" in made_project.run("rivals", "micro")
+    # What `rivals` has trained and drawn is neither trained nor drawn again.
+    output = made_project.run("augment", "micro")
+    assert all(f"{step}: reused" in output for step in ("Judge", "Generator", "Sampling", "Segmentation"))
+    worth = pd.read_csv(reports / "generator_worth.csv")
+    summary = pd.read_csv(reports / "segmentation_summary.csv")
+    own = worth[(worth["family"] == "diffusion") & (worth["protocol"] == "step_matched")]
+    assert own["miou"].tolist() == summary.loc[summary["ratio"] == 1, "miou"].tolist()
+    comparison = pd.read_csv(reports / "generator_comparison.csv")
+    assert {"diffusion", "replay", "val", "test", "train", "train_halves"} == set(comparison["set"])
+    assert "side by side</h2>" in (reports / "report.html").read_text()
+
+
 def test_pairs_that_were_exported_come_back_as_those_of_another_tool(made_project: Project) -> None:
     made_project.run("ingestion,tiling,diffusion,sampling,export", "micro")
     ours = store(made_project, "synthetic_pairs")
