@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from satsynth.training.device import arithmetic, autocast, choose_device, describe_device, memory_errors
+from satsynth.training.device import (
+    arithmetic,
+    autocast,
+    choose_device,
+    describe_device,
+    memory_errors,
+    memory_in_words,
+    seconds_a_step,
+)
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import ResourceError
 
@@ -66,6 +74,24 @@ def test_memory_that_does_not_suffice_names_the_parameter_to_lower():
     with pytest.raises(ResourceError, match="Tried to allocate 2 GiB") as caught, memory_errors("Lower `a.b`."):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 1 GiB. See more.")
     assert "`a.b`" in caught.value.remedy
+
+
+def test_memory_that_was_needed_counts_what_was_freed_again():
+    needed = [float(memory_in_words(torch.device("cpu")).split()[0])]
+    torch.ones(2**28).sum()
+    needed.append(float(memory_in_words(torch.device("cpu")).split()[0]))
+    assert needed[1] >= max(1.0, needed[0])
+
+
+def test_memory_of_a_gpu_is_counted_from_the_first_step_that_is_timed(monkeypatch):
+    reset = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 3 * 2**30)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 80 * 2**30))
+    device = torch.device("cuda", 1)
+    assert seconds_a_step(lambda step: reset.append(step), device, 2) > 0
+    assert reset == [device, 0, 1, 2] and memory_in_words(device) == "3.0 of 80.0 GiB of GPU memory"
 
 
 def test_what_decides_the_last_digits(monkeypatch):

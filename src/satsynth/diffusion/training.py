@@ -24,7 +24,14 @@ from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
 from satsynth.training.best import BestWeights
-from satsynth.training.device import autocast, choose_device, describe_device, memory_errors, seconds_a_step
+from satsynth.training.device import (
+    autocast,
+    choose_device,
+    describe_device,
+    memory_errors,
+    memory_in_words,
+    seconds_a_step,
+)
 from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
@@ -220,7 +227,7 @@ def _announce(
     side, classes, estimate = int(origin["tile_size"]), len(origin["classes"]), ""
     if not (folder.path / CHECKPOINT).exists():
         minutes = seconds_an_image(settings, classes, side, compute) * settings.images / 60
-        estimate = f", about {minutes:.1f} minutes"
+        estimate = f", about {minutes:.1f} minutes, {memory_in_words(choose_device(compute))}"
     log.info(
         "Diffusion: training on %d images of %d real pairs (%d x %d, %d classes), on %s%s",
         settings.images,

@@ -128,7 +128,7 @@ def _announce(
         log.info("Segmentation: reused, all of them were done before")
         return
     from satsynth.segmentation.training import seconds_an_image
-    from satsynth.training.device import choose_device, describe_device
+    from satsynth.training.device import choose_device, describe_device, memory_in_words
 
     classes, side, batch_size = len(tiles.class_names), tiles.tile_size, settings.training.batch_size
     rates = {
@@ -136,8 +136,9 @@ def _announce(
         for name in dict.fromkeys(one.cell.network for one in missing)
     }
     minutes = sum(rates[one.cell.network] * one.images for one in missing) / 60
-    device = describe_device(choose_device(compute))
-    log.info("Segmentation: %d of them are new, about %.1f minutes on %s", len(missing), minutes, device)
+    device = choose_device(compute)
+    where, memory = describe_device(device), memory_in_words(device)
+    log.info("Segmentation: %d of them are new, about %.1f minutes on %s, %s", len(missing), minutes, where, memory)
 
 
 def _announce_shared(settings: SegmentationSettings, real: int, available: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -96,7 +97,7 @@ def memory_errors(remedy: str) -> Iterator[None]:
 
 
 def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: int) -> float:
-    """Return how long a step takes, from ``steps`` of them after one that is not timed.
+    """Return how long a step takes, from ``steps`` of them after one that is not timed; see `memory_in_words`.
 
     Args:
         step: Takes the number of the step.
@@ -104,6 +105,8 @@ def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: i
         steps: How many are timed.
     """
     began = 0.0
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     for number in range(steps + 1):
         if number == 1:
             _wait(device)
@@ -116,6 +119,29 @@ def seconds_a_step(step: Callable[[int], object], device: torch.device, steps: i
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
+
+
+def memory_in_words(device: torch.device) -> str:
+    """Return how much memory was needed at most: of a GPU since `seconds_a_step`, else by this process so far."""
+    if device.type == "cuda":
+        _, whole = torch.cuda.mem_get_info(device)
+        return f"{torch.cuda.max_memory_reserved(device) / 2**30:.1f} of {whole / 2**30:.1f} GiB of GPU memory"
+    used, whole = _memory()
+    return f"{used / 2**30:.1f} of {whole / 2**30:.1f} GiB of memory"
+
+
+def _memory() -> tuple[int, int]:
+    """Return the most memory that this process has used, and that of the machine, in bytes."""
+    with suppress(ImportError):
+        # There is no such module on Windows.
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, whole
+    import psutil
+
+    return int(psutil.Process().memory_info().rss), int(psutil.virtual_memory().total)
 
 
 def describe_device(device: torch.device) -> str:
