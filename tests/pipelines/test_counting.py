@@ -88,6 +88,13 @@ RIVAL_CHANGES = [
 ]
 
 
+def test_what_is_drawn_from_a_trained_generator_does_not_count_how_it_was_trained(parameters: dict[str, Any]) -> None:
+    for pipeline in ("painting", "labelling", "sampling", "rivals"):
+        for node in register_pipelines()[pipeline].nodes:
+            if "params:diffusion" in node.inputs and step_name(node) != "train_rivals":
+                assert counting_settings(node, parameters)["diffusion"].keys() == {"drawing"}, node
+
+
 @pytest.mark.parametrize(("name", "value", "first", "not_yet"), RIVAL_CHANGES)
 def test_a_parameter_counts_where_it_changes_what_families_are_compared_by(
     name: str, value: Any, first: str | None, not_yet: str, parameters: dict[str, Any]

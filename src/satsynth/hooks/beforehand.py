@@ -60,7 +60,7 @@ class Plan:
         for family, settings in self._trained:
             family.require_ready(settings, side)
         if "rivals" in self.tags:
-            rivals_grid(self._rivals, self._of("segmentation", SegmentationSettings))
+            self._require_ratio()
         if "sampling" in self.tags:
             self._require_layouts()
         inception = self._of("comparison", ComparisonSettings).inception
@@ -87,7 +87,7 @@ class Plan:
         if "rivals" in self.tags:
             total = self._rivals.sampling_of(sampling, real).total(real)
             self._require_distinct(self._families_of(self._rivals.families), total, tiles)
-            beforehand.require_enough(self._grid_of_rivals, real, total)
+            beforehand.require_enough(self._require_ratio(), real, total)
         if self.tags & {"segmentation", "rivals"}:
             networks = self._of("segmentation", SegmentationSettings).networks
             beforehand.require_buildable(networks, len(tiles.class_names), self._of("workspace", Workspace))
@@ -128,8 +128,8 @@ class Plan:
     def _rivals(self) -> RivalsSettings:
         return self._of("rivals", RivalsSettings)
 
-    @property
-    def _grid_of_rivals(self) -> SegmentationSettings:
+    def _require_ratio(self) -> SegmentationSettings:
+        """Return the grid of one family; refuse one without an R above zero."""
         return rivals_grid(self._rivals, self._of("segmentation", SegmentationSettings))
 
     def _require_distinct(self, families: Sequence[Trained], total: int, tiles: PairStore) -> None:

@@ -22,8 +22,8 @@ from satsynth.work.workspace import Workspace
 Counted = dict[str, Any]
 # What a description says to people only.
 _WORDS = {"title", "licence", "obtain", "download"}
-# The steps that draw pairs.
-_DRAWING = ("draw_pairs", "draw_from_rivals")
+# The steps that train generators, and those that draw pairs from them.
+_TRAINING, _DRAWING = ("train_generator", "train_rivals"), ("draw_pairs", "draw_from_rivals")
 
 
 def counting_settings(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,8 +96,8 @@ def _of_description(node: str, description: DatasetDescription) -> Counted:
 
 def _of_family(node: str, family: FamilySettings) -> Counted:
     # Not the training's identity: that leaves out places whose content it knows.
-    settings: Counted = family.model_dump(mode="json", exclude=None if node in _DRAWING else {"drawing"})
-    return {"drawing": settings["drawing"]} if node in _DRAWING else settings
+    settings: Counted = family.model_dump(mode="json", exclude={"drawing"} if node in _TRAINING else None)
+    return settings if node in _TRAINING else {"drawing": settings["drawing"]}
 
 
 def _of_comparison(node: str, comparison: ComparisonSettings) -> Counted:
