@@ -108,7 +108,9 @@ def test_the_section_shows_scores_of_every_family_and_survives_a_file(tmp_path: 
     assert classes["arm"].tolist() == scores["arm"].tolist() and len(classes.columns) > 2
     assert measures.columns[1:4].str.split("\n").str[0].tolist() == ["diffusion", "gan", "val"]
     assert beside["pairs of"].tolist() == ["diffusion", "gan", "val"]
-    assert any(text.startswith("gan: fpn, R = 1: mIoU changes") for text in shown[0].text)
+    (ranked,) = [text for text in shown[0].text if text.startswith("fpn, real and synthetic pairs, R = 1: ")]
+    best, second = ranked.split(", by ")[1].split("], ")
+    assert best.startswith("gan +") and second.startswith("diffusion +"), "the best first"
 
 
 def test_sets_stand_from_left_to_right() -> None:

@@ -12,7 +12,7 @@ from satsynth.analysis.measures.table import UNKNOWN, Row, rows_of, rows_table, 
 from satsynth.analysis.report import tables
 from satsynth.analysis.report.page import Section
 from satsynth.analysis.report.paper import paper_distance, paper_score
-from satsynth.analysis.statistics.summary import ARM, in_words
+from satsynth.analysis.statistics.summary import ARM, change_in_points
 
 SYNTHETIC = "synthetic"
 # The family of rows that no generator has a share in.
@@ -121,6 +121,21 @@ def worth_table(
     return whole[[*leading, *(column for column in whole.columns if column not in leading)]]
 
 
+def ranking(worth: pd.DataFrame) -> list[str]:
+    """Return a sentence for each network and use of pairs: what each family changes, the best first."""
+    sentences = []
+    used = worth[worth["ratio"] > 0]
+    for (network, protocol, ratio), part in used.groupby(["network", "protocol", "ratio"], sort=False):
+        ordered = part.sort_values("difference", ascending=False, kind="stable")
+        changes = (f"{row['family']} {change_in_points(dict(row))}" for _, row in ordered.iterrows())
+        pairs = "synthetic pairs only" if protocol == "synthetic_only" else "real and synthetic pairs"
+        sentences.append(
+            f"{network}, {pairs}, R = {ratio:g}: change of mIoU against real pairs only, in points, by "
+            f"{', '.join(changes)}."
+        )
+    return sentences
+
+
 def beside_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Return what the comparison has beside measures of fidelity, a row for each family, and the paper's FID."""
     found = {measure: values_of(comparison, measure) for measure in BESIDE}
@@ -163,7 +178,9 @@ def generators_section(comparison: pd.DataFrame, worth: pd.DataFrame, gallery: n
     text = [
         "Each family was trained, drew the same number of pairs, and went through the same measures and trainings. Val "
         "shows what real images of other scenes reach.",
-        *in_words(worth),
+        *ranking(worth),
+        "Where intervals of two families overlap, these trainings do not show which family is better. This holds for "
+        "these generators, the pairs drawn from them, and this test area.",
         *(note for name, note in NOTES.items() if name in families),
         PAPER_NOTE,
     ]

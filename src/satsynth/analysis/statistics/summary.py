@@ -194,9 +194,7 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         single = "; one seed does not show how much trainings vary" if row["seeds"] == 1 else ""
         sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}.")
     if sentences:
-        several = "family" in summary
-        made = "these generators, the pairs drawn from them" if several else "this generator, the pairs drawn from it"
-        sentences.append(f"This holds for {made}, and this test area.")
+        sentences.append("This holds for this generator, the pairs drawn from it, and this test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]
     absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
     if absent:
