@@ -35,7 +35,6 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     return project, project.run("augment", "micro", **REPLAY)
 
 
-@pytest.mark.xdist_group("replayed")
 def test_replay_shows_what_copies_of_the_training_pairs_measure(replayed: tuple[Project, str]) -> None:
     made_project, output = replayed
     assert "by 'replay'" in output
@@ -49,7 +48,6 @@ def test_replay_shows_what_copies_of_the_training_pairs_measure(replayed: tuple[
     assert "`generator`" in output and 'generation.family was "replay", and is "diffusion" now' in output
 
 
-@pytest.mark.xdist_group("replayed")
 def test_families_side_by_side_share_their_work_with_augment_and_are_in_the_next_report(
     replayed: tuple[Project, str],
 ) -> None:
