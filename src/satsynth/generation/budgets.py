@@ -16,7 +16,7 @@ from satsynth.work.remembered import remembered_table
 from satsynth.work.workspace import Workspace
 
 RESULT_VERSION = 1
-BUDGET = "images"
+ANY = 1000
 log = logging.getLogger(__name__)
 
 
@@ -38,14 +38,14 @@ def with_budget(
         compute: Where.
         workspace: Where the measured speed is kept, so that a later run has the same number of images.
     """
-    if BUDGET not in type(settings).model_fields:
+    if settings.budget is None:
         return settings
     if budget.seconds is None:
-        return settings if budget.images is None else settings.model_copy(update={BUDGET: budget.images})
+        return settings if budget.images is None else settings.with_budget(budget.images)
     rate = _seconds_an_image(family, settings, tiles, compute, workspace)
     images = max(1, int(budget.seconds / rate))
     log.info("%s: %d images are %g seconds, measured at %.4f s each", family.name, images, budget.seconds, rate)
-    return settings.model_copy(update={BUDGET: images})
+    return settings.with_budget(images)
 
 
 def _seconds_an_image(
@@ -59,7 +59,8 @@ def _seconds_an_image(
     def measure() -> tuple[pd.DataFrame, dict[str, float | None]]:
         return pd.DataFrame(), {"seconds": family.seconds_an_image(settings, classes, side, compute)}
 
-    decided = {name: value for name, value in settings.training_identity().items() if name != BUDGET}
+    # Whatever the present budget is.
+    decided = settings.with_budget(ANY).training_identity()
     decided |= {"family": [family.name, family.training_version], **arithmetic(compute)}
     step = Step("training_speed", RESULT_VERSION, digests(tiles=tiles), decided)
     return float(remembered_table(workspace, step, measure)[1]["seconds"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -57,6 +57,16 @@ class FamilySettings(Frozen):
     def training_identity(self) -> dict[str, Any]:
         """Return the parameters that decide a trained generator."""
         return self.model_dump(mode="json", exclude={"drawing"})
+
+    @property
+    def budget(self) -> int | None:
+        """Training budget in images, the parameter `images`; None where nothing is trained."""
+        found: int | None = getattr(self, "images", None)
+        return found
+
+    def with_budget(self, images: int) -> Self:
+        """Return the same parameters with another training budget; where nothing is trained, as they are."""
+        return self if self.budget is None else self.model_copy(update={"images": images})
 
 
 class Report(reporting.Report, Protocol):
