@@ -80,6 +80,15 @@ def tiles(folder: Path, train: int = TRAIN) -> PairStore:
     return write_store(folder / "tiles", pairs, SIDE, extra={"keep": {"max_ignore": 1.0}})
 
 
+def test_images_without_masks_are_refused_early_by_generators_that_cannot_learn_from_them(tmp_path: Path) -> None:
+    description = settings(images={"unlabelled": ["more"]})
+    with pytest.raises(SatSynthError, match="noise_levels` is `common`"):
+        plan(tmp_path, description=description).require_ready()
+    plan(tmp_path, description=description, diffusion={"model": {"noise_levels": "separate"}}).require_ready()
+    for family in ("gan", "image_ddpm", "replay"):
+        plan(tmp_path, description=description, generation={"family": family}).require_ready()
+
+
 def test_usual_parameters_are_taken_and_nothing_heavy_is_imported_for_that(tmp_path: Path) -> None:
     plan(tmp_path).require_ready()
     code = (

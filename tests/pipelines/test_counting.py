@@ -50,6 +50,8 @@ def lineage(step: str, parameters: dict[str, Any]) -> dict[str, Any]:
 CHANGES = [
     ("tiling.stride", 9, "cut_tiles", "find_scenes"),
     ("ingestion.on_bad_scene", "skip", "find_scenes", None),
+    ("ingestion.held_out_images", "use", "find_scenes", None),
+    ("diffusion.unlabelled_share", 0.5, "train_generator", "cut_tiles"),
     ("description.scale", 0.25, "find_scenes", None),
     ("description.title", "other", "write_report", "cut_tiles"),
     ("diffusion.images", 999_999, "train_generator", "train_judge"),

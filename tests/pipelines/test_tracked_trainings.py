@@ -111,7 +111,9 @@ def test_trainings_on_the_pairs_of_several_families_are_told_apart(recorder: Rec
 def test_a_generators_training_shows_its_settings_and_tiles(
     recorder: Recorder, tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, report: Report) -> None:
+    def train(
+        folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, report: Report, unlabelled: Any
+    ) -> None:
         report.metrics(20, {"loss": 0.5})
         folder.finish({"kind": "generator"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 from kedro_datasets._typing import ImagePreview, JSONPreview
 
@@ -13,6 +14,7 @@ from satsynth.catalog.recorded import Recorded
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.pairs.store import PairStore
+from satsynth.scenes.splits import UNLABELLED
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, canonical_json, place_folder
@@ -87,8 +89,9 @@ class PairStoreDataset(FinishedFolderDataset):
 
         store = self.load()
         assert isinstance(store, PairStore)
-        step = max(1, store.count() // pairs)
-        chosen = [row for i, row in enumerate(store.pictures()) if i % step == 0][:pairs]
+        labelled = (store.index()["split"] != UNLABELLED).to_numpy()
+        wanted = set(np.flatnonzero(labelled)[:: max(1, int(labelled.sum()) // pairs)][:pairs].tolist())
+        chosen = [row for number, row in enumerate(store.pictures()) if number in wanted]
         shown = [(decode_image(image), decode_mask(mask)) for _, image, mask in chosen]
         return picture_preview(contact_sheet(shown, store.colors, 3))
 

@@ -60,7 +60,10 @@ class JointDiffusion:
 
     def scenes_before(self, settings: DenoiserSettings) -> set[str]:
         """Return the scenes of the generator that its weights start from."""
-        return SavedGenerator(Path(settings.start_from)).scenes if settings.start_from else set()
+        if not settings.start_from:
+            return set()
+        start = SavedGenerator(Path(settings.start_from))
+        return start.scenes.union(start.held_out_images)
 
     def train(
         self,
@@ -71,11 +74,12 @@ class JointDiffusion:
         settings: DenoiserSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train the denoiser; see `satsynth.diffusion.training.train_denoiser`."""
         from satsynth.diffusion.training import train_denoiser
 
-        train_denoiser(folder, pairs, val, origin, settings, compute, report)
+        train_denoiser(folder, pairs, val, origin, settings, compute, report, unlabelled)
 
     def load(self, saved: SavedGenerator, settings: DenoiserSettings, compute: ComputeSettings) -> Drawer:
         """Return the generator in its averaged weights, on its device."""

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
+from pydantic import Field
 
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
@@ -67,6 +68,32 @@ class FamilySettings(Frozen):
     def with_budget(self, images: int) -> Self:
         """Return the same parameters with another training budget; where nothing is trained, as they are."""
         return self if self.budget is None else self.model_copy(update={"images": images})
+
+    def learns_from_images(self) -> bool:
+        """Return whether images without masks are used, if there are any."""
+        return False
+
+    def require_unlabelled(self) -> None:
+        """Refuse images without masks where a generator of these parameters is to learn from them and cannot.
+
+        Raises:
+            SatSynthError: It cannot.
+        """
+
+
+class ImageLearnerSettings(FamilySettings):
+    """Parameters of a family that can learn how images look from images without masks."""
+
+    unlabelled_share: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="Share of images without masks in the training, if the data set has any (`images.unlabelled`).",
+    )
+
+    def learns_from_images(self) -> bool:
+        """Return whether they have a share."""
+        return self.unlabelled_share > 0
 
 
 class Report(reporting.Report, Protocol):
@@ -231,6 +258,7 @@ class Family(Protocol):
         settings: Any,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train to the end of the budget, continuing what the folder holds, and finish the folder.
 
@@ -242,6 +270,8 @@ class Family(Protocol):
             settings: Its parameters.
             compute: Where.
             report: What the training reports to.
+            unlabelled: Images without masks, all of whose pixels are ignored; only for a family whose settings say that
+                it learns from them.
         """
         ...
 

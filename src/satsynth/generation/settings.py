@@ -90,7 +90,10 @@ class SamplingSettings(Frozen):
         """Return what decides the pairs beside the way they are drawn; not how many of them there are."""
         # A folder of layouts counts by its content, and windows where there are any.
         beside = {"ratio", "max_pairs", "layouts", "layout_folder", *([] if self.layouts == "real" else ["windows"])}
-        return self.model_dump(mode="json", exclude=beside)
+        found = self.model_dump(mode="json", exclude=beside)
+        if self.layouts == "real" and not self.windows.pasted.share:
+            del found["windows"]["pasted"]
+        return found
 
     def total(self, real: int) -> int:
         """Return the number of synthetic pairs for a number of real training pairs."""

@@ -59,6 +59,8 @@ class Plan:
             beforehand.require_ready(networks)
         for family, settings in self._trained:
             family.require_ready(settings, side)
+            if self._description.images.unlabelled:
+                settings.require_unlabelled()
         if "rivals" in self.tags:
             self._require_ratio()
         if "sampling" in self.tags:

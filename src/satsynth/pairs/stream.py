@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from satsynth.pairs.augmentation import Augmentation
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.mixtures import Shared, Stream
 from satsynth.pairs.settings import AugmentationName
 from satsynth.work.errors import ResourceError
 
@@ -75,6 +75,19 @@ class PairStream(Stream):
         """Restore in a worker process."""
         self.__dict__.update(state)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+
+def training_stream(pairs: DecodedPairs, unlabelled: DecodedPairs | None, share: float, seed: int) -> Stream:
+    """Return the stream on which a generator is trained: labelled pairs, with a share of unlabelled images among them.
+
+    Args:
+        pairs: Labelled pairs.
+        unlabelled: Images without masks, or None.
+        share: Their share, which any range of positions has to within one image.
+        seed: Seed of order and augmentation of both.
+    """
+    labelled = PairStream([pairs], seed)
+    return labelled if unlabelled is None else Shared(PairStream([unlabelled], seed), labelled, share)
 
 
 def to_tensors(image: np.ndarray, mask: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -88,7 +88,7 @@ def _of_description(node: str, description: DatasetDescription) -> Counted:
         return description.model_dump(mode="json", exclude=_WORDS | {"tiling"})
     if node == "cut_tiles":
         # Where scenes are and how they are divided counts for the scenes.
-        return description.model_dump(mode="json", include={"name", "classes", "ignore", "images", "masks", "scale"})
+        return description.reading()
     if node in ("compare_networks", "compare_rivals", "put_rivals_to_work"):
         return {"name": description.name}
     return description.model_dump(mode="json", exclude={"download"})

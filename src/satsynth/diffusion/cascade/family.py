@@ -66,11 +66,12 @@ class Cascade(Together):
         settings: CascadeSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train both models; see `satsynth.diffusion.cascade.training.train_cascade`."""
         from satsynth.diffusion.cascade.training import train_cascade
 
-        train_cascade(folder, pairs, val, origin, settings, compute, report)
+        train_cascade(folder, pairs, val, origin, settings, compute, report, unlabelled)
 
     def load(self, saved: SavedGenerator, settings: CascadeSettings, compute: ComputeSettings) -> Drawer:
         """Return both models in their averaged weights, on their device."""

@@ -90,6 +90,14 @@ class CascadeSettings(FamilySettings):
             }
         )
 
+    def learns_from_images(self) -> bool:
+        """Return whether one of the models does."""
+        return self.small.learns_from_images() or self.enlarger.learns_from_images()
+
+    def require_unlabelled(self) -> None:
+        """Refuse images without masks where the small pairs have one noise level in common."""
+        self.small.require_unlabelled()
+
     @model_validator(mode="after")
     def _fits(self) -> CascadeSettings:
         if self.small.start_from:

@@ -93,7 +93,12 @@ def write_report(
     comparison = ComparisonSettings.model_validate(settings.get("measure_fidelity", {}).get("comparison", {}))
     sections = [
         *report.segmentation(
-            segmentation_summary, network_comparison, augmentation_comparison, ratio_curve, description.name
+            segmentation_summary,
+            network_comparison,
+            augmentation_comparison,
+            ratio_curve,
+            description.name,
+            generator.held_out_images,
         ),
         report.gains_by_class(class_gains, class_gain_plot, description.name),
         Section(

@@ -47,11 +47,12 @@ class Gan(Together):
         settings: GanSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train the three networks; see `satsynth.rivals.gan.training.train_gan`."""
         from satsynth.rivals.gan.training import train_gan
 
-        train_gan(folder, pairs, val, origin, settings, compute, report)
+        train_gan(folder, pairs, val, origin, settings, compute, report, unlabelled)
 
     def load(self, saved: SavedGenerator, settings: GanSettings, compute: ComputeSettings) -> Drawer:
         """Return the generator in its averaged weights, on its device."""

@@ -12,7 +12,7 @@ import torch
 
 from satsynth.generation.families import Report, Request
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.pairs.stream import PairStream, to_tensors
+from satsynth.pairs.stream import to_tensors, training_stream
 from satsynth.rivals.gan.drawing import GanDrawer
 from satsynth.rivals.gan.family import AVERAGED, HISTORY
 from satsynth.rivals.gan.generator import GanGenerator
@@ -46,17 +46,19 @@ def train_gan(
     settings: GanSettings,
     compute: ComputeSettings,
     report: Report,
+    unlabelled: DecodedPairs | None = None,
 ) -> None:
     """Train the GAN to the end of its budget, continuing what the folder holds, and finish the folder.
 
     Args:
         folder: Work folder.
-        pairs: Real training pairs; those without a label teach the image discriminator only.
+        pairs: Real training pairs.
         val: Real pairs of held-out scenes, used only to measure.
         origin: ``family``, ``classes``, ``tile_size`` and ``scenes`` for the manifest.
         settings: What to train and how.
         compute: Where.
         report: Takes metrics as training goes on, and at each look pairs drawn from fixed seeds.
+        unlabelled: Images without masks, from which the generator learns through the image discriminator only.
 
     Raises:
         SatSynthError: The tile size does not fit the networks, or the loss is not finite.
@@ -67,9 +69,10 @@ def train_gan(
     steps = max(1, settings.images // settings.batch_size)
     looks = look_points(0, steps, settings.looks)
     log.info(
-        "GAN: training on %d images of %d real pairs (%d x %d, %d classes), on %s",
+        "GAN: training on %d images of %d real pairs%s (%d x %d, %d classes), on %s",
         settings.images,
         len(pairs),
+        f" and {len(unlabelled)} images without masks" if unlabelled is not None else "",
         side,
         side,
         classes,
@@ -100,7 +103,7 @@ def train_gan(
         device=device,
         compute=compute,
     )
-    stream = PairStream([pairs], settings.seed)
+    stream = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
     log.info("GAN: %d images in %.1f minutes", steps * settings.batch_size, seconds / 60)
