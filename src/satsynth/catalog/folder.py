@@ -19,6 +19,7 @@ from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, canonical_json, place_folder
 from satsynth.work.finished import Finished
+from satsynth.work.gathered import Gathered
 
 
 def _is_finished(path: str) -> bool:
@@ -113,6 +114,18 @@ class JudgeDataset(FinishedFolderDataset):
     def preview(self) -> JSONPreview:
         """Return configuration and scores for Kedro-Viz."""
         return _manifest_preview(self.load())
+
+
+class GatheredDataset(FinishedFolderDataset):
+    """Several finished folders in one, with their names and digests as preview."""
+
+    handle = Gathered
+
+    def preview(self) -> JSONPreview:
+        """Return what is in it for Kedro-Viz."""
+        found = self.load()
+        assert isinstance(found, Gathered)
+        return JSONPreview(canonical_json({name: found.parents[name] for name in found.names}))
 
 
 def _manifest_preview(handle: Finished) -> JSONPreview:

@@ -16,6 +16,9 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import WorkFolder
 
+# Steps that are timed where a budget is given in seconds.
+STEPS = 10
+
 
 class JointDiffusion:
     """One diffusion model of images and masks together, the method of SatSynth.
@@ -40,6 +43,12 @@ class JointDiffusion:
         if settings.start_from:
             require_alike(settings.model, SavedGenerator(Path(settings.start_from)))
         return None
+
+    def seconds_an_image(self, settings: DenoiserSettings, classes: int, side: int, compute: ComputeSettings) -> float:
+        """Return how long training takes for each image; see `satsynth.diffusion.training.seconds_an_image`."""
+        from satsynth.diffusion.training import seconds_an_image
+
+        return seconds_an_image(settings, classes, side, compute, STEPS)
 
     def sources(self, settings: DenoiserSettings) -> dict[str, str]:
         """Return the digest of the generator that its weights start from.

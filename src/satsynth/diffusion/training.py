@@ -315,15 +315,35 @@ def seconds_an_image(
         cast(StemUNet, generator.denoiser.network).unet.enable_gradient_checkpointing()
     optimizer = optimizer_for(generator.denoiser, settings)
     step_loss = denoising_step(generator, settings, device, compute)
-    shape = (settings.batch_size, 3, side, side)
-    images = torch.rand(shape, generator=seeded(0, device=device), device=device)
+    with memory_errors(MEMORY):
+        return seconds_on_noise(optimizer, step_loss, settings.batch_size, side, device, steps)
+
+
+def seconds_on_noise(
+    optimizer: torch.optim.Optimizer,
+    step_loss: StepLoss,
+    batch_size: int,
+    side: int,
+    device: torch.device,
+    steps: int,
+) -> float:
+    """Return how long steps of an optimizer take for each image, on images of noise.
+
+    Args:
+        optimizer: The optimizer.
+        step_loss: As in `satsynth.training.loop.Training`.
+        batch_size: Images a step.
+        side: Their side in pixels.
+        device: Where.
+        steps: Steps that are timed, after one that is not.
+    """
+    images = torch.rand((batch_size, 3, side, side), generator=seeded(0, device=device), device=device)
     images = images.contiguous(memory_format=torch.channels_last)
-    masks = torch.zeros((settings.batch_size, side, side), dtype=torch.int64, device=device)
+    masks = torch.zeros((batch_size, side, side), dtype=torch.int64, device=device)
 
     def one(step: int) -> None:
         step_loss(images, masks, step)[0].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    with memory_errors(MEMORY):
-        return seconds_a_step(one, device, steps) / settings.batch_size
+    return seconds_a_step(one, device, steps) / batch_size

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from pydantic import Field
@@ -58,6 +58,16 @@ class FamilySettings(Frozen):
     def training_identity(self) -> dict[str, Any]:
         """Return the parameters that decide a trained generator."""
         return self.model_dump(mode="json", exclude={"drawing"})
+
+    @property
+    def budget(self) -> int | None:
+        """Training budget in images, the parameter `images`; None where nothing is trained."""
+        found: int | None = getattr(self, "images", None)
+        return found
+
+    def with_budget(self, images: int) -> Self:
+        """Return the same parameters with another training budget; where nothing is trained, as they are."""
+        return self if self.budget is None else self.model_copy(update={"images": images})
 
     def learns_from_images(self) -> bool:
         """Return whether images without masks are used, if there are any."""
@@ -216,6 +226,17 @@ class Family(Protocol):
         """
         ...
 
+    def seconds_an_image(self, settings: Any, classes: int, side: int, compute: ComputeSettings) -> float | None:
+        """Return how long training takes here for each image, from a few steps; None where nothing is trained.
+
+        Args:
+            settings: Its parameters.
+            classes: Number of classes.
+            side: Side of a tile in pixels.
+            compute: Where.
+        """
+        ...
+
     def sources(self, settings: Any) -> dict[str, str]:
         """Return digests of what it reads beside the real pairs, by name.
 
@@ -277,6 +298,10 @@ class Together:
 
     def require_ready(self, settings: Any, side: int) -> int | None:
         """Refuse nothing: pairs of any size can be drawn, again and again."""
+        return None
+
+    def seconds_an_image(self, settings: Any, classes: int, side: int, compute: ComputeSettings) -> float | None:
+        """Return nothing: it only keeps pairs."""
         return None
 
     def sources(self, settings: Any) -> dict[str, str]:

@@ -136,16 +136,16 @@ def imagenet_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[
 
 
 def inception_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[str]:
-    """Return what FID and inception score rest on."""
+    """Return what FID, sFID and inception score rest on."""
     if not values_of(table, "fid"):
-        return ["FID and inception score were not measured (`comparison.inception` is null)."]
+        return ["FID, sFID and inception score were not measured (`comparison.inception` is null)."]
     weights = f"weights {weights_name(comparison.inception)}, " if comparison.inception is not None else ""
-    notes = [f"FID and inception score by torch-fidelity, {weights}images resized to {RESIZE}."]
+    notes = [f"FID, sFID and inception score by torch-fidelity, {weights}images resized to {RESIZE}."]
     fewest = min(values_of(table, "images").values())
     if fewest < FEW_IMAGES:
         notes.append(
-            f"The smallest set has {fewest:.0f} images. Below {FEW_IMAGES}, FID is biased upwards: compare it only "
-            "within this table."
+            f"The smallest set has {fewest:.0f} images. Below {FEW_IMAGES}, FID and sFID are biased upwards: compare "
+            "them only within this table."
         )
     return notes
 

@@ -23,6 +23,7 @@ from satsynth.diffusion.training import (
     draw_levels,
     joint_loss,
     optimizer_for,
+    seconds_on_noise,
     train_denoiser,
     unknown_masks,
 )
@@ -185,9 +186,8 @@ def train_enlarger(
         unlabelled: Images without masks.
     """
     device = choose_device(compute)
-    with shared_random_state(settings.seed):
-        enlarger = Enlarger(settings.model, classes)
-    network = enlarger.denoiser.to(device).to(memory_format=memory_format(device))
+    enlarger = _fresh_enlarger(settings, classes, device)
+    network = enlarger.denoiser
     average, best = MovingAverage(network, settings.ema), BestWeights()
     optimizer, steps = optimizer_for(network, settings), max(1, settings.images // settings.batch_size)
     looks = look_points(0, steps, settings.looks)
@@ -229,6 +229,33 @@ def train_enlarger(
     write_timing(folder.result, seconds)
     folder.finish({"kind": "enlarger", "images": steps * settings.batch_size}, [AVERAGED, "history.json"])
     folder.forget_helpers()
+
+
+def _fresh_enlarger(settings: EnlargerSettings, classes: int, device: torch.device) -> Enlarger:
+    with shared_random_state(settings.seed):
+        enlarger = Enlarger(settings.model, classes)
+    enlarger.denoiser.to(device).to(memory_format=memory_format(device))
+    return enlarger
+
+
+def seconds_a_crop(
+    settings: EnlargerSettings, classes: int, factor: int, compute: ComputeSettings, steps: int
+) -> float:
+    """Return how long training an enlarger takes here for each crop, from a few steps on noise; looks are left out.
+
+    Args:
+        settings: What would be trained and how.
+        classes: Number of classes.
+        factor: Pixels along a side for one of the small pairs.
+        compute: Where.
+        steps: Steps that are timed.
+    """
+    device = choose_device(compute)
+    enlarger = _fresh_enlarger(settings, classes, device)
+    optimizer = optimizer_for(enlarger.denoiser, settings)
+    step_loss = enlarging_step(enlarger, factor, settings, device, compute)
+    with memory_errors(MEMORY):
+        return seconds_on_noise(optimizer, step_loss, settings.batch_size, settings.crop, device, steps)
 
 
 def enlarging_step(

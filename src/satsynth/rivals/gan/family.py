@@ -32,6 +32,12 @@ class Gan(Together):
         settings.network.sides(side)
         return None
 
+    def seconds_an_image(self, settings: GanSettings, classes: int, side: int, compute: ComputeSettings) -> float:
+        """Return how long training takes for each image; see `satsynth.rivals.gan.training.seconds_an_image`."""
+        from satsynth.rivals.gan.training import seconds_an_image
+
+        return seconds_an_image(settings, classes, side, compute)
+
     def train(
         self,
         folder: WorkFolder,
