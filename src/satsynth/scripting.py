@@ -72,7 +72,7 @@ def train(
 
     Args:
         tiles: Real pairs.
-        family: Family of generators: `diffusion`, `image_ddpm`, `gan`, `replay` or `folder`.
+        family: Family of generators: `diffusion`, `cascade`, `image_ddpm`, `gan`, `replay` or `folder`.
         project: Folder below whose ``data/.work`` the work is kept.
         compute: Parameters of the group `compute`, such as ``{"device": "cpu"}``.
         parameters: Parameters of the family that differ from its defaults, such as ``images=20000``.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from made_data import CLASSES, made_pairs, write_store
+from satsynth.diffusion.cascade.settings import CascadeDrawing, CascadeSettings, EnlargerSettings
 from satsynth.diffusion.settings import (
     DiffusionDrawing,
     DiffusionSettings,
@@ -68,6 +69,17 @@ def settings_of(foreign: Path) -> dict[str, FamilySettings]:
     return {
         "diffusion": DiffusionSettings(
             model=GeneratorSettings(network=network), images=8, batch_size=2, drawing=DiffusionDrawing(steps=3)
+        ),
+        "cascade": CascadeSettings(
+            small=DiffusionSettings(
+                model=GeneratorSettings(network=NetworkSettings(stem=2, widths=(8, 16)), noise_levels="separate"),
+                images=8,
+                batch_size=2,
+            ),
+            enlarger=EnlargerSettings(
+                model=GeneratorSettings(network=network, noise_levels="separate"), images=8, batch_size=2, crop=16
+            ),
+            drawing=CascadeDrawing(small=DiffusionDrawing(steps=3), enlarger=DiffusionDrawing(steps=3)),
         ),
         "image_ddpm": ImageDiffusionSettings(
             model=GeneratorSettings(network=network, label_code="none"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from made_data import made_pairs, settings, write_store
+from satsynth.generation.families import FAMILIES
 from satsynth.hooks.beforehand import Plan
 from satsynth.pairs.export import LEGEND
 from satsynth.pairs.pair import encode_image, encode_mask
@@ -24,8 +25,7 @@ SIDE, TRAIN = 16, 6
 
 def plan(project: Path, tags: frozenset[str] = AUGMENT, **changes: dict[str, Any]) -> Plan:
     """Return a run with default parameters but for some groups."""
-    families = ("diffusion", "image_ddpm", "gan", "replay", "folder")
-    groups = (*families, "compute", "tiling", "generation", "sampling", "comparison", "segmentation")
+    groups = ("compute", "tiling", "generation", *FAMILIES, "sampling", "comparison", "segmentation")
     parameters: dict[str, Any] = {name: {} for name in groups}
     parameters |= {"description": settings(), "workspace": {"project": str(project), "raw": "raw"}}
     return Plan(tags, parameters | changes)

@@ -57,9 +57,9 @@ class JointDrawer:
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
         """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
         generator = self._generator
-        joint = self._solve(generator.channels, numbers, request.seed, generator.denoise(self._settings.clip))
+        joint = self.solve(generator.channels, numbers, request.seed, generator.denoise(self._settings.clip))
         images, found = generator.split(joint)
-        return to_image(images), _to_masks(found)
+        return to_image(images), to_masks(found)
 
     @torch.inference_mode()
     def paint(self, numbers: Sequence[int], masks: np.ndarray, seed: int) -> np.ndarray:
@@ -79,7 +79,7 @@ class JointDrawer:
         require_separate(self._generator)
         given = torch.from_numpy(masks).to(self._device).long()
         painter = self._generator.paint(given, self._settings.clip)
-        return to_image(self._solve(IMAGE_CHANNELS, numbers, mixed_seed(seed, PAINTING), painter))
+        return to_image(self.solve(IMAGE_CHANNELS, numbers, mixed_seed(seed, PAINTING), painter))
 
     @torch.inference_mode()
     def lay_out(self, numbers: Sequence[int], seed: int) -> np.ndarray:
@@ -92,7 +92,7 @@ class JointDrawer:
         shape = (IMAGE_CHANNELS, self._side, self._side)
         unknown = noise_source(mixed_seed(seed, UNSEEN), numbers, shape, self._device)()
         denoise, code = self._generator.lay_out(unknown, self._settings.clip), self._generator.code
-        return _to_masks(code.decode(self._solve(code.channels, numbers, mixed_seed(seed, LAYING_OUT), denoise)))
+        return to_masks(code.decode(self.solve(code.channels, numbers, mixed_seed(seed, LAYING_OUT), denoise)))
 
     @torch.inference_mode()
     def paint_scene(self, number: int, mask: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
@@ -105,7 +105,7 @@ class JointDrawer:
             return self._generator.paint(masks.long(), self._settings.clip)
 
         denoise = blended(corners_of(mask.shape, self._side), painter, self._side, batch_size)
-        return to_image(self._solve(IMAGE_CHANNELS, [number], mixed_seed(seed, PAINTING), denoise, mask.shape))[0]
+        return to_image(self.solve(IMAGE_CHANNELS, [number], mixed_seed(seed, PAINTING), denoise, mask.shape))[0]
 
     @torch.inference_mode()
     def label_scene(self, number: int, image: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
@@ -119,13 +119,25 @@ class JointDrawer:
             return self._generator.label(images.float().div(127.5).sub(1), self._settings.clip)
 
         denoise = blended(corners_of(shape, self._side), labeller, self._side, batch_size)
-        return _to_masks(
-            code.decode(self._solve(code.channels, [number], mixed_seed(seed, LABELLING), denoise, shape))
-        )[0]
+        return to_masks(code.decode(self.solve(code.channels, [number], mixed_seed(seed, LABELLING), denoise, shape)))[
+            0
+        ]
 
-    def _solve(
+    def solve(
         self, channels: int, numbers: Sequence[int], seed: int, denoise: Denoise, shape: tuple[int, ...] | None = None
     ) -> torch.Tensor:
+        """Take away noise by this drawer's sampler and noise levels.
+
+        Args:
+            channels: Channels C of the result.
+            numbers: B numbers, by which noise is drawn.
+            seed: Seed of the noise.
+            denoise: The denoiser.
+            shape: Rows and columns of the result; those of a pair if left out.
+
+        Returns:
+            ``(B, C, H, W)`` float32.
+        """
         shape = shape or (self._side, self._side)
         source = noise_source(seed, numbers, (channels, *shape), self._device)
 
@@ -147,5 +159,6 @@ def require_separate(generator: Generator) -> None:
         raise common_levels("one of them given the other")
 
 
-def _to_masks(masks: torch.Tensor) -> np.ndarray:
+def to_masks(masks: torch.Tensor) -> np.ndarray:
+    """Return masks as uint8, on the CPU."""
     return masks.to(torch.uint8).cpu().numpy()

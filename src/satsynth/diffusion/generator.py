@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import cast
+from pathlib import Path
+from typing import Self, cast
 
 import torch
 from safetensors.torch import load_file
@@ -29,17 +30,18 @@ class Generator:
     Args:
         settings: What it is.
         classes: Number of classes.
+        given_pair: Whether its network is given another pair beside the noisy one.
     """
 
-    def __init__(self, settings: GeneratorSettings, classes: int) -> None:
+    def __init__(self, settings: GeneratorSettings, classes: int, given_pair: bool = False) -> None:
         """Build it with new weights."""
         self.code = LabelCode(settings.label_code, classes, settings.label_scale)
         self.channels = IMAGE_CHANNELS + self.code.channels
         self.separate = settings.noise_levels == "separate"
-        network = StemUNet(self.channels, settings.network, self.separate)
+        network = StemUNet(self.channels, settings.network, self.separate, self.channels if given_pair else 0)
         self.denoiser = Denoiser(network, preconditioning_of(settings.preconditioning))
 
-    def with_denoiser(self, denoiser: nn.Module) -> Generator:
+    def with_denoiser(self, denoiser: nn.Module) -> Self:
         """Return the same generator with another denoiser, for example of averaged weights."""
         other = copy.copy(self)
         other.denoiser = cast(Denoiser, denoiser)
@@ -120,6 +122,11 @@ def load_generator(saved: SavedGenerator, device: torch.device, averaged: bool =
     settings = GeneratorSettings(**{"noise_levels": "common", **saved.manifest["model"]})
     with shared_random_state(0):
         generator = Generator(settings, len(saved.manifest["classes"]))
-    generator.denoiser.load_state_dict(load_file(saved.file(AVERAGED if averaged else WEIGHTS)))
-    generator.denoiser.eval().to(device).to(memory_format=memory_format(device))
+    take_weights(generator, saved.file(AVERAGED if averaged else WEIGHTS), device)
     return generator
+
+
+def take_weights(generator: Generator, file: Path, device: torch.device) -> None:
+    """Give a generator saved weights and make it ready to draw on a device."""
+    generator.denoiser.load_state_dict(load_file(file))
+    generator.denoiser.eval().to(device).to(memory_format=memory_format(device))

@@ -19,16 +19,17 @@ class StemUNet(nn.Module):
         channels: Channels of a pair, 3 + those of the label code.
         settings: Its size.
         separate: Whether it is told the noise levels of image and label channels apart.
+        given: Channels of something that it is given beside the noisy pair.
     """
 
-    def __init__(self, channels: int, settings: NetworkSettings, separate: bool = False) -> None:
+    def __init__(self, channels: int, settings: NetworkSettings, separate: bool = False, given: int = 0) -> None:
         """Build it with new weights."""
         super().__init__()
         self.stem, self.separate = settings.stem, separate
         levels = len(settings.widths)
         lowest = "Attn" if settings.attention else ""
         self.unet = UNet2DModel(
-            in_channels=channels * settings.stem**2,
+            in_channels=(channels + given) * settings.stem**2,
             out_channels=(settings.head or channels) * settings.stem**2,
             block_out_channels=settings.widths,
             layers_per_block=settings.layers,
@@ -50,13 +51,22 @@ class StemUNet(nn.Module):
         self.head: nn.Module | None = None
         if settings.head:
             last = nn.Conv2d(settings.head, channels, 3, padding=1)
-            self.head = nn.Sequential(nn.Conv2d(settings.head + channels, settings.head, 3, padding=1), nn.SiLU(), last)
+            self.head = nn.Sequential(
+                nn.Conv2d(settings.head + channels + given, settings.head, 3, padding=1), nn.SiLU(), last
+            )
         # The first estimate is zero, the mean of the data.
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def forward(self, pairs: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Map ``(B, C, H, W)`` and the noise conditions ``(B, 2)`` of image and labels to ``(B, C, H, W)``."""
+    def forward(self, pairs: torch.Tensor, noise: torch.Tensor, given: torch.Tensor | None = None) -> torch.Tensor:
+        """Map ``(B, C, H, W)`` and the noise conditions ``(B, 2)`` of image and labels to ``(B, C, H, W)``.
+
+        Args:
+            pairs: Noisy pairs.
+            noise: Noise conditions.
+            given: ``(B, G, H, W)``, where it is built for something that is given.
+        """
+        pairs = pairs if given is None else torch.cat([pairs, given], 1)
         pairs = pairs.contiguous(memory_format=memory_format(pairs.device))
         patches = F.pixel_unshuffle(pairs, self.stem)
         of_labels = noise[:, 1] if self.separate else None

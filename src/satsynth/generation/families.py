@@ -23,6 +23,7 @@ from satsynth.work.frozen import Frozen
 
 FAMILIES = {
     "diffusion": "satsynth.diffusion.family",
+    "cascade": "satsynth.diffusion.cascade.family",
     "image_ddpm": "satsynth.diffusion.images",
     "gan": "satsynth.rivals.gan.family",
     "replay": "satsynth.rivals.replay",

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import replace
 from typing import Any
 
-import psutil
 import torch
 
 from satsynth.training.settings import ComputeSettings
@@ -142,16 +141,22 @@ def memory_in_words(device: torch.device) -> str:
     if device.type == "cuda":
         _, whole = torch.cuda.mem_get_info(device)
         return f"{torch.cuda.max_memory_reserved(device) / 2**30:.1f} of {whole / 2**30:.1f} GiB of GPU memory"
-    return f"{_peak() / 2**30:.1f} of {psutil.virtual_memory().total / 2**30:.1f} GiB of memory"
+    used, whole = _memory()
+    return f"{used / 2**30:.1f} of {whole / 2**30:.1f} GiB of memory"
 
 
-def _peak() -> int:
+def _memory() -> tuple[int, int]:
+    """Return the most memory that this process has used, and that of the machine, in bytes."""
     with suppress(ImportError):
         # There is no such module on Windows.
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return int(psutil.Process().memory_info().rss)
+        unit = 1 if sys.platform == "darwin" else 1024
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, whole
+    import psutil
+
+    return int(psutil.Process().memory_info().rss), int(psutil.virtual_memory().total)
 
 
 def describe_device(device: torch.device) -> str:

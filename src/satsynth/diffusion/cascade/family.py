@@ -1,0 +1,86 @@
+"""A cascade as a family of generators; imported without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from satsynth.diffusion.beforehand import check_size
+from satsynth.diffusion.cascade.saved import ENLARGER, SMALL
+from satsynth.diffusion.cascade.settings import CascadeSettings
+from satsynth.diffusion.family import common_levels
+from satsynth.generation.families import Drawer, Report, Together
+from satsynth.generation.saved import SavedGenerator
+from satsynth.pairs.cache import DecodedPairs
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+from satsynth.work.folder import WorkFolder
+
+
+class Cascade(Together):
+    """Joint diffusion of small pairs, and a second diffusion model that enlarges them, image and mask.
+
+    Sources: Toker et al., CVPR 2024, arXiv 2403.16605, for both models; Ho et al., arXiv 2106.15282, for the noise on
+    what is enlarged.
+    """
+
+    name: ClassVar[str] = "cascade"
+    training_version: ClassVar[int] = 1
+    drawing_version: ClassVar[int] = 1
+    drawing_files: ClassVar[tuple[str, ...]] = (SMALL, ENLARGER)
+    settings = CascadeSettings
+
+    def require_layouts(self, settings: CascadeSettings, layouts: str) -> None:
+        """Refuse layouts apart from images where the small pairs have one noise level in common."""
+        if layouts != "joint" and settings.small.model.noise_levels == "common":
+            raise common_levels(f"with `sampling.layouts: {layouts}`")
+
+    def require_ready(self, settings: CascadeSettings, side: int) -> int | None:
+        """Refuse tiles that cannot be reduced or cropped, or that one of the networks does not take."""
+        if side % settings.factor or side < settings.enlarger.crop:
+            raise SatSynthError(
+                f"Tiles of {side} pixels do not fit `cascade.factor` {settings.factor} and `cascade.enlarger.crop` "
+                f"{settings.enlarger.crop}.",
+                "Choose a `tiling.tile_size` that is a multiple of the factor and not below the crop.",
+            )
+        check_size(settings.small.model.network, side // settings.factor)
+        for size in (settings.enlarger.crop, side):
+            check_size(settings.enlarger.model.network, size)
+        return None
+
+    def train(
+        self,
+        folder: WorkFolder,
+        pairs: DecodedPairs,
+        val: DecodedPairs,
+        origin: Mapping[str, Any],
+        settings: CascadeSettings,
+        compute: ComputeSettings,
+        report: Report,
+    ) -> None:
+        """Train both models; see `satsynth.diffusion.cascade.training.train_cascade`."""
+        from satsynth.diffusion.cascade.training import train_cascade
+
+        train_cascade(folder, pairs, val, origin, settings, compute, report)
+
+    def load(self, saved: SavedGenerator, settings: CascadeSettings, compute: ComputeSettings) -> Drawer:
+        """Return both models in their averaged weights, on their device."""
+        from satsynth.diffusion.cascade.drawing import CascadeDrawer
+        from satsynth.diffusion.cascade.enlarger import Enlarger
+        from satsynth.diffusion.generator import Generator, take_weights
+        from satsynth.diffusion.settings import GeneratorSettings
+        from satsynth.training.device import choose_device
+        from satsynth.training.seeds import shared_random_state
+
+        device, manifest = choose_device(compute), saved.manifest
+        classes = len(manifest["classes"])
+        with shared_random_state(0):
+            small = Generator(GeneratorSettings(**manifest["small"]), classes)
+            enlarger = Enlarger(GeneratorSettings(**manifest["enlarger"]), classes)
+        take_weights(small, saved.file(SMALL), device)
+        take_weights(enlarger, saved.file(ENLARGER), device)
+        factor = int(manifest["factor"])
+        return CascadeDrawer(small, enlarger, saved.tile_size, factor, settings.drawing, device, compute)
+
+
+FAMILY = Cascade()

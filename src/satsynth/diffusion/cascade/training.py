@@ -1,0 +1,275 @@
+"""Training of a cascade: the model of small pairs, then the enlarger, each a training that can be interrupted."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from satsynth.diffusion.cascade.enlarger import Enlarger
+from satsynth.diffusion.cascade.reduction import condition, reduce_images, reduce_masks, reduced
+from satsynth.diffusion.cascade.saved import ENLARGER, HISTORY, SMALL
+from satsynth.diffusion.cascade.settings import CascadeSettings, EnlargerSettings
+from satsynth.diffusion.network import memory_format
+from satsynth.diffusion.saved import AVERAGED
+from satsynth.diffusion.training import CHECKPOINT, draw_levels, joint_loss, optimizer_for, train_denoiser
+from satsynth.generation.families import Report
+from satsynth.pairs.cache import IMAGES, MASKS, DecodedPairs, write_decoded
+from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.stream import PairStream
+from satsynth.training.best import BestWeights
+from satsynth.training.device import autocast, choose_device, describe_device, memory_errors
+from satsynth.training.ema import MovingAverage
+from satsynth.training.loop import StepLoss, Training, look_points, train, warm_cosine
+from satsynth.training.seeds import generator as seeded
+from satsynth.training.seeds import shared_random_state
+from satsynth.training.settings import ComputeSettings
+from satsynth.training.weights import save_weights
+from satsynth.work.files import read_json, write_json
+from satsynth.work.finished import read_timing, write_timing
+from satsynth.work.folder import Step, WorkFolder, work_folder
+
+VERSION = 1
+# What a seed is used for; order and augmentation have 0 and 1.
+LOSS, PLACE, LOOK = 2, 5, 6
+# Pairs of which errors are measured at a look.
+SEEN = 32
+MEMORY = "Lower `cascade.enlarger.batch_size` or `cascade.enlarger.crop`."
+log = logging.getLogger(__name__)
+
+
+class Crops(Stream):
+    """Crops of a stream of pairs, each at a place that depends on (seed, position) only.
+
+    Args:
+        pairs: The stream.
+        crop: Side of a crop in pixels.
+        factor: Crops begin at multiples of it, where small pixels do.
+        seed: Seed of the places.
+    """
+
+    def __init__(self, pairs: Stream, crop: int, factor: int, seed: int) -> None:
+        """Keep them."""
+        self._pairs, self._crop, self._factor, self._seed = pairs, crop, factor, seed
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return image ``(3, crop, crop)`` in [-1, 1] and mask ``(crop, crop)`` at a position >= 0."""
+        image, mask = self._pairs[position]
+        random = np.random.default_rng([self._seed, PLACE, position])
+        places = (mask.shape[0] - self._crop) // self._factor + 1
+        top, left = (int(start) * self._factor for start in random.integers(places, size=2))
+        rows, columns = slice(top, top + self._crop), slice(left, left + self._crop)
+        return image[:, rows, columns].contiguous(), mask[rows, columns].contiguous()
+
+
+class Renamed:
+    """A report in which the metrics of the enlarger have names of their own.
+
+    Args:
+        report: Takes them.
+    """
+
+    def __init__(self, report: Report) -> None:
+        """Keep it."""
+        self._report = report
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Send metrics on."""
+        self._report.metrics(step, {f"enlarger_{name}": value for name, value in values.items()})
+
+
+def train_cascade(
+    folder: WorkFolder,
+    pairs: DecodedPairs,
+    val: DecodedPairs,
+    origin: Mapping[str, Any],
+    settings: CascadeSettings,
+    compute: ComputeSettings,
+    report: Report,
+) -> None:
+    """Train both models to the end of their budgets, continuing what the folder holds, and finish the folder.
+
+    Args:
+        folder: Work folder; each model has one of its own within it.
+        pairs: Real training pairs.
+        val: Real pairs of held-out scenes, used only to measure errors.
+        origin: ``family``, ``classes``, ``tile_size`` and ``scenes`` for the manifest.
+        settings: What to train and how.
+        compute: Where.
+        report: Takes metrics; those of the enlarger begin with ``enlarger_``.
+
+    Raises:
+        SatSynthError: Sizes do not fit, or the loss is not finite.
+    """
+    factor, classes, side = settings.factor, len(origin["classes"]), int(origin["tile_size"])
+    with work_folder(folder.path, Step("small", VERSION, {}, settings.small.training_identity())) as small:
+        if not small.finished:
+            log.info(
+                "Cascade: first pairs of %d x %d, then their enlargement to %d", side // factor, side // factor, side
+            )
+            few = {
+                name: _kept(folder.path / name, of, factor, classes) for name, of in (("train", pairs), ("val", val))
+            }
+            theirs = {**origin, "family": "diffusion", "tile_size": side // factor}
+            train_denoiser(small, few["train"], few["val"], theirs, settings.small, compute, report)
+    identity = {"factor": factor, **settings.enlarger.training_identity()}
+    with work_folder(folder.path, Step("enlarger", VERSION, {}, identity)) as large:
+        if not large.finished:
+            train_enlarger(large, pairs, val, classes, factor, settings.enlarger, compute, Renamed(report))
+    for stage, name in ((small, SMALL), (large, ENLARGER)):
+        shutil.copyfile(stage.result / AVERAGED, folder.result / name)
+    stages = {"small": small.result, "enlarger": large.result}
+    write_json(folder.result / HISTORY, {name: read_json(path / "history.json") for name, path in stages.items()})
+    write_timing(folder.result, sum(read_timing(path) for path in stages.values()))
+    manifest = {
+        "kind": "generator",
+        "factor": factor,
+        "small": settings.small.model.model_dump(mode="json"),
+        "enlarger": settings.enlarger.model.model_dump(mode="json"),
+        "images": small.manifest()["images"] + large.manifest()["images"],
+        **origin,
+    }
+    folder.finish(manifest, [SMALL, ENLARGER, HISTORY])
+    folder.forget_helpers()
+
+
+def _kept(place: Path, pairs: DecodedPairs, factor: int, classes: int) -> DecodedPairs:
+    """Return reduced pairs as arrays in files, written anew: an interrupted write cannot be told from a whole one."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    write_decoded(place, len(pairs), pairs.images.shape[1] // factor, reduced(pairs, factor, classes))
+    return DecodedPairs(*(np.load(place / name, mmap_mode="r") for name in (IMAGES, MASKS)))
+
+
+def train_enlarger(
+    folder: WorkFolder,
+    pairs: DecodedPairs,
+    val: DecodedPairs,
+    classes: int,
+    factor: int,
+    settings: EnlargerSettings,
+    compute: ComputeSettings,
+    report: Renamed,
+) -> None:
+    """Train an enlarger on crops of pairs and of their reductions, and finish its folder.
+
+    Args:
+        folder: Its work folder.
+        pairs: Real training pairs, of the size of a tile.
+        val: Real pairs of held-out scenes, used only to measure errors.
+        classes: Number of classes.
+        factor: Pixels along a side for one of the small pairs.
+        settings: What to train and how.
+        compute: Where.
+        report: Takes metrics.
+    """
+    device = choose_device(compute)
+    with shared_random_state(settings.seed):
+        enlarger = Enlarger(settings.model, classes)
+    network = enlarger.denoiser.to(device).to(memory_format=memory_format(device))
+    average, best = MovingAverage(network, settings.ema), BestWeights()
+    optimizer, steps = optimizer_for(network, settings), max(1, settings.images // settings.batch_size)
+    looks = look_points(0, steps, settings.looks)
+    held_out = Crops(PairStream([val], settings.seed, "none"), settings.crop, factor, settings.seed)
+    log.info(
+        "Enlargement: training on %d crops of %d pixels, on %s", settings.images, settings.crop, describe_device(device)
+    )
+
+    def after_step(done: int) -> Mapping[str, float]:
+        average.update_parameters(network)
+        if done not in looks:
+            return {}
+        error = error_on(
+            enlarger.with_denoiser(average.module), held_out, min(SEEN, len(val)), factor, settings, compute
+        )
+        best.offer(-error, done, average.module)
+        return {"val_error": error}
+
+    training = Training(
+        title="Enlargement",
+        network=network,
+        optimizer=optimizer,
+        step_loss=enlarging_step(enlarger, factor, settings, device, compute),
+        steps=steps,
+        batch_size=settings.batch_size,
+        rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),
+        clip=settings.clip,
+        parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
+        after_step=after_step,
+    )
+    stream = Crops(PairStream([pairs], settings.seed), settings.crop, factor, settings.seed)
+    with memory_errors(MEMORY):
+        seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
+    log.info("Enlargement: %d crops in %.1f minutes", steps * settings.batch_size, seconds / 60)
+    kept = best.weights if settings.keep == "best" else average.module.state_dict()
+    save_weights(folder.result / AVERAGED, kept)
+    write_json(folder.result / "history.json", training.history)
+    write_timing(folder.result, seconds)
+    folder.finish({"kind": "enlarger", "images": steps * settings.batch_size}, [AVERAGED, "history.json"])
+    folder.forget_helpers()
+
+
+def enlarging_step(
+    enlarger: Enlarger, factor: int, settings: EnlargerSettings, device: torch.device, compute: ComputeSettings
+) -> StepLoss:
+    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen)."""
+
+    def step_loss(
+        images: torch.Tensor, masks: torch.Tensor, seen: int
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        random = seeded(settings.seed, LOSS, seen, device=device)
+        levels = draw_levels(settings.noise, settings.tasks, len(images), random)
+        noise = torch.randn((len(images), enlarger.channels, *images.shape[2:]), generator=random, device=device)
+        given = given_of(enlarger, images, masks, factor, settings.condition_noise, random)
+        with autocast(device, compute):
+            return joint_loss(enlarger.of(given), images, masks, levels, noise)
+
+    return step_loss
+
+
+def given_of(
+    enlarger: Enlarger,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    factor: int,
+    most: float,
+    random: torch.Generator,
+) -> torch.Tensor:
+    """Return what the enlarger is given of real pairs: their reduction, its image with noise of an amount of its own.
+
+    Args:
+        enlarger: The enlarger.
+        images: ``(B, 3, H, W)`` in [-1, 1].
+        masks: ``(B, H, W)`` of class indices, 255 = ignore.
+        factor: Pixels that become one, along a side.
+        most: Largest standard deviation of the noise; each image's is uniform below it.
+        random: Where the noise comes from.
+
+    Returns:
+        ``(B, 3 + C, H, W)`` float32.
+    """
+    small = reduce_images(images, factor)
+    amounts = most * torch.rand(len(images), 1, 1, 1, generator=random, device=images.device)
+    small = small + amounts * torch.randn(small.shape, generator=random, device=images.device)
+    return condition(small, reduce_masks(masks, factor, len(enlarger.code.codebook)), factor, enlarger.code)
+
+
+@torch.inference_mode()
+def error_on(
+    enlarger: Enlarger,
+    crops: Crops,
+    number: int,
+    factor: int,
+    settings: EnlargerSettings,
+    compute: ComputeSettings,
+) -> float:
+    """Return the mean loss on some held-out crops: the same crops, noise levels and noise at each look."""
+    device = choose_device(compute)
+    images, masks = (torch.stack(part).to(device) for part in zip(*(crops[i] for i in range(number)), strict=True))
+    step_loss = enlarging_step(enlarger, factor, settings, device, compute)
+    return float(step_loss(images, masks, LOOK)[0])
