@@ -44,15 +44,18 @@ class SharedLock:
         descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # A holder may have removed the file after we had opened it, and others lock a new one.
+            taken = os.fstat(descriptor).st_nlink > 0
+        except (BlockingIOError, PermissionError):
+            taken = False
         except OSError:
             os.close(descriptor)
-            return False
-        if os.fstat(descriptor).st_nlink == 0:
-            # Its holder removed the file after we had opened it, and others lock a new one.
+            raise
+        if taken:
+            self._descriptor = descriptor
+        else:
             os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
+        return taken
 
     def release(self) -> None:
         """Give the lock back."""

@@ -146,13 +146,16 @@ class _Crew:
 
     def _start(self) -> None:
         """Start as many units as there is room for."""
+        begun = any(one.begun for one in self._running.values())
+        if self._failure is not None or (not self._waiting and (begun or not self._running)):
+            return
         room = rooms([node["Resources"] for node in self._ray.nodes() if node["Alive"]], self._used)
-        if not room and self._settings.at_once is None and not any(one.begun for one in self._running.values()):
+        if not room and not begun and self._settings.at_once is None:
             raise ResourceError(
                 f"No machine of the Ray cluster has what a unit needs: {in_words(self._used)}.",
                 "Lower `compute.ray.cores`, `compute.ray.gpus` or `compute.ray.memory_gb`, or add such a machine.",
             )
-        while self._waiting and self._failure is None and len(self._running) < (self._settings.at_once or room):
+        while self._waiting and len(self._running) < (self._settings.at_once or room):
             number = self._waiting.popleft()
             level = logging.getLogger(OURS).getEffectiveLevel()
             messages = self._task.remote(self._function, self._units[number], self._token, level)
