@@ -18,6 +18,7 @@ from satsynth import tracking
 from satsynth.commands import project_commands
 from satsynth.commands.failures import AGAIN, one_message
 from satsynth.commands.selection import check_selection
+from satsynth.work.placement import PartDone
 
 _INTERRUPTED = 130
 
@@ -62,7 +63,11 @@ class RunCommand(click.Command):
             try:
                 with one_message():
                     check_selection(ctx.params)
-                    return super().invoke(ctx)
+                    try:
+                        return super().invoke(ctx)
+                    except PartDone as done:
+                        click.echo(done)
+                        return None
             except KeyboardInterrupt:
                 with suppress(KeyboardInterrupt):
                     tracking.abort()

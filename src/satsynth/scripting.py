@@ -186,6 +186,7 @@ def sample(
         lambda folder: sample_pairs(
             folder, generator, settings, sampling, step.settings[NUMBER], where, alike(folder, NUMBER)
         ),
+        where.part,
     )
     return PairStore(done.result)
 

@@ -25,6 +25,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import ResourceError, SatSynthError
 from satsynth.work.finished import TIMING
 from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.placement import PartDone, Share
 
 COMPUTE = ComputeSettings(device="cpu")
 SETTINGS = SamplingSettings(batch_size=3, shard_pairs=4, seed=7)
@@ -90,8 +91,12 @@ def saved(tmp_path: Path) -> SavedGenerator:
     return SavedGenerator(folder.result)
 
 
+def set_step(total: int = TOTAL) -> Step:
+    return Step("sampling", 1, {"generator": "0"}, {**SETTINGS.identity(), NUMBER: total})
+
+
 def folder_at(root: Path, total: int = TOTAL) -> WorkFolder:
-    folder = WorkFolder(root, Step("sampling", 1, {"generator": "0"}, {**SETTINGS.identity(), NUMBER: total}))
+    folder = WorkFolder(root, set_step(total))
     folder.result.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -132,6 +137,19 @@ def test_a_lost_shard_is_drawn_again_alike(
     again = sampled(folder_at(whole.path.parents[2]), saved, family)
     assert again.path == whole.path
     assert contents(again) == before
+
+
+def test_parts_drawn_one_after_another_give_the_bytes_of_one_process(
+    whole: PairStore, saved: SavedGenerator, family: Counting, tmp_path: Path
+) -> None:
+    for part in (2, 1, 3):
+        folder = WorkFolder(tmp_path / "parts", set_step(), Share(part, 3))
+        folder.result.mkdir(parents=True, exist_ok=True)
+        with pytest.raises(PartDone):
+            sampled(folder, saved, family)
+    assert not folder.finished, "it is assembled by whoever has it for itself"
+    assembled = sampled(folder_at(tmp_path / "parts"), saved, family)
+    assert contents(assembled) == contents(whole) and assembled.seconds is not None
 
 
 @pytest.mark.parametrize(("first", "then", "taken"), [(10, 18, 2), (18, 10, 2), (9, 4, 1), (10, 10, 3)])

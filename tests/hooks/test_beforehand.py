@@ -25,7 +25,7 @@ SIDE, TRAIN = 16, 6
 
 def plan(project: Path, tags: frozenset[str] = AUGMENT, **changes: dict[str, Any]) -> Plan:
     """Return a run with default parameters but for some groups."""
-    groups = ("tiling", "generation", *FAMILIES, "sampling", "comparison", "segmentation")
+    groups = ("compute", "tiling", "generation", *FAMILIES, "sampling", "comparison", "segmentation")
     parameters: dict[str, Any] = {name: {} for name in groups}
     parameters |= {"description": settings(), "workspace": {"project": str(project), "raw": "raw"}}
     return Plan(tags, parameters | changes)
@@ -113,6 +113,10 @@ def _here() -> dict[str, str]:
         ({"generation": {"family": "gan"}, "gan": {"network": {"stem": 3}}}, ["does not fit a GAN"]),
         ({"tiling": {"tile_size": 40}}, ["`tiling.tile_size` is 40", "`segmentation.networks`"]),
         ({"tiling": {"keep": {"least": {"classes": ["moon"], "share": 0.1}}}}, ["`tiling.keep.least.classes`", "moon"]),
+        (
+            {"compute": {"share": "1/4"}, "workspace": {"project": ".", "fresh": True}},
+            ["`share` is 1/4 and `fresh` is true", "Leave out one"],
+        ),
         ({"comparison": {"inception": "nowhere.pth"}}, ["Inception weights nowhere.pth does not exist"]),
         (
             {
@@ -227,3 +231,11 @@ def test_a_split_of_which_nothing_can_be_compared_is_refused_before_a_training(t
     with pytest.raises(SatSynthError, match=r"split 'test' in .* passes `tiling.keep`"):
         plan(tmp_path, AUGMENT - {"segmentation"}).require_pairs(store)
     plan(tmp_path, AUGMENT - {"segmentation", "comparison"}).require_pairs(store)
+
+
+def test_ray_is_refused_where_it_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan(tmp_path, compute={"engine": "ray"}).require_ready()
+    monkeypatch.setattr("satsynth.work.ray_cluster.find_spec", lambda name: None)
+    with pytest.raises(SatSynthError, match="Ray is not installed") as error:
+        plan(tmp_path, compute={"engine": "ray"}).require_ready()
+    assert "pip install 'satsynth[ray]'" in str(error.value)

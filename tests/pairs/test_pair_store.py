@@ -17,7 +17,7 @@ from satsynth.pairs.pair import Pair, pixel_digest
 from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, file_digest
-from satsynth.work.folder import Step, work_folder
+from satsynth.work.folder import Step, WorkFolder, work_folder
 
 NAMES = [str(spec["name"]) for spec in CLASSES]
 
@@ -114,6 +114,17 @@ def test_the_manifest_holds_the_digest_of_each_shard(tmp_path: Path) -> None:
     assert [shard["rows"] for shard in store.manifest["shards"]] == [8, 8, 4]
     for shard in store.manifest["shards"]:
         assert shard["sha256"] == file_digest(store.path / shard["file"])
+
+
+def test_shards_are_in_their_order_where_their_numbers_have_more_digits(tmp_path: Path) -> None:
+    folder = WorkFolder(tmp_path, Step("made", 1, {}, {}))
+    for number in (99_999, 100_000):
+        write_shard(folder.result / f"synthetic-{number:05d}.parquet", made_pairs(1), NAMES)
+    store = finish_store(folder, CLASSES, 16)
+    assert [shard["file"] for shard in store.manifest["shards"]] == [
+        "synthetic-99999.parquet",
+        "synthetic-100000.parquet",
+    ]
 
 
 def test_a_store_without_manifest_is_refused(tmp_path: Path) -> None:

@@ -68,6 +68,9 @@ CHANGES = [
     ("replay.turned", True, None, "write_report"),
     ("compute.workers", 3, None, "write_report"),
     ("compute.checkpoint_seconds", 3, None, "write_report"),
+    ("compute.share", "1/4", None, "write_report"),
+    ("compute.engine", "ray", None, "write_report"),
+    ("compute.ray.gpus", 0.5, None, "write_report"),
     ("workspace.fresh", True, None, "write_report"),
     ("workspace.run", "other", None, "write_report"),
 ]

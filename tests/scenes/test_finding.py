@@ -179,6 +179,14 @@ def test_a_missing_or_empty_raw_folder_says_how_to_obtain_the_data(tmp_path: Pat
         (tmp_path / "data" / "01_raw" / "made").mkdir(parents=True, exist_ok=True)
 
 
+@pytest.mark.parametrize("where", ["s3://bucket/raw", "gs://bucket", "file:///raw"])
+def test_a_raw_folder_that_is_no_folder_is_refused_with_a_way_out(where: str, tmp_path: Path) -> None:
+    for description, override in ((describe(), where), (describe(raw=where), None)):
+        with pytest.raises(DataError, match=f"is given as {where}, which is no folder") as error:
+            raw_folder(description, override, tmp_path)
+        assert "mount the bucket" in error.value.remedy
+
+
 def test_a_raw_folder_kept_elsewhere_is_used(made: MadeData, tmp_path: Path) -> None:
     assert raw_folder(made.description, str(made.raw), tmp_path / "project") == made.raw
     assert raw_folder(made.description, "raw", tmp_path) == made.raw

@@ -31,7 +31,8 @@ from satsynth.pairs.store import PairStore, finish_store, take_shard, write_shar
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.errors import ResourceError
-from satsynth.work.finished import TIMING, read_timing, write_timing
+from satsynth.work.files import read_json, write_json
+from satsynth.work.finished import write_timing
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.units import Advance, Report, Unit, run_units
 
@@ -113,6 +114,7 @@ class Source:
         sampling: The set.
         compute: Where.
         layouts: Masks that are given, or None.
+        threads: Number of threads by which networks compute on a CPU, wherever the shard is drawn.
     """
 
     generator: Path
@@ -120,6 +122,7 @@ class Source:
     sampling: SamplingSettings
     compute: ComputeSettings
     layouts: Layouts | None = None
+    threads: int | None = None
 
 
 @lru_cache(maxsize=1)
@@ -131,8 +134,19 @@ def _loaded(source: Source) -> tuple[SavedGenerator, Drawer]:
 
 def draw_shard(path: Path, numbers: range, source: Source, report: Report) -> None:
     """Draw one shard and write it: an independent unit of work, which reports the seconds that it took."""
-    began, sampling = time.monotonic(), source.sampling
-    saved, drawer = _loaded(source)
+    from satsynth.training.device import threads
+
+    began = time.monotonic()
+    with threads(source.threads):
+        pairs = _drawn(numbers, source, report)
+    write_shard(path, pairs, _loaded(source)[0].class_names)
+    report(time.monotonic() - began)
+
+
+def _drawn(numbers: range, source: Source, report: Report) -> list[Pair]:
+    """Draw the pairs of some numbers."""
+    sampling = source.sampling
+    _, drawer = _loaded(source)
     pairs = []
     for first in range(numbers.start, numbers.stop, sampling.batch_size):
         # The size of a batch may change a grey level: it is always whole, so that a pair is the same in sets of any
@@ -145,8 +159,7 @@ def draw_shard(path: Path, numbers: range, source: Source, report: Report) -> No
             for number, image, mask in zip(wanted, images, masks, strict=False)
         ]
         report(Advance(len(wanted)))
-    write_shard(path, pairs, saved.class_names)
-    report(time.monotonic() - began)
+    return pairs
 
 
 def sample_pairs(
@@ -174,38 +187,54 @@ def sample_pairs(
     Raises:
         ResourceError: The generator has fewer different pairs than asked for, or memory runs out.
         SatSynthError: It has images and masks together only, and others are asked for.
+        PartDone: The folder's share of the shards is drawn.
     """
-    from satsynth.training.device import memory_errors
+    from satsynth.training.device import arithmetic, decided, memory_errors, placement
 
     size = sampling.shard_pairs
-    source = Source(saved.path, settings, sampling, compute, None if layouts is None else layouts.layouts)
+    given = None if layouts is None else layouts.layouts
+    source = Source(saved.path, settings, sampling, decided(compute), given, arithmetic(compute)["threads"])
     parts = [range(i, min(i + size, total)) for i in range(0, total, size)]
     shards = [
         Unit(folder.result / f"synthetic-{number:05d}.parquet", len(part), (part, source))
         for number, part in enumerate(parts)
     ]
     _take_equal(shards, earlier)
-    missing = [shard for shard in shards if not shard.outcome.exists()]
-    if missing:
-        timing = folder.result / TIMING
-        # Shards that another set has drawn took a time that is not known here.
-        known = timing.exists() or len(missing) == len(shards)
-
-        def took(shard: Unit, seconds: float) -> None:
-            if known:
-                spent = read_timing(folder.result) if timing.exists() else 0.0
-                write_timing(folder.result, spent + seconds)
-
+    if folder.share is not None or not all(shard.outcome.exists() for shard in shards):
         with memory_errors("Lower `sampling.batch_size`."):
             try:
                 _require_able(_loaded(source)[1], total, saved, sampling)
-                run_units(draw_shard, shards, "Sampling", "pairs", on_event=took)
+                if compute.engine != "local":
+                    # Its workers load their own.
+                    _loaded.cache_clear()
+                run_units(
+                    draw_shard,
+                    shards,
+                    "Sampling",
+                    "pairs",
+                    on_event=lambda shard, seconds: write_json(_seconds(folder, shard), seconds),
+                    placement=placement(compute),
+                    share=folder.share,
+                )
             finally:
                 # The memory of the device is for whatever follows.
                 _loaded.cache_clear()
+    _note_seconds(folder, shards)
     return finish_store(
         folder, saved.manifest["classes"], saved.tile_size, {"family": saved.family, **_origin(sampling)}
     )
+
+
+def _seconds(folder: WorkFolder, shard: Unit) -> Path:
+    """Return the file that holds how long a shard took; each has its own, as several processes may draw."""
+    return folder.path / "seconds" / f"{shard.outcome.stem}.json"
+
+
+def _note_seconds(folder: WorkFolder, shards: Sequence[Unit]) -> None:
+    """Note how long all shards took, unless some were taken from another set, whose time is not known here."""
+    files = [_seconds(folder, shard) for shard in shards]
+    if all(file.exists() for file in files):
+        write_timing(folder.result, sum(read_json(file) for file in files))
 
 
 def _origin(sampling: SamplingSettings) -> dict[str, Any]:

@@ -23,7 +23,10 @@ from satsynth.pipelines.rivals.grid import rivals_grid
 from satsynth.segmentation import beforehand
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.sizes import check_tile_size
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
 from satsynth.work.frozen import Frozen
+from satsynth.work.ray_cluster import require_ray
 from satsynth.work.workspace import Workspace
 
 Model = TypeVar("Model", bound=Frozen)
@@ -49,6 +52,15 @@ class Plan:
         Raises:
             SatSynthError: A size does not fit, something is missing, or a name is unknown.
         """
+        compute = self._of("compute", ComputeSettings)
+        if compute.share is not None and self._of("workspace", Workspace).fresh:
+            raise SatSynthError(
+                f"`share` is {compute.share} and `fresh` is true, but parts that forget earlier work would forget one "
+                "another's.",
+                "Leave out one of the two.",
+            )
+        if compute.engine == "ray":
+            require_ray()
         side = self._of("tiling", TilingSettings).tile_size
         if "tiling" in self.tags:
             check_keep(self._of("tiling", TilingSettings), self._description.class_names)

@@ -24,6 +24,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.tracking.local import file_uri
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.finished import Finished
+from satsynth.work.placement import PartDone
 
 log = logging.getLogger(__name__)
 # Entries whose files are logged, and the folder there.
@@ -150,9 +151,9 @@ class TrackingHooks:
             click.echo(f"\nLook at the lineage with `{viz}`{comparison_place(self._where)}.")
 
     @hook_impl
-    def on_pipeline_error(self) -> None:
-        """End the parent run as failed."""
-        self._close("FAILED")
+    def on_pipeline_error(self, error: Exception) -> None:
+        """End the parent run as failed, unless it has done its share of a step."""
+        self._close("FINISHED" if isinstance(error, PartDone) else "FAILED")
 
     def _as_model(self, generator: SavedGenerator) -> tracking.ModelToLog:
         """Return a generator as a model, named by data set, and by environment where it is not the default."""

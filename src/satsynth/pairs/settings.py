@@ -12,7 +12,7 @@ from satsynth.work.frozen import LARGEST_SHARD, LARGEST_TILE, Frozen
 Angles = Literal["any", "right", "none"]
 Zoom = Annotated[float, Field(ge=0.1, le=10)]
 ClassWeight = Annotated[float, Field(ge=0, le=1000)]
-AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong"]
+AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong", "geometric"]
 
 
 class TilingSettings(Frozen):

@@ -175,7 +175,8 @@ def finish_store(
         DamagedError: A shard is not what was written.
     """
     shards, counts = [], pd.Series(dtype="int64")
-    for path in sorted(folder.result.glob("*.parquet")):
+    # From the hundred thousandth shard on names are longer.
+    for path in sorted(folder.result.glob("*.parquet"), key=lambda path: (len(path.name), path.name)):
         digest = _written_digest(path)
         try:
             splits = pq.read_table(path, columns=["split"]).column("split").to_pandas().value_counts()

@@ -26,6 +26,7 @@ from satsynth.scenes.splits import SPLITS, UNLABELLED, check_apart
 from satsynth.work.errors import DataError
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
+from satsynth.work.placement import HERE, Placement
 from satsynth.work.units import Report, Unit, run_units
 
 RESULT_VERSION = 5
@@ -214,7 +215,12 @@ def check_keep(settings: TilingSettings, class_names: Sequence[str]) -> None:
 
 
 def cut_scenes(
-    folder: WorkFolder, scenes: Sequence[Scene], reader: SceneReader, settings: TilingSettings, workers: int
+    folder: WorkFolder,
+    scenes: Sequence[Scene],
+    reader: SceneReader,
+    settings: TilingSettings,
+    workers: int,
+    placement: Placement = HERE,
 ) -> PairStore:
     """Cut all scenes into a pair store, shard by shard; shards that exist are kept.
 
@@ -224,8 +230,10 @@ def cut_scenes(
         reader: Reads their windows.
         settings: How to cut.
         workers: Threads.
+        placement: Where shards are cut.
 
     Raises:
+        PartDone: The folder's share of the shards is cut.
         DataError: No tile fits, or `keep` leaves no training tile.
     """
     check_apart(scenes, shared_masks=reader.description.masks.encoding == "attribute")
@@ -238,7 +246,16 @@ def cut_scenes(
     ]
     done = [shard for shard in shards if shard.outcome.exists()]
     missing = [shard for shard in shards if not shard.outcome.exists()]
-    run_units(cut_shard, [*done, *_spread(missing, workers)], "Tiling", "tiles", "threads", workers)
+    run_units(
+        cut_shard,
+        [*done, *_spread(missing, workers)],
+        "Tiling",
+        "tiles",
+        "threads",
+        workers,
+        placement=placement,
+        share=folder.share,
+    )
     description: DatasetDescription = reader.description
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
     if not any(_has_training(shard.outcome) for shard in shards):

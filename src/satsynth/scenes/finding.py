@@ -35,9 +35,16 @@ def raw_folder(description: DatasetDescription, override: str | None, project: P
         project: The project's folder.
 
     Raises:
-        DataError: It does not exist or is empty. The message says where to get the data.
+        DataError: It does not exist, is empty or is no folder of a file system. The message says what to do.
     """
     where = override or description.raw
+    if "://" in where:
+        raise DataError(
+            f"The raw folder of the data set '{description.name}' is given as {where}, which is no folder of a file "
+            "system.",
+            "Copy the data to a folder, or mount the bucket as one (`rclone mount`, `mountpoint-s3`): satsynth reads "
+            "and writes files.",
+        )
     if where.startswith(PACKAGE):
         package = package_folder(where)
         if package is None:

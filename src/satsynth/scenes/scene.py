@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,10 +72,15 @@ class SceneReader:
         """Build the label map once for all scenes."""
         self.description = description
         self.raw = raw
+        self._workers = workers
         self.labels = LabelMap(description)
         self.decoded = RasterCache(2 * (workers + 1))
         self._polygons = Polygons(description) if description.masks.reader == "vector" else None
         self._annotations = Annotations(description) if description.masks.annotated else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without what this one has decoded."""
+        return type(self), (self.description, self.raw, self._workers)
 
     def raw_mask(self, mask: str, info: RasterInfo, window: Window | None = None, image: str = "") -> RawMask:
         """Read a raw mask on its image's grid.

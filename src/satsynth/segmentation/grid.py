@@ -93,7 +93,9 @@ def train_judge(
 
         device, pairs = describe_device(choose_device(compute)), tiles.count("train")
         log.info("Judge: %s, trained on %d images of %d real pairs, on %s", name, planned.images, pairs, device)
-    (finished,) = train_all([planned], Stores(tiles), compute, workspace, tracker)
+    # One training has no parts.
+    whole = compute.model_copy(update={"share": None})
+    (finished,) = train_all([planned], Stores(tiles), whole, workspace, tracker)
     log.info("Judge: %s, mIoU %.3f on real test scenes", name, finished.row["miou"])
     return SavedNetwork(finished.folder.result)
 

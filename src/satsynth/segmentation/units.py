@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from satsynth.pairs.cache import decoded
+from satsynth.pairs.mosaics import MosaicWindows
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.cells import Cell
 from satsynth.segmentation.reporting import UNTRACKED, TrainingTracker
@@ -20,6 +21,7 @@ from satsynth.training.reporting import Report
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import MANIFEST
 from satsynth.work.folder import WorkFolder, work_folder
+from satsynth.work.placement import PartDone
 from satsynth.work.remembered import is_done, remembered
 from satsynth.work.units import How, Unit, run_units
 from satsynth.work.units import Report as ReportEvent
@@ -81,7 +83,12 @@ def train_all(
 
     Returns:
         The trainings in the order of the plan.
+
+    Raises:
+        PartDone: The trainings of this run's share are done, and others are not.
     """
+    from satsynth.training.device import decided, placement
+
     if workspace.fresh:
         for one in planned:
             # Opening a folder removes what other runs have done.
@@ -102,22 +109,28 @@ def train_all(
             if is_done(workspace.work, one.step):
                 finish(one)
         units: dict[Path, Unit] = {}
-        kept = workspace.model_copy(update={"fresh": False})
+        kept, where = workspace.model_copy(update={"fresh": False}), decided(compute)
         for one in planned:
-            if one.cell not in finished:
-                # Equal settings under several names are trained once.
-                outcome = folders[one.cell].result / MANIFEST
-                units.setdefault(outcome, Unit(outcome, 1, (one, stores, compute, kept)))
-        run_units(
-            train_unit,
-            list(units.values()),
-            title="",
-            noun="trainings",
-            how=how,
-            workers=workers,
-            on_event=lambda unit, event: records.metrics(unit.arguments[0], folders[unit.arguments[0].cell], event),
-            on_done=lambda unit: finish(unit.arguments[0]),
-        )
+            # Equal settings under several names are trained once. Those that are done take part too: the shares of
+            # processes that start at different times are the same.
+            outcome = folders[one.cell].result / MANIFEST
+            units.setdefault(outcome, Unit(outcome, 1, (one, stores, where, kept)))
+        try:
+            run_units(
+                train_unit,
+                list(units.values()),
+                title="",
+                noun="trainings",
+                how=how,
+                workers=workers,
+                on_event=lambda unit, event: records.metrics(unit.arguments[0], folders[unit.arguments[0].cell], event),
+                on_done=lambda unit: finish(unit.arguments[0]),
+                placement=placement(compute),
+                share=compute.part,
+            )
+        except PartDone as done:
+            if done.left:
+                raise
         for one in planned:
             if one.cell not in finished:
                 finish(one)
@@ -171,11 +184,15 @@ def _train(
     real, drawn = decoded(tiles, "train", work), None
     if planned.rows and stores.synthetic is not None:
         drawn = decoded(stores.synthetic, "synthetic", work).take(np.array(planned.rows))
+    windows = None
+    if cell.arm.augmentation == "geometric":
+        index = tiles.index()
+        windows = MosaicWindows(index[index["split"] == "train"], real)
     val, test = (HeldOut(decoded(tiles, split, work), tiles.scenes(split)) for split in ("val", "test"))
     task = TrainingTask(
         title=cell.title,
         network=planned.network,
-        stream=stream_of(cell.arm, real, drawn, cell.seed, settings),
+        stream=stream_of(cell.arm, real, drawn, cell.seed, settings, windows),
         images=planned.images,
         seed=cell.seed,
         settings=settings,

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import ResourceError
+from satsynth.work.placement import Placement, Resources
 
 
 def choose_device(compute: ComputeSettings) -> torch.device:
@@ -59,6 +61,19 @@ def arithmetic(compute: ComputeSettings) -> dict[str, Any]:
         "device": device,
         "threads": torch.get_num_threads() if device == "cpu" else None,
     }
+
+
+def decided(compute: ComputeSettings) -> ComputeSettings:
+    """Return settings that name the kind of device that is chosen here, for units that may run elsewhere."""
+    return compute.model_copy(update={"device": choose_device(compute).type})
+
+
+def placement(compute: ComputeSettings) -> Placement:
+    """Return where units run whose networks compute on the device that is chosen here."""
+    gpu = choose_device(compute).type == "cuda"
+    usual = compute.loader_workers + 1 if gpu else torch.get_num_threads()
+    resources = Resources(compute.ray.cores or usual, compute.ray.gpus if gpu else 0, compute.ray.memory_gb)
+    return replace(compute.placement, resources=resources)
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from satsynth.work.frozen import Frozen
+from satsynth.work.placement import Placement, RaySettings, Resources, Share
 from satsynth.work.processes import cores
 
 
@@ -34,6 +35,33 @@ class ComputeSettings(Frozen):
         gt=0,
         le=60,
     )
+
+    share: str | None = Field(
+        default=None,
+        description="The part of a step's units that this run does, such as `3/16`, the third of sixteen; also "
+        "`--params=share=3/16`. Null does all.",
+    )
+    engine: Literal["local", "ray"] = Field(
+        default="local", description="What runs the units of a step: this machine, or the machines of a Ray cluster."
+    )
+    ray: RaySettings = Field(default=RaySettings(), description="How Ray runs them.")
+
+    @field_validator("share")
+    @classmethod
+    def _is_share(cls, share: str | None) -> str | None:
+        if share is not None:
+            Share.of(share)
+        return share
+
+    @property
+    def part(self) -> Share | None:
+        """The part of a step's units that this run does; None does all."""
+        return None if self.share is None else Share.of(self.share)
+
+    @property
+    def placement(self) -> Placement:
+        """Where units without networks run."""
+        return Placement(self.engine, self.ray, Resources(self.ray.cores or 1, 0, self.ray.memory_gb))
 
     @property
     def threads(self) -> int:

@@ -7,8 +7,9 @@ import logging
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ from satsynth.work.files import (
     write_json,
 )
 from satsynth.work.finished import Finished, read_manifest
-from satsynth.work.locks import PATIENCE, refuse_while_freeing
+from satsynth.work.locks import PATIENCE, SharedLock, refuse_while_freeing
+from satsynth.work.placement import Share
 
 log = logging.getLogger(__name__)
 NOTE, ANEW, NUMBER, ORDER = "step.json", "anew.json", "number.json", "order"
+# Seconds that a share waits while another one assembles what all have done.
+ASSEMBLY = 600.0
 REPAIR = "Run the same command again: it makes damaged work anew."
 
 
@@ -73,11 +77,13 @@ class WorkFolder:
     Args:
         root: Folder of all work.
         step: The step.
+        share: The part of the step's units that is done here; None does all.
     """
 
-    def __init__(self, root: Path, step: Step) -> None:
+    def __init__(self, root: Path, step: Step, share: Share | None = None) -> None:
         """Name the folder; nothing is made yet."""
         self.step = step
+        self.share = share
         self.path = root / step.name / step.fingerprint[:24]
         self.result = self.path / "result"
 
@@ -192,7 +198,7 @@ def _next_number(step: Path) -> int:
 
 
 @contextmanager
-def work_folder(root: Path, step: Step, anew: str = "") -> Iterator[WorkFolder]:
+def work_folder(root: Path, step: Step, anew: str = "", patience: float = PATIENCE) -> Iterator[WorkFolder]:
     """Open a step's folder and lock it for this process until the block ends.
 
     A finished result that is damaged is set aside, with a warning, and the folder is empty.
@@ -201,26 +207,23 @@ def work_folder(root: Path, step: Step, anew: str = "") -> Iterator[WorkFolder]:
         root: Folder of all work.
         step: The step.
         anew: Name of a run that forgets what other runs have done; empty to use it.
+        patience: Seconds to wait for another process that holds the folder.
 
     Raises:
         ResourceError: Another process holds the folder, disk space is being freed, or it cannot be written.
     """
     folder = WorkFolder(root, step)
-    holder = folder.path.with_suffix(".holder")
-    lock = FileLock(folder.path.with_suffix(".lock"))
+    lock = FileLock(_lock_file(folder))
     try:
         with disk_errors(folder.path):
             folder.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=PATIENCE, poll_interval=0.02)
+            lock.acquire(timeout=patience, poll_interval=0.02)
     except Timeout:
-        who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
-        raise ResourceError(
-            f"{who} is at work on the step '{step.name}' in {folder.path}.", "Wait for it to end, or stop it."
-        ) from None
+        raise _busy(folder) from None
     try:
         # Our own lock is held by now, so a process that starts to free disk space sees it.
         refuse_while_freeing(root)
-        holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        _holder(folder).write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         others = anew and _by_run(folder) != anew
         if others and folder.path.exists():
             set_aside(folder.path)
@@ -232,5 +235,55 @@ def work_folder(root: Path, step: Step, anew: str = "") -> Iterator[WorkFolder]:
         log.debug("%s works in %s: %s", step.name, folder.path, canonical_json(dict(step.settings)))
         yield folder
     finally:
-        holder.unlink(missing_ok=True)
+        _holder(folder).unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def shared_work_folder(root: Path, step: Step, share: Share) -> Iterator[WorkFolder]:
+    """Open a step's folder together with the processes of other shares; who wants it alone is kept out meanwhile.
+
+    Args:
+        root: Folder of all work.
+        step: The step.
+        share: The part of the step's units that is done here.
+
+    Raises:
+        ResourceError: Another process holds the folder alone, disk space is being freed, or it cannot be written.
+    """
+    folder = WorkFolder(root, step, share)
+    lock, until = SharedLock(_lock_file(folder)), time.monotonic() + ASSEMBLY
+    while True:
+        # Whoever gets the folder alone makes it ready; where others share it, it is.
+        with suppress(_BusyError), work_folder(root, step, patience=0):
+            pass
+        if lock.acquire():
+            break
+        if time.monotonic() > until:
+            raise _busy(folder)
+        time.sleep(0.05)
+    try:
+        refuse_while_freeing(root)
+        yield folder
+    finally:
+        lock.release()
+
+
+def _lock_file(folder: WorkFolder) -> Path:
+    return folder.path.with_suffix(".lock")
+
+
+def _holder(folder: WorkFolder) -> Path:
+    return folder.path.with_suffix(".holder")
+
+
+class _BusyError(ResourceError):
+    """Another process holds a folder."""
+
+
+def _busy(folder: WorkFolder) -> _BusyError:
+    holder = _holder(folder)
+    who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
+    return _BusyError(
+        f"{who} is at work on the step '{folder.step.name}' in {folder.path}.", "Wait for it to end, or stop it."
+    )

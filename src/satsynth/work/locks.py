@@ -1,7 +1,9 @@
-"""Lock files: whether a running process holds one."""
+"""Lock files: whether a running process holds one, and holding one together with others."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,6 +26,42 @@ def is_held(file: Path, patience: float = 0.0) -> bool:
         return True
     lock.release()
     return False
+
+
+class SharedLock:
+    """A lock that several processes hold together; while one of them does, no `FileLock` of the same file is given.
+
+    Args:
+        file: The lock file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock, unless a `FileLock` holds it; return whether it was taken."""
+        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # A holder may have removed the file after we had opened it, and others lock a new one.
+            taken = os.fstat(descriptor).st_nlink > 0
+        except (BlockingIOError, PermissionError):
+            taken = False
+        except OSError:
+            os.close(descriptor)
+            raise
+        if taken:
+            self._descriptor = descriptor
+        else:
+            os.close(descriptor)
+        return taken
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def refuse_while_freeing(root: Path) -> None:

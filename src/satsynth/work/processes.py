@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import multiprocessing
 import os
@@ -20,11 +19,12 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from satsynth.work.errors import ResourceError
+from satsynth.work.messages import OURS, End, ToCaller, log_here, sendable
 
 if TYPE_CHECKING:
-    from satsynth.work.units import Function, OnDone, OnEvent, Report, Unit
+    from satsynth.work.units import Function, OnDone, OnEvent, Unit
 
-_THREADS, _OURS = "OMP_NUM_THREADS", "satsynth"
+_THREADS = "OMP_NUM_THREADS"
 
 
 def cores() -> int:
@@ -32,19 +32,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class _End:
-    """A worker's last message about a unit; all others are events.
-
-    Args:
-        error: What the unit raised.
-        trace: Where, as text: a traceback cannot leave its process.
-    """
-
-    error: BaseException | None = None
-    trace: str = ""
 
 
 @dataclass(eq=False)
@@ -117,9 +104,9 @@ def by_processes(function: Function, units: Sequence[Unit], workers: int, on_eve
             for worker in sorted(ready, key=lambda worker: worker.number):
                 message = worker.message(units[worker.number])
                 if isinstance(message, logging.LogRecord):
-                    _log_here(message)
+                    log_here(message)
                     continue
-                if not isinstance(message, _End):
+                if not isinstance(message, End):
                     on_event(worker.number, message)
                     continue
                 idle.append(running.pop(worker.pipe))
@@ -158,7 +145,7 @@ def _start(team: list[_Worker], function: Function, number: int, threads: int) -
         for _ in range(number):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_work, args=(function, theirs, logging.getLogger(_OURS).getEffectiveLevel())
+                target=_work, args=(function, theirs, logging.getLogger(OURS).getEffectiveLevel())
             )
             process.start()
             team.append(_Worker(process, ours))
@@ -172,28 +159,6 @@ def _start(team: list[_Worker], function: Function, number: int, threads: int) -
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-class _ToParent(logging.Handler):
-    """Sends what is logged to the process that has started this one: here nothing shows it."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__()
-        self._report = report
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send a record as text: what it is about may not leave its process."""
-        sent = copy.copy(record)
-        sent.msg, sent.args = self.format(record), None
-        sent.exc_info = sent.exc_text = sent.stack_info = None
-        self._report(sent)
-
-
-def _log_here(record: logging.LogRecord) -> None:
-    """Log what a worker has logged, as this process logs."""
-    logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
-
-
 def _work(function: Function, pipe: Connection, level: int) -> None:
     """Do units, in a worker process, until the pipe ends; what they log from a level on is sent too."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -203,8 +168,8 @@ def _work(function: Function, pipe: Connection, level: int) -> None:
         with lock:
             pipe.send(event)
 
-    logging.getLogger().addHandler(_ToParent(report))
-    logging.getLogger(_OURS).setLevel(level)
+    logging.getLogger().addHandler(ToCaller(report))
+    logging.getLogger(OURS).setLevel(level)
     while True:
         try:
             received = pipe.recv_bytes()
@@ -214,9 +179,9 @@ def _work(function: Function, pipe: Connection, level: int) -> None:
             unit: Unit = pickle.loads(received)
             function(unit.outcome, *unit.arguments, report)
         except BaseException as error:
-            report(_End(_sendable(error), traceback.format_exc()))
+            report(End(sendable(error), traceback.format_exc()))
         else:
-            report(_End())
+            report(End())
 
 
 def _end_with_parent() -> None:
@@ -239,11 +204,3 @@ def _lost(unit: Unit, code: int) -> ResourceError:
         "perhaps memory ran out.",
         "Run the same command again: all that was finished is kept. Fewer workers need less memory.",
     )
-
-
-def _sendable(error: BaseException) -> BaseException:
-    """Return an error, or its text where it does not survive pickling."""
-    with suppress(Exception):
-        if type(pickle.loads(pickle.dumps(error))) is type(error):
-            return error
-    return RuntimeError(f"{type(error).__name__}: {error}")

@@ -12,7 +12,9 @@ import pandas as pd
 from satsynth.work.errors import DamagedError
 from satsynth.work.files import atomic, digest_of
 from satsynth.work.finished import Finished
-from satsynth.work.folder import Step, WorkFolder, renew, work_folder
+from satsynth.work.folder import ASSEMBLY, Step, WorkFolder, renew, shared_work_folder, work_folder
+from satsynth.work.locks import PATIENCE
+from satsynth.work.placement import PartDone, Share
 from satsynth.work.workspace import Workspace
 
 TABLE, TABLE_VERSION = "table.parquet", 2
@@ -64,19 +66,34 @@ def is_done(root: Path, step: Step) -> bool:
     return folder.finished
 
 
-def remembered(workspace: Workspace, step: Step, make: Callable[[WorkFolder], object]) -> Remembered:
+def remembered(
+    workspace: Workspace, step: Step, make: Callable[[WorkFolder], object], share: Share | None = None
+) -> Remembered:
     """Return the finished work of a step, doing it if it was not done before or is damaged.
 
     Args:
         workspace: Where work is kept.
         step: What identifies the work.
-        make: Does the work in the step's folder, and finishes it.
+        make: Does the work in the step's folder, and finishes it. Its units are those of the folder's share.
+        share: The part of the work's units that is done here, beside other processes that do other parts; whichever
+            comes last finishes the work.
 
     Raises:
+        PartDone: The part is done, and others are not.
         ResourceError: Another process holds the folder, or it cannot be written.
         DamagedError: An input of the work is damaged.
     """
-    with work_folder(workspace.work, step, workspace.anew) as folder:
+    if share is not None:
+        with shared_work_folder(workspace.work, step, share) as folder:
+            if not folder.finished:
+                try:
+                    make(folder)
+                except PartDone as done:
+                    if done.left:
+                        raise
+    # The others, if they have done their parts too, are about to leave the folder, or one of them is finishing it.
+    patience = PATIENCE if share is None else ASSEMBLY
+    with work_folder(workspace.work, step, workspace.anew, patience) as folder:
         found = folder.finished
         if not found:
             try:

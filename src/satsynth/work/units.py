@@ -9,10 +9,13 @@ The callbacks run in the calling process, one call at a time: with threads in an
 thread. A function therefore tracks nothing by itself, and it is the same whether it runs in turn, by threads, by
 processes or elsewhere. An empty title shows no progress, for units that show their own, such as trainings.
 
-An engine runs the units that are not done: ``engine(function, units, workers, on_event, on_done)``, registered in
-``_ENGINES`` by its name in `How`. It starts them in their order and calls ``on_event(number, event)`` for each report
-and ``on_done(number)`` after the last report of a unit that succeeded. After the first error it starts no more, lets
-units at work end where it can, and raises the error itself. At Ctrl-C it starts no more and raises KeyboardInterrupt.
+An engine runs the units that are not done: ``engine(function, units, workers, on_event, on_done)``. The engines of this
+machine are registered in ``_ENGINES`` by their name in `How`; a `Placement` sends the same units to Ray instead. An
+engine starts units in their order and calls ``on_event(number, event)`` for each report and ``on_done(number)`` after
+the last report of a unit that succeeded. After the first error it starts no more, lets units at work end where it can,
+and raises the error itself. At Ctrl-C it starts no more and raises KeyboardInterrupt.
+
+With a `Share` only the units of one part run: several processes, on whatever machines, do the parts of one step.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from satsynth.work.placement import HERE, PartDone, Placement, Share
 from satsynth.work.processes import by_processes
 from satsynth.work.progress import Progress
 
@@ -57,7 +61,7 @@ class Advance:
     """A unit's report that a part of it is done.
 
     Args:
-        amount: How much, as in `Unit.size`.
+        amount: How much, as in `Unit.size`; less than 0 where a unit begins again and what it did before is lost.
         note: A few words beside the progress.
     """
 
@@ -77,6 +81,8 @@ def run_units(
     workers: int = 1,
     on_event: Callable[[Unit, Any], None] = lambda unit, event: None,
     on_done: Callable[[Unit], None] = lambda unit: None,
+    placement: Placement = HERE,
+    share: Share | None = None,
 ) -> None:
     """Run all units that are not done.
 
@@ -89,11 +95,17 @@ def run_units(
         workers: How many threads or processes.
         on_event: Called with a unit and an event that it reports, other than an `Advance`.
         on_done: Called with a unit when it is done.
+        placement: Where; Ray decides by itself how many units run at a time, and ``how`` and ``workers`` do not count.
+        share: The part of the units that is done here; None does all.
 
     Raises:
+        PartDone: The units of a share are done. It always ends so, also where the other parts have nothing left.
         ResourceError: A worker process was killed.
         Exception: The first error of a unit, as the unit raised it; finished units keep their outcomes.
     """
+    if share is not None:
+        run_units(function, share.units(units), title, noun, how, workers, on_event, on_done, placement)
+        raise PartDone(share, sum(not unit.outcome.exists() for unit in units), len(units))
     missing = [unit for unit in units if not unit.outcome.exists()]
     if not missing:
         return
@@ -114,7 +126,13 @@ def run_units(
                 advance(left[number], "")
             on_done(missing[number])
 
-        _ENGINES[how](function, missing, workers, event_of, done_with)
+        if placement.engine == "ray":
+            # Ray is an extra.
+            from satsynth.work.ray_engine import by_ray
+
+            by_ray(function, missing, placement, event_of, done_with)
+        else:
+            _ENGINES[how](function, missing, workers, event_of, done_with)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def draw_pairs(
         earlier = [] if workspace.fresh else alike(work, NUMBER)
         sample_pairs(work, generator, settings, sampling, total, compute, earlier, layouts)
 
-    store = PairStore(remembered(workspace, step, draw).result)
+    store = PairStore(remembered(workspace, step, draw, compute.part).result)
     if family.name in UNLABELLED:
         # Imported here: it imports PyTorch.
         from satsynth.judging import judged_pairs

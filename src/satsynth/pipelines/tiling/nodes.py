@@ -58,9 +58,10 @@ def cut_tiles(
         )
         cache = DigestCache(workspace.work / "digests.json", forget=workspace.fresh)
         require_unchanged(found, raw, cache.digest)
-        cut_scenes(work, found, SceneReader(description, raw, compute.threads), tiling, compute.threads)
+        reader = SceneReader(description, raw, compute.threads)
+        cut_scenes(work, found, reader, tiling, compute.threads, compute.placement)
 
-    tiles = PairStore(remembered(workspace, step, cut).result)
+    tiles = PairStore(remembered(workspace, step, cut, compute.part).result)
     require_labels(tiles)
     log.info(
         "Tiles of %d x %d: %s",
