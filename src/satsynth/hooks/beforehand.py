@@ -19,7 +19,7 @@ from satsynth.pairs.masks import find_drawn_masks
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import check_keep, require_training
-from satsynth.pipelines.rivals.asked import rivals_grid
+from satsynth.pipelines.rivals.grid import rivals_grid
 from satsynth.segmentation import beforehand
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.sizes import check_tile_size

@@ -32,7 +32,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.nodes import find_copies, measure_alignment, measure_fidelity
 from satsynth.pipelines.diffusion.nodes import make_generator
 from satsynth.pipelines.families import chosen, takes_families
-from satsynth.pipelines.rivals.asked import rivals_grid
+from satsynth.pipelines.rivals.grid import rivals_grid
 from satsynth.pipelines.sampling.nodes import draw_pairs
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
@@ -152,7 +152,7 @@ def compare_rivals(
         The table `generator_comparison`, a row for each set of pairs and measure.
     """
     rows: list[Row] = []
-    for number, (name, store) in enumerate(_stores(rival_pairs).items()):
+    for name, store in _stores(rival_pairs).items():
         log.info("Rivals: the pairs of '%s'", name)
         fidelity = measure_fidelity(tiles, store, judge, comparison, compute, workspace)
         alignment = measure_alignment(tiles, store, judge, compute, workspace)
@@ -164,8 +164,8 @@ def compare_rivals(
             "drawing.seconds": store.seconds,
         }
         rows += comparison_rows(name, fidelity, alignment, memorisation, work)
-        if number == len(rival_pairs.names) - 1:
-            rows += real_rows(fidelity, alignment)
+    # Real sets are the same beside every family.
+    rows += real_rows(fidelity, alignment)
     return comparison_table(rows, description.name, tiles.tile_size)
 
 

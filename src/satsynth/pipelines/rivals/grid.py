@@ -1,4 +1,4 @@
-"""What `rivals` asks of segmentation."""
+"""The grid of trainings by which `rivals` puts the pairs of each family to work."""
 
 from __future__ import annotations
 
