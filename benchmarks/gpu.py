@@ -28,7 +28,6 @@ import torch
 from gpu_speed import FULL, TINY, VERSION, configuration, merged, speed
 from packed import SIDE, Packed, decoded_of, encoder_file, keep_decoded
 from safetensors.torch import load_file, save_file
-from torch.utils.data import Dataset
 
 from satsynth.analysis.imagenet import ENCODER
 from satsynth.diffusion.drawing import JointDrawer
@@ -39,8 +38,7 @@ from satsynth.diffusion.training import seconds_an_image, train_denoiser
 from satsynth.generation.families import Request, Silence
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.mixtures import Shared, Stream
-from satsynth.pairs.stream import PairStream, to_tensors
-from satsynth.pairs.windows import Windows
+from satsynth.pairs.stream import PairStream, WindowStream
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 
@@ -160,25 +158,6 @@ def fidelity(data: Packed, to: Path) -> None:
     for name, row in found.items():
         print(name, json.dumps(row), flush=True)
     (to / "fidelity.json").write_text(json.dumps(found, indent=1))
-
-
-class WindowStream(Dataset[Any]):
-    """Real windows at any place, angle and zoom.
-
-    Args:
-        windows: The windows.
-        seed: Pair i depends on it and on i alone.
-    """
-
-    def __init__(self, windows: Windows, seed: int) -> None:
-        """Keep both."""
-        self._windows, self._seed = windows, seed
-
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return image and mask at a position, as `PairStream` does."""
-        image, mask = self._windows.cut(np.random.default_rng([self._seed, position]))
-        assert image is not None
-        return to_tensors(image, mask)
 
 
 ARMS = ("flips", "windows", "strong", "joint", "painted", "windows and painted")

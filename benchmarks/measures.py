@@ -13,14 +13,12 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from satsynth.analysis.measures.feature_space import standardise
-from satsynth.analysis.measures.inputs import scene_halves
 from satsynth.analysis.measures.kernel_distance import bandwidth_of, kernel_distance
 from satsynth.analysis.measures.mask_statistics import mask_statistics, within_range
 from satsynth.analysis.measures.spectrum_distance import radial_spectrum, spectrum_distance
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.stream import PairStream
-from satsynth.pairs.tiling import comparable_rows
 from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits
 from satsynth.segmentation.features import image_features
 from satsynth.segmentation.saved import SavedNetwork, training_row
@@ -89,26 +87,6 @@ class Measures:
         """Return the kernel distance of some images to the real training images."""
         reference, found = standardise(self.reference, image_features(self.judge, images, self.compute))
         return kernel_distance(reference, found, bandwidth_of(reference))
-
-    def yardsticks(self) -> dict[str, Any]:
-        """Return the same measures of real pairs, and of a network trained on them."""
-        reference = standardise(self.reference)[0]
-        halves = scene_halves(self.tiles.scenes("train"))
-        width = bandwidth_of(reference)
-        splits = {split: decoded(self.tiles, split, self.run.work) for split in ("val", "test")}
-        return {
-            "judge_miou": self.judge_row["miou"],
-            "kernel_distance": {
-                "train_halves": kernel_distance(reference[halves], reference[~halves], width),
-                **{
-                    split: self.distance(np.asarray(pairs.images)[comparable_rows(self.tiles, split)])
-                    for split, pairs in splits.items()
-                },
-            },
-            "masks": {"train": self.masks}
-            | {split: mask_statistics(pairs.masks, self.tiles.class_names) for split, pairs in splits.items()},
-            "real_only": self._miou("real", [self.train], {}, range(2)),
-        }
 
     def of(self, images: np.ndarray, masks: np.ndarray, seeds: Sequence[int]) -> dict[str, Any]:
         """Measure synthetic pairs.

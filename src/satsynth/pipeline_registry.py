@@ -12,6 +12,7 @@ from satsynth.pipelines import (
     labelling,
     painting,
     report,
+    rivals,
     sampling,
     segmentation,
     tiling,
@@ -19,7 +20,7 @@ from satsynth.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the eight pipelines, all of them as `augment`, the default, and those that run by themselves."""
+    """Return the eight pipelines, all of them as `augment`, the default, and those that run by name only."""
     parts = {
         "ingestion": ingestion.create_pipeline(),
         "tiling": tiling.create_pipeline(),
@@ -31,7 +32,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         "report": report.create_pipeline(),
     }
     augment = sum(parts.values(), Pipeline([]))
+    # What the families are compared on is made first, or found.
+    before = (parts[name] for name in ("ingestion", "tiling", "judge"))
     alone = {
+        "rivals": sum(before, rivals.create_pipeline()),
         "painting": painting.create_pipeline(),
         "labelling": labelling.create_pipeline(),
         "export": export.create_pipeline(),

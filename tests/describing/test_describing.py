@@ -72,7 +72,7 @@ def test_images_without_masks_are_left_out_and_reported(tmp_path: Path) -> None:
     (tmp_path / "masks/3.png").unlink()
     description, text = described(tmp_path)
     assert {scene.image for scene in scenes_of(description, tmp_path)} == pairs.keys() - {"images/3.png"}
-    assert "1 image(s) have no mask, such as images/3.png" in text
+    assert "1 image(s) have no mask, such as images/3.png" in text and "images: {unlabelled: [...]}" in text
 
 
 def test_a_whole_folder_without_masks_is_left_out_by_its_name(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def train_tiny(training_pairs):
         checkpoint_seconds=1e-9,
         only=10,
         model=tiny.MODEL,
+        unlabelled=None,
         **more,
     ):
         settings = DiffusionSettings(
@@ -63,7 +64,7 @@ def train_tiny(training_pairs):
             held_out = training_pairs.take(np.arange(7, 10))
             report = Silence()
             report.metrics = on_metrics
-            train_denoiser(folder, seen, held_out, origin, settings, compute, report)
+            train_denoiser(folder, seen, held_out, origin, settings, compute, report, unlabelled)
         return SavedGenerator(folder.result)
 
     return train

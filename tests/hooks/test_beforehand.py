@@ -41,10 +41,52 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path / "foreign"
 
 
+RIVALS = frozenset({"tiling", "judge", "rivals"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rivals": {"families": ["replay", "folder"]}}, ["needs `folder.path`"]),
+        ({"gan": {"network": {"stem": 3}}}, ["does not fit a GAN"]),
+        ({"segmentation": {"ratios": [0]}}, ["no R above zero", "rivals.ratio=1"]),
+        ({"comparison": {"inception": "nowhere.pth"}}, ["Inception weights nowhere.pth does not exist"]),
+    ],
+)
+def test_families_that_cannot_be_compared_are_refused_before_the_first_step(
+    changes: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
+    plan(tmp_path, RIVALS, rivals={}).require_ready()
+    # A run of another pipeline does not look at them.
+    plan(tmp_path, frozenset({"tiling"}), **{"rivals": {}} | changes).require_ready()
+    with pytest.raises(SatSynthError) as refused:
+        plan(tmp_path, RIVALS, **{"rivals": {}} | changes).require_ready()
+    assert all(word in str(refused.value) for word in words)
+
+
+def test_each_family_must_have_as_many_pairs_as_are_asked_for(tmp_path: Path, foreign: Path) -> None:
+    found, folder = tiles(tmp_path), {"path": str(foreign)}
+    few = {"families": ["replay", "folder"], "pairs": 5, "ratio": 0.5}
+    plan(tmp_path, RIVALS, rivals=few, folder=folder).require_pairs(found)
+    with pytest.raises(SatSynthError, match=r"6 synthetic pairs are asked for, but .* 'folder' has 5"):
+        plan(tmp_path, RIVALS, rivals={**few, "pairs": 6}, folder=folder).require_pairs(found)
+    with pytest.raises(SatSynthError, match="R = 2 asks for 12"):
+        plan(tmp_path, RIVALS, rivals={**few, "ratio": 2}, folder=folder).require_pairs(found)
+
+
 def tiles(folder: Path, train: int = TRAIN) -> PairStore:
     splits = (("train", train), ("val", 2), ("test", 2))
     pairs = [pair for split, number in splits for pair in made_pairs(number, SIDE, split)]
     return write_store(folder / "tiles", pairs, SIDE, extra={"keep": {"max_ignore": 1.0}})
+
+
+def test_images_without_masks_are_refused_early_by_generators_that_cannot_learn_from_them(tmp_path: Path) -> None:
+    description = settings(images={"unlabelled": ["more"]})
+    with pytest.raises(SatSynthError, match="noise_levels` is `common`"):
+        plan(tmp_path, description=description).require_ready()
+    plan(tmp_path, description=description, diffusion={"model": {"noise_levels": "separate"}}).require_ready()
+    for family in ("gan", "image_ddpm", "replay"):
+        plan(tmp_path, description=description, generation={"family": family}).require_ready()
 
 
 def test_usual_parameters_are_taken_and_nothing_heavy_is_imported_for_that(tmp_path: Path) -> None:

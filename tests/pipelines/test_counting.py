@@ -20,8 +20,8 @@ from satsynth.work.errors import SatSynthError
 from satsynth.work.origins import differences
 
 ROOT = Path(__file__).parents[2]
-AUGMENT = register_pipelines()["augment"]
-NODES = {step_name(node): node for node in AUGMENT.nodes}
+AUGMENT, RIVALS = (register_pipelines()[name] for name in ("augment", "rivals"))
+NODES = {step_name(node): node for node in (AUGMENT + RIVALS).nodes}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def changed(parameters: dict[str, Any], name: str, value: Any) -> dict[str, Any]
 
 def lineage(step: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a step and of all before it."""
-    ancestors = AUGMENT.to_nodes(NODES[step].name)
+    ancestors = (AUGMENT if NODES[step] in AUGMENT.nodes else RIVALS).to_nodes(NODES[step].name)
     return {step_name(node): counting_settings(node, parameters) for node in ancestors.nodes}
 
 
@@ -50,6 +50,8 @@ def lineage(step: str, parameters: dict[str, Any]) -> dict[str, Any]:
 CHANGES = [
     ("tiling.stride", 9, "cut_tiles", "find_scenes"),
     ("ingestion.on_bad_scene", "skip", "find_scenes", None),
+    ("ingestion.held_out_images", "use", "find_scenes", None),
+    ("diffusion.unlabelled_share", 0.5, "train_generator", "cut_tiles"),
     ("description.scale", 0.25, "find_scenes", None),
     ("description.title", "other", "write_report", "cut_tiles"),
     ("diffusion.images", 999_999, "train_generator", "train_judge"),
@@ -72,6 +74,42 @@ CHANGES = [
     ("workspace.fresh", True, None, "write_report"),
     ("workspace.run", "other", None, "write_report"),
 ]
+
+
+# The same of `rivals`.
+RIVAL_CHANGES = [
+    ("rivals.families", ["gan"], "train_rivals", "train_judge"),
+    ("rivals.budget.seconds", 60.0, "train_rivals", "train_judge"),
+    ("gan.learning_rate", 0.5, "train_rivals", "train_judge"),
+    ("gan.drawing.truncation", 0.5, "draw_from_rivals", "train_rivals"),
+    ("sampling.seed", 9, "draw_from_rivals", "train_rivals"),
+    ("rivals.pairs", 9, "draw_from_rivals", "train_rivals"),
+    ("rivals.ratio", 0.5, "put_rivals_to_work", "compare_rivals"),
+    ("rivals.gallery_pairs", 3, "draw_rivals_gallery", "draw_from_rivals"),
+    ("comparison.inception", "download", "compare_rivals", "put_rivals_to_work"),
+    ("comparison.gallery_pairs", 3, None, "sum_up_rivals"),
+    ("generation.family", "replay", None, "sum_up_rivals"),
+    ("folder.path", "elsewhere", None, "sum_up_rivals"),
+]
+
+
+def test_what_is_drawn_from_a_trained_generator_does_not_count_how_it_was_trained(parameters: dict[str, Any]) -> None:
+    for pipeline in ("painting", "labelling", "sampling", "rivals"):
+        for node in register_pipelines()[pipeline].nodes:
+            if "params:diffusion" in node.inputs and step_name(node) != "train_rivals":
+                assert counting_settings(node, parameters)["diffusion"].keys() == {"drawing"}, node
+
+
+@pytest.mark.parametrize(("name", "value", "first", "not_yet"), RIVAL_CHANGES)
+def test_a_parameter_counts_where_it_changes_what_families_are_compared_by(
+    name: str, value: Any, first: str | None, not_yet: str, parameters: dict[str, Any]
+) -> None:
+    other = changed(parameters, name, value)
+    assert not differences(lineage(not_yet, parameters), lineage(not_yet, other))
+    if first is not None:
+        found = differences(lineage(first, parameters), lineage(first, other))
+        assert name in {one.parameter for one in found}
+        assert differences(lineage("sum_up_rivals", parameters), lineage("sum_up_rivals", other))
 
 
 @pytest.mark.parametrize(("name", "value", "first", "not_yet"), CHANGES)

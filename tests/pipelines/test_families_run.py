@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from projects import Project
+import pytest
+from projects import Project, add_made_data, make_project
 
 from satsynth.pairs.store import PairStore
+
+REPLAY = {"generation.family": "replay"}
 
 
 def newest(project: Project, pattern: str) -> Path:
@@ -23,8 +26,17 @@ def pairs(store: PairStore, split: str) -> set[bytes]:
     return {np.concatenate([image.ravel(), mask.ravel()]).tobytes() for image, mask in store.arrays(split)}
 
 
-def test_replay_shows_what_copies_of_the_training_pairs_measure(made_project: Project) -> None:
-    output = made_project.run("augment", "micro", **{"generation.family": "replay"})
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """A project whose `augment` has run by the family `replay`, and what it printed."""
+    project = add_made_data(make_project(tmp_path_factory.mktemp("replayed")))
+    micro = project.path / "conf/micro/parameters.yml"
+    micro.write_text(micro.read_text() + "rivals: {families: [replay], gallery_pairs: 3}\n")
+    return project, project.run("augment", "micro", **REPLAY)
+
+
+def test_replay_shows_what_copies_of_the_training_pairs_measure(replayed: tuple[Project, str]) -> None:
+    made_project, output = replayed
     assert "by 'replay'" in output
     drawn, real = store(made_project, "synthetic_pairs"), store(made_project, "tiles")
     assert drawn.manifest["family"] == "replay"
@@ -34,6 +46,26 @@ def test_replay_shows_what_copies_of_the_training_pairs_measure(made_project: Pr
     # What the generator of one family has made is not taken for another's.
     output = made_project.fail("sampling", "micro")
     assert "`generator`" in output and 'generation.family was "replay", and is "diffusion" now' in output
+
+
+def test_families_side_by_side_share_their_work_with_augment_and_are_in_the_next_report(
+    replayed: tuple[Project, str],
+) -> None:
+    project, _ = replayed
+    reports = project.path / "data/08_reporting/micro/made"
+    output = project.run("rivals", "micro")
+    # What `augment` has trained and drawn is neither trained nor drawn again.
+    assert all(f"{step}: reused" in output for step in ("Judge", "Generator", "Sampling"))
+    assert "replay: fpn_mobilenetv3 synthetic_only" in output
+    worth, summary = (pd.read_csv(reports / f"{name}.csv") for name in ("generator_worth", "segmentation_summary"))
+    assert worth["family"].tolist() == ["real pairs", "replay", "replay"]
+    used = worth["protocol"] == "step_matched"
+    assert worth.loc[used, "miou"].tolist() == summary["miou"].tolist()
+    comparison = pd.read_csv(reports / "generator_comparison.csv")
+    assert {"replay", "val", "test", "train", "train_halves"} == set(comparison["set"])
+    assert "side by side</h2>" not in (reports / "report.html").read_text()
+    project.run("report", "micro", **REPLAY)
+    assert "side by side</h2>" in (reports / "report.html").read_text()
 
 
 def test_pairs_that_were_exported_come_back_as_those_of_another_tool(made_project: Project) -> None:

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import yaml
 from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from satsynth.analysis.report.page import printable
 from satsynth.analysis.report.tables import origin_table, settings_text
 from satsynth.catalog.folder import FinishedFolderDataset
+from satsynth.catalog.section import SectionDataset
+from satsynth.hooks.lineage import Lineage
 from satsynth.pipeline_registry import register_pipelines
 from satsynth.pipelines.counting import counting_settings
 from satsynth.pipelines.graph import step_name
@@ -19,7 +22,7 @@ from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, work_folder
 
 ROOT = Path(__file__).parents[2]
-ALONE = ("augment", "__default__", "export", "download")
+ALONE = ("augment", "__default__", "rivals", "export", "download")
 
 
 def test_origin_says_how_long_things_took_where_that_is_known(tmp_path: Path) -> None:
@@ -54,3 +57,14 @@ def test_the_report_shows_the_recorded_parameters_of_every_stage_it_rests_on_and
     text = settings_text({"draw_pairs": {"sampling": {"seed": 9, "ratio": 2.0}}, "plot_curves": {}})
     steps = yaml.safe_load(text)["steps"]
     assert steps == {"draw_pairs": {"sampling": {"seed": 9, "ratio": 2.0}}}
+
+
+def test_a_report_is_what_it_is_whether_or_not_it_shows_families_side_by_side(tmp_path: Path) -> None:
+    parameters = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"]
+    section = SectionDataset(filepath=str(tmp_path / "section.json"))
+    catalog = DataCatalog({"parameters": MemoryDataset(parameters), "generator_findings": section})
+    known = register_pipelines()
+    for run in ("report", "rivals"):
+        steps = Lineage(catalog, known, known[run], {}).settings("report")
+        assert "train_generator" in steps and not [step for step in steps if "rivals" in step]
+    assert "train_rivals" in Lineage(catalog, known, known["rivals"], {}).settings("generator_worth")

@@ -20,9 +20,11 @@ from satsynth.pairs.store import PairStore
 from satsynth.pipelines.diffusion.nodes import make_generator
 from satsynth.pipelines.judge.nodes import train_judge
 from satsynth.pipelines.segmentation.nodes import train_networks
+from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.finished import write_timing
+from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.workspace import Workspace
 
 SCORES = {"miou": 0.5, "mf1": 0.6, "accuracy": 0.7, "boundary_f1": None}
@@ -95,10 +97,23 @@ def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
     assert recorder.reuses[1] == (name, {**final, "ratio": 0.5}, ["tiles", "synthetic_pairs"])
 
 
+def test_trainings_on_the_pairs_of_several_families_are_told_apart(recorder: Recorder, tiles: PairStore) -> None:
+    trainings, folder = TrackedTrainings("gan"), WorkFolder(tiles.path, Step("made", 1, {}, {}))
+    for inputs in ({"tiles": tiles}, {"tiles": tiles, "synthetic_pairs": tiles}):
+        with trainings.training("small R=1 seed=0", {}, folder, inputs):
+            pass
+        trainings.reused("small R=1 seed=0", {}, folder, {}, inputs)
+    # On real pairs only, all families share one training.
+    wanted = ["small R=1 seed=0", "gan: small R=1 seed=0"]
+    assert [name for name, *_ in recorder.begun] == wanted == [name for name, *_ in recorder.reuses]
+
+
 def test_a_generators_training_shows_its_settings_and_tiles(
     recorder: Recorder, tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, report: Report) -> None:
+    def train(
+        folder: Any, pairs: Any, val: Any, origin: Any, settings: Any, compute: Any, report: Report, unlabelled: Any
+    ) -> None:
         report.metrics(20, {"loss": 0.5})
         folder.finish({"kind": "generator"})
 

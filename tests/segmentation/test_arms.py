@@ -32,6 +32,31 @@ def real_share(arm: Arm, start: int, stop: int) -> float:
     return float(np.mean([int(stream[i][1].max()) == 0 for i in range(start, stop)]))
 
 
+class OwnCuts:
+    """Cuts of a class of their own."""
+
+    def cut(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return random.integers(0, 256, (16, 16, 3), np.uint8), np.full((16, 16), 2, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arm", "first", "second"),
+    [
+        (Arm(0, "geometric"), 1, 1),
+        (Arm(3, "geometric"), 0.25, 0.25),
+        (Arm(3, "geometric", real_share=0.5), 0.5, 0.5),
+        (Arm(3, "geometric", "pretrain_finetune"), 0, 1),
+        (Arm(3, "geometric", "synthetic_only"), 0, 0),
+    ],
+)
+def test_geometric_arms_see_windows_in_place_of_real_tiles(arm: Arm, first: float, second: float) -> None:
+    drawn = pairs(1, 18) if arm.ratio else None
+    stream = stream_of(arm, pairs(0, 6), drawn, 3, TRAINING, OwnCuts())
+    seen = np.array([int(stream[i][1].max()) for i in range(80)])
+    assert not (seen == 0).any()
+    assert (np.mean(seen[:40] == 2), np.mean(seen[40:] == 2)) == (first, second)
+
+
 def test_the_default_grid_has_an_arm_for_each_ratio() -> None:
     assert list(arms(settings())) == [Arm(0), Arm(1), Arm(2)]
 

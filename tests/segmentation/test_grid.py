@@ -184,3 +184,25 @@ def test_tiles_that_do_not_fit_a_network_are_refused_before_anything_is_trained(
     with pytest.raises(SatSynthError, match=r"`tiling\.tile_size` is 40"):
         train_grid(tiles, tiles, settings, CPU, workspace, recorder)
     assert not recorder.records and not (workspace.work / "segmentation").exists()
+
+
+def test_windows_across_tiles_are_an_arm_of_their_own(
+    stores: Stores, small_network: SegmentationNetwork, tmp_path: Path
+) -> None:
+    grid = SegmentationSettings(
+        networks={"one": small_network},
+        judge={"network": "one"},
+        ratios=(0, 1),
+        seeds=(0,),
+        augmentations=("flips", "geometric"),
+        training={"images": 16, "batch_size": 4, "evaluations": 1},
+    )
+    assert stores.synthetic is not None
+    finished = train_grid(stores.tiles, stores.synthetic, grid, CPU, Workspace(project=str(tmp_path)))
+    table = training_table(finished)
+    assert list(zip(table["augmentation"], table["ratio"], strict=True)) == [
+        ("flips", 0), ("flips", 1), ("geometric", 0), ("geometric", 1)
+    ]  # fmt: skip
+    assert len({one.folder.path for one in finished}) == 4
+    # They see other pairs, so they come to other weights.
+    assert table["miou"].nunique() > 1

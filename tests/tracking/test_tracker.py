@@ -39,6 +39,18 @@ def track(uri: str, root: Path, work: WorkFolder) -> str:
     return tracker._writer.ids[""]
 
 
+def test_a_result_is_a_child_that_is_finished_at_once(local: str, tmp_path: Path) -> None:
+    client, tracker = MlflowClient(local), tracking.Tracker(local, "tests", tmp_path / "artifacts")
+    tracker.start("parent", {}, {})
+    tracker.finished("pairs of gan", {"family": "gan"}, {"fid": 12.5, "sfid": float("nan"), "miou": None})
+    tracker.close("FINISHED")
+    parent = client.get_run(tracker._writer.ids[""])
+    (child,) = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    assert child.info.status == "FINISHED" and child.info.run_name == "pairs of gan"
+    assert child.data.params == {"family": "gan"} and "reused_from" not in child.data.tags
+    assert child.data.metrics["fid"] == 12.5 and "miou" not in child.data.metrics
+
+
 def test_a_continued_child_keeps_its_run_and_reused_work_is_tagged(
     local: str, tmp_path: Path, work: WorkFolder
 ) -> None:

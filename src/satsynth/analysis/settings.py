@@ -19,6 +19,6 @@ class ComparisonSettings(Frozen):
     inception: str | None = Field(
         default=None,
         min_length=1,
-        description="Inception weights for FID and inception score: none, `download`, or a local file of "
+        description="Inception weights for FID, sFID and inception score: none, `download`, or a local file of "
         "torch-fidelity's weights; needs the extra `fid`.",
     )

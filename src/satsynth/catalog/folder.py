@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from kedro.io.core import AbstractVersionedDataset, Version, VersionNotFoundError
 from kedro_datasets._typing import ImagePreview, JSONPreview
 
@@ -13,10 +14,12 @@ from satsynth.catalog.recorded import Recorded
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.pairs.store import PairStore
+from satsynth.scenes.splits import UNLABELLED
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST, canonical_json, place_folder
 from satsynth.work.finished import Finished
+from satsynth.work.gathered import Gathered
 
 
 def _is_finished(path: str) -> bool:
@@ -86,8 +89,9 @@ class PairStoreDataset(FinishedFolderDataset):
 
         store = self.load()
         assert isinstance(store, PairStore)
-        step = max(1, store.count() // pairs)
-        chosen = [row for i, row in enumerate(store.pictures()) if i % step == 0][:pairs]
+        labelled = (store.index()["split"] != UNLABELLED).to_numpy()
+        wanted = set(np.flatnonzero(labelled)[:: max(1, int(labelled.sum()) // pairs)][:pairs].tolist())
+        chosen = [row for number, row in enumerate(store.pictures()) if number in wanted]
         shown = [(decode_image(image), decode_mask(mask)) for _, image, mask in chosen]
         return picture_preview(contact_sheet(shown, store.colors, 3))
 
@@ -110,6 +114,18 @@ class JudgeDataset(FinishedFolderDataset):
     def preview(self) -> JSONPreview:
         """Return configuration and scores for Kedro-Viz."""
         return _manifest_preview(self.load())
+
+
+class GatheredDataset(FinishedFolderDataset):
+    """Several finished folders in one, with their names and digests as preview."""
+
+    handle = Gathered
+
+    def preview(self) -> JSONPreview:
+        """Return what is in it for Kedro-Viz."""
+        found = self.load()
+        assert isinstance(found, Gathered)
+        return JSONPreview(canonical_json({name: found.parents[name] for name in found.names}))
 
 
 def _manifest_preview(handle: Finished) -> JSONPreview:

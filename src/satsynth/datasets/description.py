@@ -243,6 +243,11 @@ class DatasetDescription(Frozen):
             raise ValueError(f"`masks.encoding: {self.masks.encoding}` requires {kind}, but found {', '.join(wrong)}")
         return self
 
+    def reading(self) -> dict[str, Any]:
+        """Return what decides the pixels and labels that are read from a given scene, as JSON-able values."""
+        used = {"name", "classes", "ignore", "images", "masks", "scale"}
+        return self.model_dump(mode="json", include=used, exclude={"images": {"unlabelled"}})
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Class names in the order of their indices."""

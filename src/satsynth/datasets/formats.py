@@ -12,6 +12,7 @@ from satsynth.work.frozen import Frozen
 LARGEST_INTENSITY = 1e12
 Band = Annotated[int, Field(ge=1, le=65536)]
 Intensity = Annotated[float, Field(ge=-LARGEST_INTENSITY, le=LARGEST_INTENSITY)]
+FolderName = Annotated[str, Field(min_length=1)]
 Level = Intensity | tuple[Intensity, Intensity, Intensity]
 
 
@@ -40,6 +41,11 @@ class ImageFormat(Frozen):
     )
     scaling: Scaling | None = Field(
         default=None, description="How intensities become 8 bit. By default images must already be 8 bit."
+    )
+    unlabelled: tuple[FolderName, ...] = Field(
+        default=(),
+        description="Folders of images without masks, absolute or relative to the raw folder. They are stored like the "
+        "labelled images, form the split `unlabelled`, and teach generators how images look.",
     )
 
     @property

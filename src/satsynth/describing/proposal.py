@@ -111,7 +111,8 @@ def _leftovers(matching: Matching, template: Template) -> list[str]:
         how = "--params=ingestion.on_bad_scene=skip skips them" if template.too_many else "the pattern leaves them out"
         notes.append(
             f"{len(matching.without_mask)} image(s) have no mask, such as {matching.without_mask[0]}"
-            f"{f'; {how}' if left else ''}. When you have added their masks, describe the folder again."
+            f"{f'; {how}' if left else ''}. When you have added their masks, describe the folder again; to let "
+            "generators learn from images without masks, name their folder in `images: {unlabelled: [...]}`."
         )
     if matching.without_image:
         notes.append(

@@ -16,6 +16,9 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import WorkFolder
 
+# Steps that are timed where a budget is given in seconds.
+STEPS = 10
+
 
 class JointDiffusion:
     """One diffusion model of images and masks together, the method of SatSynth.
@@ -41,6 +44,12 @@ class JointDiffusion:
             require_alike(settings.model, SavedGenerator(Path(settings.start_from)))
         return None
 
+    def seconds_an_image(self, settings: DenoiserSettings, classes: int, side: int, compute: ComputeSettings) -> float:
+        """Return how long training takes for each image; see `satsynth.diffusion.training.seconds_an_image`."""
+        from satsynth.diffusion.training import seconds_an_image
+
+        return seconds_an_image(settings, classes, side, compute, STEPS)
+
     def sources(self, settings: DenoiserSettings) -> dict[str, str]:
         """Return the digest of the generator that its weights start from.
 
@@ -51,7 +60,10 @@ class JointDiffusion:
 
     def scenes_before(self, settings: DenoiserSettings) -> set[str]:
         """Return the scenes of the generator that its weights start from."""
-        return SavedGenerator(Path(settings.start_from)).scenes if settings.start_from else set()
+        if not settings.start_from:
+            return set()
+        start = SavedGenerator(Path(settings.start_from))
+        return start.scenes.union(start.held_out_images)
 
     def train(
         self,
@@ -62,11 +74,12 @@ class JointDiffusion:
         settings: DenoiserSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train the denoiser; see `satsynth.diffusion.training.train_denoiser`."""
         from satsynth.diffusion.training import train_denoiser
 
-        train_denoiser(folder, pairs, val, origin, settings, compute, report)
+        train_denoiser(folder, pairs, val, origin, settings, compute, report, unlabelled)
 
     def load(self, saved: SavedGenerator, settings: DenoiserSettings, compute: ComputeSettings) -> Drawer:
         """Return the generator in its averaged weights, on its device."""

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from satsynth.generation.families import DrawingSettings, FamilySettings
+from satsynth.generation.families import DrawingSettings, ImageLearnerSettings
+from satsynth.work.errors import SatSynthError
 from satsynth.work.frozen import LARGEST_BATCH, MOST_IMAGES, SEED_END, Frozen
 
 Width = Annotated[int, Field(ge=8, le=8192)]
@@ -131,7 +132,7 @@ class DiffusionDrawing(DrawingSettings):
         return self
 
 
-class DenoiserSettings(FamilySettings):
+class DenoiserSettings(ImageLearnerSettings):
     """Training of a denoiser, and drawing from it."""
 
     model: GeneratorSettings = GeneratorSettings()
@@ -175,6 +176,16 @@ class DenoiserSettings(FamilySettings):
     def training_identity(self) -> dict[str, Any]:
         """Return the parameters that decide a trained generator: what it starts from is known by its digest."""
         return self.model_dump(mode="json", exclude={"drawing", "start_from"})
+
+    def require_unlabelled(self) -> None:
+        """Refuse images without masks where image and mask have one noise level in common."""
+        if self.unlabelled_share and self.model.noise_levels == "common" and self.model.label_code != "none":
+            raise SatSynthError(
+                "The data set has images without masks (`images.unlabelled`), but the generator's "
+                "`model.noise_levels` is `common`, so it cannot learn from an image whose mask is not known.",
+                "Set `model.noise_levels: separate` in the family's parameters (`diffusion.model.noise_levels`), or "
+                "`unlabelled_share: 0` to leave these images out.",
+            )
 
     @model_validator(mode="after")
     def _common_is_joint(self) -> DenoiserSettings:

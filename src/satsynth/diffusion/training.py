@@ -22,7 +22,7 @@ from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.pairs.stream import PairStream
+from satsynth.pairs.stream import training_stream
 from satsynth.training.best import BestWeights
 from satsynth.training.device import (
     autocast,
@@ -76,6 +76,26 @@ def draw_levels(noise: NoiseSettings, tasks: TaskSettings, size: int, random: to
     return torch.stack([of_image, of_labels], 1)
 
 
+def unknown_masks(levels: torch.Tensor, unlabelled: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Return noise levels for a batch some of whose images have no mask: their masks are at the highest level.
+
+    Args:
+        levels: ``(B, 2)`` of `draw_levels`.
+        unlabelled: ``(B,)`` bool.
+        random: Where the draw comes from.
+    """
+    # Levels rise along a batch, in which unlabelled images always have the same places.
+    levels = levels[torch.randperm(len(levels), generator=random, device=random.device)]
+    of_image = torch.where(levels[:, 0] == UNKNOWN, levels[:, 1], levels[:, 0])
+    image_only = torch.stack([of_image, torch.full_like(of_image, UNKNOWN)], 1)
+    return torch.where(unlabelled[:, None], image_only, levels)
+
+
+def all_ignored(masks: torch.Tensor) -> torch.Tensor:
+    """Return which masks ``(B, H, W)`` have no class anywhere, ``(B,)`` bool."""
+    return (masks == IGNORE_INDEX).flatten(1).all(1)
+
+
 def joint_loss(
     generator: Generator,
     images: torch.Tensor,
@@ -107,15 +127,29 @@ def joint_loss(
 
 
 def denoising_step(
-    generator: Generator, settings: DenoiserSettings, device: torch.device, compute: ComputeSettings
+    generator: Generator,
+    settings: DenoiserSettings,
+    device: torch.device,
+    compute: ComputeSettings,
+    unlabelled: bool = False,
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen)."""
+    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen).
+
+    Args:
+        generator: The generator.
+        settings: How it is trained.
+        device: Where.
+        compute: How to compute.
+        unlabelled: Whether pairs of which all pixels are ignored are images without masks.
+    """
 
     def step_loss(
         images: torch.Tensor, masks: torch.Tensor, seen: int
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         random = seeded(settings.seed, LOSS, seen, device=device)
         levels = draw_levels(settings.noise, settings.tasks, len(images), random)
+        if unlabelled:
+            levels = unknown_masks(levels, all_ignored(masks), random)
         shape = (len(images), generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=memory_format(device))
         with autocast(device, compute):
@@ -140,6 +174,7 @@ def train_denoiser(
     settings: DenoiserSettings,
     compute: ComputeSettings,
     report: Report,
+    unlabelled: DecodedPairs | None = None,
 ) -> None:
     """Train a denoiser to the end of its budget, continuing what the folder holds, and finish the folder.
 
@@ -151,13 +186,14 @@ def train_denoiser(
         settings: What to train and how.
         compute: Where.
         report: Takes metrics as training goes on, and at each look pairs drawn from fixed seeds.
+        unlabelled: Images without masks, from which only the image channels learn.
 
     Raises:
         SatSynthError: The tile size does not fit the network, or the loss is not finite.
     """
     check_size(settings.model.network, int(origin["tile_size"]))
     device = choose_device(compute)
-    _announce(folder, pairs, origin, settings, compute)
+    _announce(folder, pairs, unlabelled, origin, settings, compute)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
     if settings.start_from:
         start_from(generator, settings.model, origin["classes"], SavedGenerator(Path(settings.start_from)))
@@ -188,7 +224,7 @@ def train_denoiser(
         title="Diffusion",
         network=network,
         optimizer=optimizer,
-        step_loss=denoising_step(generator, settings, device, compute),
+        step_loss=denoising_step(generator, settings, device, compute, unlabelled is not None),
         steps=steps,
         batch_size=settings.batch_size,
         rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),
@@ -196,7 +232,7 @@ def train_denoiser(
         parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
         after_step=after_step,
     )
-    stream = PairStream([pairs], settings.seed)
+    stream = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
     _tell(training, seconds, best)
@@ -219,6 +255,7 @@ def train_denoiser(
 def _announce(
     folder: WorkFolder,
     pairs: DecodedPairs,
+    unlabelled: DecodedPairs | None,
     origin: Mapping[str, Any],
     settings: DenoiserSettings,
     compute: ComputeSettings,
@@ -229,9 +266,10 @@ def _announce(
         minutes = seconds_an_image(settings, classes, side, compute) * settings.images / 60
         estimate = f", about {minutes:.1f} minutes, {memory_in_words(choose_device(compute))}"
     log.info(
-        "Diffusion: training on %d images of %d real pairs (%d x %d, %d classes), on %s%s",
+        "Diffusion: training on %d images of %d real pairs%s (%d x %d, %d classes), on %s%s",
         settings.images,
         len(pairs),
+        f" and {len(unlabelled)} images without masks" if unlabelled is not None else "",
         side,
         side,
         classes,
@@ -277,15 +315,35 @@ def seconds_an_image(
         cast(StemUNet, generator.denoiser.network).unet.enable_gradient_checkpointing()
     optimizer = optimizer_for(generator.denoiser, settings)
     step_loss = denoising_step(generator, settings, device, compute)
-    shape = (settings.batch_size, 3, side, side)
-    images = torch.rand(shape, generator=seeded(0, device=device), device=device)
+    with memory_errors(MEMORY):
+        return seconds_on_noise(optimizer, step_loss, settings.batch_size, side, device, steps)
+
+
+def seconds_on_noise(
+    optimizer: torch.optim.Optimizer,
+    step_loss: StepLoss,
+    batch_size: int,
+    side: int,
+    device: torch.device,
+    steps: int,
+) -> float:
+    """Return how long steps of an optimizer take for each image, on images of noise.
+
+    Args:
+        optimizer: The optimizer.
+        step_loss: As in `satsynth.training.loop.Training`.
+        batch_size: Images a step.
+        side: Their side in pixels.
+        device: Where.
+        steps: Steps that are timed, after one that is not.
+    """
+    images = torch.rand((batch_size, 3, side, side), generator=seeded(0, device=device), device=device)
     images = images.contiguous(memory_format=torch.channels_last)
-    masks = torch.zeros((settings.batch_size, side, side), dtype=torch.int64, device=device)
+    masks = torch.zeros((batch_size, side, side), dtype=torch.int64, device=device)
 
     def one(step: int) -> None:
         step_loss(images, masks, step)[0].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    with memory_errors(MEMORY):
-        return seconds_a_step(one, device, steps) / settings.batch_size
+    return seconds_a_step(one, device, steps) / batch_size

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
+from pydantic import Field
 
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
@@ -57,6 +58,42 @@ class FamilySettings(Frozen):
     def training_identity(self) -> dict[str, Any]:
         """Return the parameters that decide a trained generator."""
         return self.model_dump(mode="json", exclude={"drawing"})
+
+    @property
+    def budget(self) -> int | None:
+        """Training budget in images, the parameter `images`; None where nothing is trained."""
+        found: int | None = getattr(self, "images", None)
+        return found
+
+    def with_budget(self, images: int) -> Self:
+        """Return the same parameters with another training budget; where nothing is trained, as they are."""
+        return self if self.budget is None else self.model_copy(update={"images": images})
+
+    def learns_from_images(self) -> bool:
+        """Return whether images without masks are used, if there are any."""
+        return False
+
+    def require_unlabelled(self) -> None:
+        """Refuse images without masks where a generator of these parameters is to learn from them and cannot.
+
+        Raises:
+            SatSynthError: It cannot.
+        """
+
+
+class ImageLearnerSettings(FamilySettings):
+    """Parameters of a family that can learn how images look from images without masks."""
+
+    unlabelled_share: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="Share of images without masks in the training, if the data set has any (`images.unlabelled`).",
+    )
+
+    def learns_from_images(self) -> bool:
+        """Return whether they have a share."""
+        return self.unlabelled_share > 0
 
 
 class Report(reporting.Report, Protocol):
@@ -189,6 +226,17 @@ class Family(Protocol):
         """
         ...
 
+    def seconds_an_image(self, settings: Any, classes: int, side: int, compute: ComputeSettings) -> float | None:
+        """Return how long training takes here for each image, from a few steps; None where nothing is trained.
+
+        Args:
+            settings: Its parameters.
+            classes: Number of classes.
+            side: Side of a tile in pixels.
+            compute: Where.
+        """
+        ...
+
     def sources(self, settings: Any) -> dict[str, str]:
         """Return digests of what it reads beside the real pairs, by name.
 
@@ -210,6 +258,7 @@ class Family(Protocol):
         settings: Any,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train to the end of the budget, continuing what the folder holds, and finish the folder.
 
@@ -221,6 +270,8 @@ class Family(Protocol):
             settings: Its parameters.
             compute: Where.
             report: What the training reports to.
+            unlabelled: Images without masks, all of whose pixels are ignored; only for a family whose settings say that
+                it learns from them.
         """
         ...
 
@@ -247,6 +298,10 @@ class Together:
 
     def require_ready(self, settings: Any, side: int) -> int | None:
         """Refuse nothing: pairs of any size can be drawn, again and again."""
+        return None
+
+    def seconds_an_image(self, settings: Any, classes: int, side: int, compute: ComputeSettings) -> float | None:
+        """Return nothing: it only keeps pairs."""
         return None
 
     def sources(self, settings: Any) -> dict[str, str]:

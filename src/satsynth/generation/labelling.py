@@ -52,7 +52,8 @@ def labelling_step(
     """Return what identifies drawn labels."""
     generator, decided = artist.identity()
     decided |= labelling.model_dump(mode="json", exclude={"images"})
-    decided["description"] = description.model_dump(mode="json", include={"classes", "ignore", "images", "scale"})
+    used = {"classes", "ignore", "images", "scale"}
+    decided["description"] = description.model_dump(mode="json", include=used, exclude={"images": {"unlabelled"}})
     return Step("labelling", RESULT_VERSION, generator | {n: file_digest(p) for n, p in images.items()}, decided)
 
 

@@ -91,8 +91,7 @@ def scene_masks(
             f"`tiles` ({tiles.path}) were cut from other `scenes` than the current ones.",
             "Make them again: kedro run --pipeline=tiling",
         )
-    used = {"name", "classes", "ignore", "images", "masks", "scale"}
-    settings = {"description": description.model_dump(mode="json", include=used)}
+    settings = {"description": description.reading()}
     step = Step("scene_masks", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
 
     def write(folder: WorkFolder) -> None:

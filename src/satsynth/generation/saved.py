@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from satsynth.pairs.store import PairStore
+from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
 from satsynth.work.errors import AncestryError, listing
 from satsynth.work.finished import Finished
 
@@ -26,6 +26,11 @@ class SavedGenerator(Finished):
     def scenes(self) -> set[str]:
         """Scenes that it was trained on."""
         return set(self.manifest["scenes"])
+
+    @property
+    def held_out_images(self) -> list[str]:
+        """Scenes that were val or test, whose images it was allowed to see without their masks."""
+        return list(self.manifest.get(HELD_OUT_IMAGES, ()))
 
     @property
     def class_names(self) -> list[str]:

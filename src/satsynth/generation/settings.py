@@ -10,6 +10,7 @@ from satsynth.generation.families import FAMILIES
 from satsynth.pairs.settings import WindowSettings
 from satsynth.work.frozen import (
     LARGEST_BATCH,
+    LARGEST_NUMBER,
     LARGEST_RATIO,
     LARGEST_SHARD,
     LARGEST_TILE,
@@ -89,12 +90,78 @@ class SamplingSettings(Frozen):
         """Return what decides the pairs beside the way they are drawn; not how many of them there are."""
         # A folder of layouts counts by its content, and windows where there are any.
         beside = {"ratio", "max_pairs", "layouts", "layout_folder", *([] if self.layouts == "real" else ["windows"])}
-        return self.model_dump(mode="json", exclude=beside)
+        found = self.model_dump(mode="json", exclude=beside)
+        if self.layouts == "real" and not self.windows.pasted.share:
+            del found["windows"]["pasted"]
+        return found
 
     def total(self, real: int) -> int:
         """Return the number of synthetic pairs for a number of real training pairs."""
         wanted = max(1, round(real * self.ratio))
         return min(wanted, self.max_pairs) if self.max_pairs else wanted
+
+
+class BudgetSettings(Frozen):
+    """How long each family trains that is compared; without both, as long as its own parameters say."""
+
+    images: int | None = Field(
+        default=None, ge=1, le=MOST_IMAGES, description="Training budget of each family in images; null: its own."
+    )
+    seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=LARGEST_NUMBER,
+        description="Training budget of each family in seconds: its speed is measured once in a few steps, and its "
+        "number of images follows from it. Null: `images` decides.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> BudgetSettings:
+        if self.images is not None and self.seconds is not None:
+            raise ValueError(f"`images` {self.images} and `seconds` {self.seconds:g} are both given; leave one out")
+        return self
+
+
+class RivalsSettings(Frozen):
+    """Families of generators side by side, each trained, drawn from, compared and put to work."""
+
+    families: tuple[str, ...] = Field(
+        default=("diffusion", "gan", "image_ddpm", "replay"),
+        min_length=1,
+        description=f"Which families: {', '.join(f'`{name}`' for name in FAMILIES)}.",
+    )
+    budget: BudgetSettings = BudgetSettings()
+    pairs: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_IMAGES,
+        description="Pairs drawn from each family; null: as many as `sampling` says.",
+    )
+    ratio: float | None = Field(
+        default=None,
+        gt=0,
+        le=LARGEST_RATIO,
+        description="R at which pairs are put to work; null: the largest of `segmentation.ratios`.",
+    )
+    gallery_pairs: int = Field(default=8, ge=1, le=100, description="Pairs of each family in the gallery.")
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in families if name not in FAMILIES]
+        if unknown or len(set(families)) < len(families):
+            raise ValueError(f"{list(families)} must be distinct families out of {', '.join(FAMILIES)}")
+        return families
+
+    def sampling_of(self, sampling: SamplingSettings, real: int) -> SamplingSettings:
+        """Return how pairs are drawn from each family: image and mask together, which all of them can.
+
+        Args:
+            sampling: How the pairs of a run are drawn.
+            real: Number of real training pairs.
+        """
+        number = {} if self.pairs is None else {"ratio": self.pairs / real, "max_pairs": None}
+        return sampling.model_copy(update={"layouts": "joint", "layout_folder": "", **number})
 
 
 class LabellingSettings(Frozen):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from satsynth.generation.families import Family, FamilySettings, Report, Silence
 from satsynth.generation.saved import require_held_out
 from satsynth.pairs.cache import decoded
-from satsynth.pairs.store import PairStore
+from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
+from satsynth.scenes.splits import UNLABELLED
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.folder import Step, WorkFolder
 
+UNLABELLED_SHARE = "unlabelled_share"
 Reporting = Callable[[WorkFolder], AbstractContextManager[Report]]
 
 
@@ -30,8 +33,18 @@ def training_step(family: Family, settings: FamilySettings, tiles: PairStore, co
     """
     from satsynth.training.device import arithmetic
 
-    decided = {**settings.training_identity(), **arithmetic(compute)}
+    identity = settings.training_identity()
+    decided = {**(identity if tiles.count(UNLABELLED) else _without_share(identity)), **arithmetic(compute)}
     return Step(family.name, family.training_version, digests(tiles=tiles) | family.sources(settings), decided)
+
+
+def _without_share(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters without the share of images without masks, which counts only where there are such images."""
+    return {
+        name: _without_share(value) if isinstance(value, Mapping) else value
+        for name, value in settings.items()
+        if name != UNLABELLED_SHARE
+    }
 
 
 def train_generator(
@@ -43,7 +56,7 @@ def train_generator(
     work: Path,
     reporting: Reporting = silent,
 ) -> None:
-    """Train a generator on the training pairs of a store, continuing what the folder holds.
+    """Train a generator on the training pairs of a store and its unlabelled images, continuing what the folder holds.
 
     Args:
         folder: Work folder of `training_step`.
@@ -56,11 +69,19 @@ def train_generator(
 
     Raises:
         AncestryError: What it starts from was trained on scenes that are held out here.
+        SatSynthError: A generator of these parameters cannot learn from images without masks, which there are.
     """
     before = family.scenes_before(settings)
     require_held_out(before, tiles)
     with reporting(folder) as report:
         pairs, val = (decoded(tiles, split, work) for split in ("train", "val"))
         origin = {"family": family.name, **tiles.training_origin()}
+        unlabelled = None
+        if settings.learns_from_images() and tiles.count(UNLABELLED):
+            settings.require_unlabelled()
+            unlabelled = decoded(tiles, UNLABELLED, work)
+            before = before.union(tiles.scenes(UNLABELLED))
+            if HELD_OUT_IMAGES in tiles.manifest:
+                origin[HELD_OUT_IMAGES] = tiles.manifest[HELD_OUT_IMAGES]
         origin["scenes"] = sorted(before.union(origin["scenes"]))
-        family.train(folder, pairs, val, origin, settings, compute, report)
+        family.train(folder, pairs, val, origin, settings, compute, report, unlabelled)

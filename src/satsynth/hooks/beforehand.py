@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,13 +12,14 @@ from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import Family, FamilySettings, family_of
 from satsynth.generation.sampling import require_distinct
 from satsynth.generation.saved import require_held_out
-from satsynth.generation.settings import GenerationSettings, SamplingSettings
+from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
 from satsynth.measuring import SPLITS, chosen_rows
 from satsynth.pairs.layouts import accepted
 from satsynth.pairs.masks import find_drawn_masks
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import check_keep, require_training
+from satsynth.pipelines.rivals.asked import rivals_grid
 from satsynth.segmentation import beforehand
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.sizes import check_tile_size
@@ -29,6 +30,8 @@ from satsynth.work.ray_cluster import require_ray
 from satsynth.work.workspace import Workspace
 
 Model = TypeVar("Model", bound=Frozen)
+# A family and its parameters.
+Trained = tuple[Family, FamilySettings]
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,21 @@ class Plan:
         side = self._of("tiling", TilingSettings).tile_size
         if "tiling" in self.tags:
             check_keep(self._of("tiling", TilingSettings), self._description.class_names)
-        if self.tags & {"judge", "segmentation"}:
+        if self.tags & {"judge", "segmentation", "rivals"}:
             networks = self._of("segmentation", SegmentationSettings).networks
             if "tiling" in self.tags:
                 check_tile_size(networks, side)
             beforehand.require_ready(networks)
-        if "diffusion" in self.tags:
-            family, settings = self._family
+        for family, settings in self._trained:
             family.require_ready(settings, side)
+            if self._description.images.unlabelled:
+                settings.require_unlabelled()
+        if "rivals" in self.tags:
+            self._require_ratio()
         if "sampling" in self.tags:
             self._require_layouts()
         inception = self._of("comparison", ComparisonSettings).inception
-        if "comparison" in self.tags and inception is not None:
+        if self.tags & {"comparison", "rivals"} and inception is not None:
             require_inception(inception)
 
     def require_pairs(self, tiles: PairStore) -> None:
@@ -83,22 +89,23 @@ class Plan:
                 that has seen what is held out here; there are too few training tiles; or no tile of a split can be
                 compared with those of train.
         """
-        if self.tags & {"judge", "diffusion", "segmentation"}:
+        if self.tags & {"judge", "diffusion", "segmentation", "rivals"}:
             require_training(tiles)
-        if "diffusion" in self.tags:
-            family, settings = self._family
+        for family, settings in self._trained:
             require_held_out(family.scenes_before(settings), tiles)
-            if "sampling" in self.tags:
-                total = self._of("sampling", SamplingSettings).total(tiles.count("train"))
-                require_distinct(family.require_ready(settings, tiles.tile_size), total, family.name, "its source")
+        real, sampling = tiles.count("train"), self._of("sampling", SamplingSettings)
+        if {"diffusion", "sampling"} <= self.tags:
+            self._require_distinct([self._family], sampling.total(real), tiles)
         if {"sampling", "segmentation"} <= self.tags:
-            real = tiles.count("train")
-            available = self._of("sampling", SamplingSettings).total(real)
-            beforehand.require_enough(self._of("segmentation", SegmentationSettings), real, available)
-        if "segmentation" in self.tags:
+            beforehand.require_enough(self._of("segmentation", SegmentationSettings), real, sampling.total(real))
+        if "rivals" in self.tags:
+            total = self._rivals.sampling_of(sampling, real).total(real)
+            self._require_distinct(self._families_of(self._rivals.families), total, tiles)
+            beforehand.require_enough(self._require_ratio(), real, total)
+        if self.tags & {"segmentation", "rivals"}:
             networks = self._of("segmentation", SegmentationSettings).networks
             beforehand.require_buildable(networks, len(tiles.class_names), self._of("workspace", Workspace))
-        if "comparison" in self.tags:
+        if self.tags & {"comparison", "rivals"}:
             for split in SPLITS:
                 chosen_rows(tiles, split)
 
@@ -117,9 +124,32 @@ class Plan:
         return self._of("description", DatasetDescription)
 
     @property
-    def _family(self) -> tuple[Family, FamilySettings]:
-        family = family_of(self._of("generation", GenerationSettings).family)
-        return family, family.settings.model_validate(self.parameters[family.name])
+    def _family(self) -> Trained:
+        (found,) = self._families_of([self._of("generation", GenerationSettings).family])
+        return found
+
+    @property
+    def _trained(self) -> list[Trained]:
+        """The families that the run trains, with their parameters."""
+        found = [self._family] if "diffusion" in self.tags else []
+        return [*found, *(self._families_of(self._rivals.families) if "rivals" in self.tags else [])]
+
+    def _families_of(self, names: Sequence[str]) -> list[Trained]:
+        families = [family_of(name) for name in names]
+        return [(family, family.settings.model_validate(self.parameters[family.name])) for family in families]
+
+    @property
+    def _rivals(self) -> RivalsSettings:
+        return self._of("rivals", RivalsSettings)
+
+    def _require_ratio(self) -> SegmentationSettings:
+        """Return the grid of one family; refuse one without an R above zero."""
+        return rivals_grid(self._rivals, self._of("segmentation", SegmentationSettings))
+
+    def _require_distinct(self, families: Sequence[Trained], total: int, tiles: PairStore) -> None:
+        """Refuse more pairs than a family has."""
+        for family, settings in families:
+            require_distinct(family.require_ready(settings, tiles.tile_size), total, family.name, "its source")
 
     def _of(self, name: str, model: type[Model]) -> Model:
         return model.model_validate(self.parameters[name])

@@ -15,6 +15,7 @@ from kedro.pipeline.node import Node
 
 from satsynth.catalog.folder import FinishedFolderDataset
 from satsynth.catalog.recorded import Recorded
+from satsynth.catalog.section import SectionDataset
 from satsynth.pipelines.counting import counting_settings
 from satsynth.pipelines.graph import data_inputs, in_order, step_name
 from satsynth.work.errors import AncestryError, DamagedError, SatSynthError, listing
@@ -99,7 +100,7 @@ class Lineage:
         if name not in self._made:
             # What the user names was made with parameters of its own; so was what it rests on.
             own = {step: self._overruled.get(step, settings) for step, settings in own.items()}
-        return merged([*(self.settings(parent) for parent in data_inputs(node)), own])
+        return merged([*(self.settings(parent) for parent in self._decisive(node)), own])
 
     def take(self, name: str, found: Candidate) -> None:
         """Take a version as one that the run reads.
@@ -222,7 +223,11 @@ class Lineage:
         node = self._makers.get(name)
         if node is None:
             return {}
-        return merged([*(self.plain_settings(parent) for parent in data_inputs(node)), self.own_settings(node)])
+        return merged([*(self.plain_settings(parent) for parent in self._decisive(node)), self.own_settings(node)])
+
+    def _decisive(self, node: Node) -> list[str]:
+        """Return what a node reads and what decides what it makes, unlike what it shows only where that is there."""
+        return [name for name in data_inputs(node) if not isinstance(self.dataset(name), SectionDataset)]
 
     def _refusal(self, name: str) -> AncestryError:
         """Return the error for an entry of which nothing fits."""

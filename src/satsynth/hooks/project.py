@@ -160,8 +160,9 @@ def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     data = [name for name in pipeline.inputs() if name != "parameters" and not name.startswith("params:")]
     missing = sorted(name for name in data if not catalog.exists(name))
     if missing:
-        whole = ("augment", "__default__")
-        makers = [name for name, made in pipelines.items() if name not in whole and made.all_outputs() & set(missing)]
+        parts = {name: made for name, made in pipelines.items() if name not in ("augment", "__default__")}
+        first = {next(name for name, made in parts.items() if entry in made.all_outputs()) for entry in missing}
+        makers = [name for name in parts if name in first]
         raise SatSynthError(
             f"This run starts from {', '.join(f'`{name}`' for name in missing)}, which no run has made yet.",
             "With the same --params and --env, run first: "

@@ -19,6 +19,11 @@ def print_summary(outputs: set[str], catalog: CatalogProtocol) -> bool:
         click.echo(printed(summary))
         for sentence in in_words(summary):
             click.echo(f"\n{sentence}")
+    if "generator_worth" in outputs:
+        from satsynth.analysis.statistics.summary import printed
+
+        click.echo("\nWhat pairs of each family are worth, on real test scenes (mean ± standard error over seeds):\n")
+        click.echo(printed(catalog.load("generator_worth")))
     shown = [
         name
         for name in (
@@ -30,6 +35,9 @@ def print_summary(outputs: set[str], catalog: CatalogProtocol) -> bool:
             "class_gains",
             "network_comparison",
             "augmentation_comparison",
+            "generator_comparison",
+            "generator_worth",
+            "generator_gallery",
             "tiles_export",
             "synthetic_export",
             "painted_scenes",

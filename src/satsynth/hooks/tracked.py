@@ -27,6 +27,15 @@ from satsynth.work.finished import Finished
 from satsynth.work.placement import PartDone
 
 log = logging.getLogger(__name__)
+# Entries whose files are logged, and the folder there.
+_FILES = (
+    ("pair_gallery", "gallery"),
+    ("closest_pairs", "gallery"),
+    ("generator_gallery", "gallery"),
+    ("generator_comparison", "rivals"),
+    ("generator_worth", "rivals"),
+    ("report", "report"),
+)
 
 
 class TrackingHooks:
@@ -127,7 +136,7 @@ class TrackingHooks:
         """Log the outcome, end the parent run and print the summary."""
         outputs = pipeline.all_outputs()
         if self._tracker is not None:
-            for name, folder in (("pair_gallery", "gallery"), ("closest_pairs", "gallery"), ("report", "report")):
+            for name, folder in _FILES:
                 if name in outputs:
                     self._tracker.artifact(path_of(catalog, name), folder)
             if "segmentation_summary" in outputs:

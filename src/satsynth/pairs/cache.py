@@ -77,7 +77,7 @@ def decoded(store: PairStore, split: str, root: Path) -> DecodedPairs:
 
     Args:
         store: The store.
-        split: ``train``, ``val``, ``test`` or ``synthetic``.
+        split: ``train``, ``val``, ``test``, ``unlabelled`` or ``synthetic``.
         root: Folder of all work. The arrays are in ``decoded/`` below it, under the store's digest.
 
     Raises:

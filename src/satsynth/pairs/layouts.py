@@ -13,6 +13,7 @@ import numpy as np
 from satsynth.datasets.description import KeepSettings
 from satsynth.pairs.masks import MaskStore
 from satsynth.pairs.pair import class_counts
+from satsynth.pairs.pasting import Paster
 from satsynth.pairs.settings import WindowSettings
 from satsynth.pairs.tiling import cover_starts, kept_rows
 from satsynth.pairs.windows import Accept, Windows
@@ -21,7 +22,7 @@ from satsynth.work.errors import DataError, SatSynthError
 # Raised by a change of code that changes layouts.
 VERSION = 1
 # What a seed is used for.
-WINDOWS = 4
+WINDOWS, PASTED = 4, 1
 
 
 class Layouts(Protocol):
@@ -50,12 +51,17 @@ class WindowLayouts:
 
     def masks(self, numbers: Sequence[int], seed: int) -> np.ndarray:
         """Return windows; see `Layouts.masks`."""
-        windows = _windows(self)
-        return np.stack([windows.cut(np.random.default_rng([seed, WINDOWS, number]))[1] for number in numbers])
+        windows, paster = _windows(self)
+        found = []
+        for number in numbers:
+            scene, _, mask = windows.draw(np.random.default_rng([seed, WINDOWS, number]))
+            # A draw of its own: what is not edited stays the same.
+            found.append(paster.edited(mask, scene, np.random.default_rng([seed, WINDOWS, number, PASTED])))
+        return np.stack(found)
 
 
 @lru_cache(maxsize=1)
-def _windows(layouts: WindowLayouts) -> Windows:
+def _windows(layouts: WindowLayouts) -> tuple[Windows, Paster]:
     store, how = MaskStore(layouts.store), layouts.windows
     # A smaller scene would have to be enlarged beyond the zooms that are allowed.
     large = [mask for mask in store.arrays() if min(mask.shape) >= how.zoom[0] * layouts.side]
@@ -65,21 +71,23 @@ def _windows(layouts: WindowLayouts) -> Windows:
             f"{list(how.zoom)}.",
             "Lower its first value, or choose another `sampling.layouts`.",
         )
-    return Windows(large, None, layouts.side, how, accepted(how, layouts.keep, store.class_names))
+    windows = Windows(large, None, layouts.side, how, accepted(how, layouts.keep, store.class_names))
+    return windows, Paster(windows, how.pasted, store.class_names)
 
 
 def accepted(windows: WindowSettings, keep: KeepSettings, class_names: Sequence[str]) -> Accept:
     """Return which windows are taken: those that the rule for training tiles keeps, by chance if classes have weights.
 
     Raises:
-        SatSynthError: A weight is given to a class that does not exist, or all classes have the weight 0.
+        SatSynthError: A class that does not exist is named, or all classes have the weight 0.
     """
-    unknown = sorted(set(windows.class_weights) - set(class_names))
-    if unknown:
-        raise SatSynthError(
-            f"`sampling.windows.class_weights` names {', '.join(unknown)}; the classes are {', '.join(class_names)}.",
-            "Correct the name.",
-        )
+    for parameter, named in (("class_weights", windows.class_weights), ("pasted.classes", windows.pasted.classes)):
+        unknown = sorted(set(named) - set(class_names))
+        if unknown:
+            raise SatSynthError(
+                f"`sampling.windows.{parameter}` names {', '.join(unknown)}; the classes are {', '.join(class_names)}.",
+                "Correct the name.",
+            )
     weights = np.array([windows.class_weights.get(name, 1.0) for name in class_names])
     if not weights.any():
         raise SatSynthError("`sampling.windows.class_weights` gives 0 to every class.", "Give a class more than 0.")

@@ -21,7 +21,7 @@ class Pair:
         pair_id: Unique name within a store.
         image: ``(H, W, 3)`` uint8 RGB.
         mask: ``(H, W)`` uint8 of class indices 0..K-1, 255 = ignore.
-        split: ``train``, ``val``, ``test`` or ``synthetic``.
+        split: ``train``, ``val``, ``test``, ``unlabelled`` or ``synthetic``.
         scene_id: Scene that it was cut from; empty if synthetic.
         row: First row in the scene (scaled pixels), or pair number if synthetic.
         col: First column in the scene (scaled pixels).

@@ -12,7 +12,7 @@ from satsynth.work.frozen import LARGEST_SHARD, LARGEST_TILE, Frozen
 Angles = Literal["any", "right", "none"]
 Zoom = Annotated[float, Field(ge=0.1, le=10)]
 ClassWeight = Annotated[float, Field(ge=0, le=1000)]
-AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong"]
+AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong", "geometric"]
 
 
 class TilingSettings(Frozen):
@@ -27,6 +27,15 @@ class TilingSettings(Frozen):
     )
     keep: KeepSettings = KeepSettings()
     shard_tiles: int = Field(default=256, description="Candidate tiles per shard.", ge=1, le=LARGEST_SHARD)
+
+
+class PastedRegions(Frozen):
+    """Regions of other training scenes that are pasted into windows of masks."""
+
+    share: float = Field(default=0.0, ge=0, le=1, description="Share of windows into which a region is pasted.")
+    classes: tuple[str, ...] = Field(
+        default=(), description="Names of the classes whose regions are pasted, equally often; none: all classes."
+    )
 
 
 class WindowSettings(Frozen):
@@ -45,6 +54,7 @@ class WindowSettings(Frozen):
         description="Weights of classes, by name; 1 for those that are not named. A window is taken with a chance that "
         "grows with the mean weight of its pixels, so classes of a large weight are drawn more often.",
     )
+    pasted: PastedRegions = PastedRegions()
 
     @model_validator(mode="after")
     def _ordered(self) -> WindowSettings:

@@ -29,6 +29,8 @@ from satsynth.work.finished import Finished
 from satsynth.work.folder import WorkFolder
 from satsynth.work.verified import verify
 
+# Entry of a manifest: the scenes of val and test that unlabelled images show.
+HELD_OUT_IMAGES = "held_out_images"
 _SHARD_REMEDY = "Run the same command again: it makes damaged work anew."
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader
 
 from satsynth.pairs.augmentation import Augmentation
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.pairs.mixtures import Stream
+from satsynth.pairs.mixtures import Shared, Stream
 from satsynth.pairs.settings import AugmentationName
 from satsynth.work.errors import ResourceError
 
 # Uses of a seed.
-ORDER, TURN, FURTHER, PARTNER = 0, 1, 3, 4
+ORDER, TURN, FURTHER, PARTNER, WINDOW = 0, 1, 3, 4, 7
 
 
 class PairStream(Stream):
@@ -75,6 +75,46 @@ class PairStream(Stream):
         """Restore in a worker process."""
         self.__dict__.update(state)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+
+def training_stream(pairs: DecodedPairs, unlabelled: DecodedPairs | None, share: float, seed: int) -> Stream:
+    """Return the stream on which a generator is trained: labelled pairs, with a share of unlabelled images among them.
+
+    Args:
+        pairs: Labelled pairs.
+        unlabelled: Images without masks, or None.
+        share: Their share, which any range of positions has to within one image.
+        seed: Seed of order and augmentation of both.
+    """
+    labelled = PairStream([pairs], seed)
+    return labelled if unlabelled is None else Shared(PairStream([unlabelled], seed), labelled, share)
+
+
+class Cuts(Protocol):
+    """Anything that cuts pairs at random."""
+
+    def cut(self, random: np.random.Generator) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return image ``(H, W, 3)`` and mask ``(H, W)``, both uint8."""
+        ...
+
+
+class WindowStream(Stream):
+    """An endless stream of windows, none twice.
+
+    Args:
+        windows: Cuts them, image and mask alike.
+        seed: Pair i depends on it and on i alone.
+    """
+
+    def __init__(self, windows: Cuts, seed: int) -> None:
+        """Keep both."""
+        self._windows, self._seed = windows, seed
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return image ``(3, H, W)`` float32 in [-1, 1] and mask ``(H, W)`` int64 at a position >= 0."""
+        image, mask = self._windows.cut(np.random.default_rng([self._seed, WINDOW, position]))
+        assert image is not None
+        return to_tensors(image, mask)
 
 
 def to_tensors(image: np.ndarray, mask: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,8 +1,8 @@
 """Cutting scenes into tiles.
 
-Training tiles lie on a regular grid of their stride, whole tiles only. Val and test scenes are covered completely and
-each pixel counts once: the last tile of a row or column is shifted inwards, and what its neighbour has covered already
-is set to ignore.
+Tiles of training scenes and of unlabelled images lie on a regular grid of their stride, whole tiles only. Val and test
+scenes are covered completely and each pixel counts once: the last tile of a row or column is shifted inwards, and what
+its neighbour has covered already is set to ignore.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,10 +19,10 @@ import pyarrow.parquet as pq
 from satsynth.datasets.description import DatasetDescription, KeepSettings
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.settings import TilingSettings
-from satsynth.pairs.store import PairStore, finish_store, write_shard
+from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore, finish_store, write_shard
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
-from satsynth.scenes.splits import SPLITS, check_apart
+from satsynth.scenes.splits import SPLITS, UNLABELLED, check_apart
 from satsynth.work.errors import DataError
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
@@ -31,6 +32,8 @@ from satsynth.work.units import Report, Unit, run_units
 RESULT_VERSION = 5
 # With fewer, no measure that compares training images with one another has a value.
 LEAST_TRAINING = 2
+# Splits that are cut on a regular grid, and what their scenes are called.
+ON_A_GRID = {"train": "training", UNLABELLED: "unlabelled"}
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,11 @@ def plan(scenes: Sequence[Scene], settings: TilingSettings) -> list[Cut]:
     """Plan all tiles, in order of scene, row and column.
 
     Raises:
-        DataError: No training scene holds a whole tile.
+        DataError: No training scene holds a whole tile, or no unlabelled one, if there are any.
     """
     tile, cuts = settings.tile_size, []
     for scene in scenes:
-        if scene.split == "train":
+        if scene.split in ON_A_GRID:
             rows = grid_starts(scene.height, tile, settings.stride)
             cols = grid_starts(scene.width, tile, settings.stride)
             cuts += [Cut(scene, top, left) for top in rows for left in cols]
@@ -89,18 +92,21 @@ def plan(scenes: Sequence[Scene], settings: TilingSettings) -> list[Cut]:
                 for top, skip_rows in cover_starts(scene.height, tile)
                 for left, skip_cols in cover_starts(scene.width, tile)
             ]
-    if not any(cut.scene.split == "train" for cut in cuts):
-        largest = max((s for s in scenes if s.split == "train"), key=lambda s: min(s.height, s.width))
-        raise DataError(
-            f"`tiling.tile_size` is {tile}, but no training scene is that large: the largest, {largest.scene_id}, "
-            f"is {largest.width} x {largest.height} pixels after scaling.",
-            "Choose a smaller `tiling.tile_size` or a larger `scale` in the data set's description.",
-        )
+    used = {cut.scene.split for cut in cuts}
+    for split, kind in ON_A_GRID.items():
+        there = [scene for scene in scenes if scene.split == split]
+        if there and split not in used:
+            largest = max(there, key=lambda scene: min(scene.height, scene.width))
+            raise DataError(
+                f"`tiling.tile_size` is {tile}, but no {kind} scene is that large: the largest, {largest.scene_id}, "
+                f"is {largest.width} x {largest.height} pixels after scaling.",
+                "Choose a smaller `tiling.tile_size` or a larger `scale` in the data set's description.",
+            )
     return cuts
 
 
 def cut_pairs(cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings) -> Iterator[Pair]:
-    """Yield the tiles of some cuts, but training tiles only if they are worth keeping.
+    """Yield the tiles of some cuts, but those of training and unlabelled scenes only if they are worth keeping.
 
     Neighbours in a row of tiles are read together, and of a row of which no tile is kept the image is not read at all.
     """
@@ -112,8 +118,13 @@ def cut_pairs(cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings
         width = min(neighbours[-1].left + tile, scene.width) - left
         part = ScenePart(reader, scene, top, left, height, width)
         masks = [_tile_mask(cut, part, tile) for cut in neighbours]
-        counts = np.stack([class_counts(mask, len(names)) for mask in masks])
-        kept = kept_rows(counts, tile * tile, settings.keep, names) | (scene.split != "train")
+        if scene.split == UNLABELLED:
+            kept = [part.invalid(cut.top, cut.left, tile, tile) <= settings.keep.max_ignore for cut in neighbours]
+        elif scene.split == "train":
+            counts = np.stack([class_counts(mask, len(names)) for mask in masks])
+            kept = kept_rows(counts, tile * tile, settings.keep, names).tolist()
+        else:
+            kept = [True] * len(neighbours)
         for number in np.flatnonzero(kept):
             yield _pair(neighbours[number], part, masks[number], tile)
 
@@ -249,7 +260,9 @@ def cut_scenes(
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
     if not any(_has_training(shard.outcome) for shard in shards):
         raise DataError(f"`tiling.keep` left no training tile out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
-    more = {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
+    more: dict[str, Any] = {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
+    if shown := sorted({scene.shows for scene in scenes if scene.shows}):
+        more[HELD_OUT_IMAGES] = shown
     return finish_store(folder, classes, settings.tile_size, more)
 
 

@@ -150,14 +150,26 @@ class Windows:
 
     def cut(self, random: np.random.Generator) -> tuple[np.ndarray | None, np.ndarray]:
         """Cut a window at random; image, or None, and mask."""
-        how = self._settings
+        scene, place, found = self.draw(random)
+        if self._images is None:
+            return None, found
+        return cut_window(self._images[scene], self._masks[scene], place, self._side)[0], found
+
+    def draw(self, random: np.random.Generator) -> tuple[int, Place, np.ndarray]:
+        """Draw a window at random; number of its scene, its place there, and its mask."""
         for _ in range(TRIES):
-            scene = int(random.choice(len(self._masks), p=self._chances))
-            mask = self._masks[scene]
-            height, width = mask.shape
-            place = draw_place(random, height, width, self._side, how.zoom, how.angles, how.mirrored)
-            found = cut_window(None, mask, place, self._side)[1]
+            scene, place, found = self._draw(random, self._chances)
             if self._accept(random, found):
                 break
-        image = None if self._images is None else cut_window(self._images[scene], mask, place, self._side)[0]
-        return image, found
+        return scene, place, found
+
+    def elsewhere(self, random: np.random.Generator, scene: int) -> np.ndarray:
+        """Draw the mask of a window of any scene but one, whether accepted or not; of that one if there is no other."""
+        chances = np.where(np.arange(len(self._masks)) == scene, 0, self._chances)
+        return self._draw(random, chances / chances.sum() if chances.any() else self._chances)[2]
+
+    def _draw(self, random: np.random.Generator, chances: np.ndarray) -> tuple[int, Place, np.ndarray]:
+        how, scene = self._settings, int(random.choice(len(self._masks), p=chances))
+        height, width = self._masks[scene].shape
+        place = draw_place(random, height, width, self._side, how.zoom, how.angles, how.mirrored)
+        return scene, place, cut_window(None, self._masks[scene], place, self._side)[1]

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import FAMILIES, UNLABELLED, FamilySettings
-from satsynth.generation.settings import GenerationSettings
+from satsynth.generation.settings import GenerationSettings, RivalsSettings
 from satsynth.pipelines.graph import step_name
 from satsynth.pipelines.parameters import MODELS
 from satsynth.scenes.settings import IngestionSettings
@@ -22,6 +22,8 @@ from satsynth.work.workspace import Workspace
 Counted = dict[str, Any]
 # What a description says to people only.
 _WORDS = {"title", "licence", "obtain", "download"}
+# The steps that train generators, and those that draw pairs from them.
+_TRAINING, _DRAWING = ("train_generator", "train_rivals"), ("draw_pairs", "draw_from_rivals")
 
 
 def counting_settings(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,23 +35,30 @@ def counting_settings(node: Node, parameters: Mapping[str, Any]) -> dict[str, An
         node: The node.
         parameters: All parameters of the project.
     """
-    family = GenerationSettings.model_validate(parameters.get("generation") or {}).family
+    families = _families_of(node, parameters)
     found: dict[str, Any] = {}
     for name in sorted(name.removeprefix("params:") for name in node.inputs if name.startswith("params:")):
-        if name == "segmentation" and _unjudged(node, family):
+        if name == "segmentation" and _unjudged(node, families):
             continue
         if name not in MODELS:
             found[name] = parameters.get(name)
-        elif name not in FAMILIES or name == family:
+        elif name not in FAMILIES or name in families:
             counted = _counted(node, MODELS[name].model_validate(parameters.get(name) or {}))
             if counted:
                 found[name] = counted
     return found
 
 
-def _unjudged(node: Node, family: str) -> bool:
+def _families_of(node: Node, parameters: Mapping[str, Any]) -> set[str]:
+    """Return the families of generators that a node trains or draws from."""
+    if "params:rivals" in node.inputs:
+        return set(RivalsSettings.model_validate(parameters.get("rivals") or {}).families)
+    return {GenerationSettings.model_validate(parameters.get("generation") or {}).family}
+
+
+def _unjudged(node: Node, families: set[str]) -> bool:
     """Return whether a node draws pairs that have masks of their own, which need no judge."""
-    return node.name.rsplit(".", 1)[-1] == "draw_pairs" and family not in UNLABELLED
+    return step_name(node) in _DRAWING and not families & UNLABELLED
 
 
 def _counted(node: Node, settings: BaseModel) -> Counted:
@@ -79,28 +88,29 @@ def _of_description(node: str, description: DatasetDescription) -> Counted:
         return description.model_dump(mode="json", exclude=_WORDS | {"tiling"})
     if node == "cut_tiles":
         # Where scenes are and how they are divided counts for the scenes.
-        return description.model_dump(mode="json", include={"name", "classes", "ignore", "images", "masks", "scale"})
-    if node == "compare_networks":
+        return description.reading()
+    if node in ("compare_networks", "compare_rivals", "put_rivals_to_work"):
         return {"name": description.name}
     return description.model_dump(mode="json", exclude={"download"})
 
 
 def _of_family(node: str, family: FamilySettings) -> Counted:
     # Not the training's identity: that leaves out places whose content it knows.
-    settings: Counted = family.model_dump(mode="json", exclude={"drawing"} if node == "train_generator" else None)
-    return settings if node == "train_generator" else {"drawing": settings["drawing"]}
+    settings: Counted = family.model_dump(mode="json", exclude={"drawing"} if node in _TRAINING else None)
+    return settings if node in _TRAINING else {"drawing": settings["drawing"]}
 
 
 def _of_comparison(node: str, comparison: ComparisonSettings) -> Counted:
     # Pictures follow the number of pairs in them, measures do not.
     shown = {"gallery_pairs"}
-    settings: Counted = comparison.model_dump(mode="json", exclude=shown if node == "measure_fidelity" else None)
+    measures = node in ("measure_fidelity", "compare_rivals")
+    settings: Counted = comparison.model_dump(mode="json", exclude=shown if measures else None)
     return {name: settings[name] for name in shown} if node.startswith("draw_") else settings
 
 
 def _of_segmentation(node: str, segmentation: SegmentationSettings) -> Counted:
     settings: Counted = segmentation.model_dump(mode="json")
-    if node in ("train_judge", "draw_pairs"):
+    if node == "train_judge" or node in _DRAWING:
         judge = settings["judge"]
         chosen = {judge["network"]: settings["networks"][judge["network"]]}
         return {"judge": judge, "networks": chosen, "training": settings["training"]}
@@ -108,6 +118,16 @@ def _of_segmentation(node: str, segmentation: SegmentationSettings) -> Counted:
         return {"networks": settings["networks"]}
     del settings["judge"]
     return settings
+
+
+def _of_rivals(node: str, rivals: RivalsSettings) -> Counted:
+    counted = {
+        "train_rivals": {"families", "budget"},
+        "draw_from_rivals": {"pairs"},
+        "put_rivals_to_work": {"ratio"},
+        "draw_rivals_gallery": {"gallery_pairs"},
+    }
+    return rivals.model_dump(mode="json", include=counted[node])
 
 
 _RULES: dict[type[BaseModel], Callable[[str, Any], Counted]] = {
@@ -118,4 +138,5 @@ _RULES: dict[type[BaseModel], Callable[[str, Any], Counted]] = {
     FamilySettings: _of_family,
     ComparisonSettings: _of_comparison,
     SegmentationSettings: _of_segmentation,
+    RivalsSettings: _of_rivals,
 }

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.fetching.settings import DownloadSettings
-from satsynth.generation.settings import GenerationSettings, LabellingSettings, SamplingSettings
+from satsynth.generation.settings import GenerationSettings, LabellingSettings, RivalsSettings, SamplingSettings
 from satsynth.pairs.settings import ExportSettings, TilingSettings
 from satsynth.pipelines.families import family_models
 from satsynth.scenes.settings import IngestionSettings
@@ -37,6 +37,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "generation": GenerationSettings,
     **family_models(),
     "sampling": SamplingSettings,
+    "rivals": RivalsSettings,
     "labelling": LabellingSettings,
     "comparison": ComparisonSettings,
     "segmentation": SegmentationSettings,

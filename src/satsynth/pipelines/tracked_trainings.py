@@ -13,14 +13,26 @@ from satsynth.work.folder import WorkFolder
 
 
 class TrackedTrainings:
-    """Shows each training as a child of the `kedro run` under way."""
+    """Shows each training as a child of the `kedro run` under way.
+
+    Args:
+        family: Where several families of generators are compared, the one whose pairs the trainings see.
+    """
+
+    def __init__(self, family: str = "") -> None:
+        """Hold the name."""
+        self._family = family
+
+    def _titled(self, title: str, inputs: Mapping[str, PairStore]) -> str:
+        """Return the name of a training, which on real pairs only is the same for all families."""
+        return f"{self._family}: {title}" if self._family and len(inputs) > 1 else title
 
     def training(
         self, title: str, params: Mapping[str, Any], folder: WorkFolder, inputs: Mapping[str, PairStore]
     ) -> AbstractContextManager[Report]:
         """Open the child of a training that begins, or the one that it had before an interruption."""
         seen = tracking.data_inputs(**inputs)
-        return tracking.active_tracker().child(title, tracking.flat(params), folder, seen)
+        return tracking.active_tracker().child(self._titled(title, inputs), tracking.flat(params), folder, seen)
 
     def reused(
         self,
@@ -32,4 +44,4 @@ class TrackedTrainings:
     ) -> None:
         """Show a training that was done before as a finished child."""
         seen = tracking.data_inputs(**inputs)
-        tracking.active_tracker().reused(title, tracking.flat(params), folder, values, seen)
+        tracking.active_tracker().reused(self._titled(title, inputs), tracking.flat(params), folder, values, seen)

@@ -18,8 +18,11 @@ def rasters_by_name(folder: Path, suffixes: Sequence[str] = PICTURES) -> dict[st
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith("."):
-            name = path.relative_to(folder).with_suffix("").as_posix()
+        below = path.relative_to(folder)
+        # Notebooks and macOS leave copies of pictures in hidden files and folders.
+        hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
+        if path.suffix.lower() in suffixes and path.is_file() and not hidden:
+            name = below.with_suffix("").as_posix()
             if name in found:
                 raise DataError(
                     f"{found[name]} and {path} have the same name but for the suffix.", "Keep one of the two."

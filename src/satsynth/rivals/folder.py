@@ -96,6 +96,7 @@ class Folder(Together):
         settings: FolderSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Read all pairs and keep them.
 

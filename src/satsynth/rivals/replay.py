@@ -85,6 +85,7 @@ class Replay(Together):
         settings: ReplaySettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Keep the training pairs; those that lie in files are linked, not copied."""
         if pairs.mapped is None:

@@ -143,6 +143,8 @@ def _inspect(files: Files, window: Window | None, reader: SceneReader) -> _Findi
         raise
     except Exception as error:
         return _Findings(BadFile.foreign(error, image))
+    if not mask:
+        return found
     try:
         for part in [window] if window else _bands(info):
             found.add(_of_mask(reader.raw_mask(mask, info, part, image), part[1], reader))

@@ -7,7 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout
@@ -31,7 +31,8 @@ def file_scenes(
         raw: Its raw folder.
 
     Returns:
-        Scenes with their splits, and the files that cannot be used.
+        Scenes with their splits, and the files that cannot be used. An image without a mask below a folder of
+        `images.unlabelled` is a scene without a mask.
 
     Raises:
         DataError: No file matches the pattern for images, or the splits cannot be made.
@@ -54,7 +55,10 @@ def file_scenes(
         mask = known.get(wanted) or known.get(plain(wanted)) or wanted
         scene, group = layout.scene.format(**parts), layout.group.format(**parts)
         found.append(FoundScene(scene, group, image, mask))
-    bad += _orphans(layout, names, {scene.mask for scene in found} | {scene.image for scene in found})
+    aside = unlabelled_folders(description, raw)
+    maskless = {name for name in names if any((raw / name).is_relative_to(folder) for folder in aside)}
+    used = {scene.mask for scene in found} | {scene.image for scene in found}
+    bad += _orphans(layout, names, used | maskless)
     splits, unmatched = assign_splits(found, description, raw)
     bad += unmatched
     assigned = [
@@ -62,8 +66,15 @@ def file_scenes(
         for scene, split in zip(found, splits, strict=True)
         if split is not None
     ]
-    usable, unusable = _usable(assigned, listing)
-    return usable, bad + unusable
+    present = set(names)
+    maskless &= {scene.image for scene in assigned if scene.mask not in present}
+    usable, unusable = _usable([scene for scene in assigned if scene.image not in maskless], listing)
+    return usable + [replace(scene, mask="") for scene in assigned if scene.image in maskless], bad + unusable
+
+
+def unlabelled_folders(description: DatasetDescription, raw: Path) -> list[Path]:
+    """Return the folders of `images.unlabelled`, resolved."""
+    return [(raw / Path(folder).expanduser()).resolve() for folder in description.images.unlabelled]
 
 
 @dataclass
@@ -98,7 +109,7 @@ def _list(raw: Path) -> _Listing:
             target = path.resolve() if path.is_symlink() else path
             if not target.is_relative_to(raw):
                 found.links[below] = target
-            problem = _name_problem(below)
+            problem = name_problem(below)
             if name in files and not problem:
                 found.names.append(below)
             elif name in files and problem:
@@ -109,7 +120,7 @@ def _list(raw: Path) -> _Listing:
     return found
 
 
-def _name_problem(name: str) -> tuple[str, str] | None:
+def name_problem(name: str) -> tuple[str, str] | None:
     """Return problem and remedy of a name that cannot be used; None for all others."""
     try:
         name.encode("utf-8")

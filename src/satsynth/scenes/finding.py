@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from satsynth.datasets.description import DatasetDescription, FilesLayout
 from satsynth.datasets.places import PACKAGE, inside, package_folder
 from satsynth.rasters.annotations.reader import Annotations
-from satsynth.rasters.belonging import belonging
-from satsynth.rasters.handles import Window
 from satsynth.rasters.opening import require_plain
 from satsynth.rasters.placement import check_place, check_shape
 from satsynth.rasters.reading import raster_info
@@ -19,11 +16,12 @@ from satsynth.rasters.vectors import Polygons
 from satsynth.scenes.blocks import block_scenes
 from satsynth.scenes.files import file_scenes
 from satsynth.scenes.found import AssignedScene
+from satsynth.scenes.opened import content_digest, opened_scene
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene
-from satsynth.scenes.splits import SPLITS, check_apart, check_named
+from satsynth.scenes.splits import SPLITS, check_apart, check_named, labelled
+from satsynth.scenes.unlabelled import unlabelled_scenes
 from satsynth.work.errors import DataError, SatSynthError, listing
-from satsynth.work.files import digest_of
 
 RESULT_VERSION = 4
 
@@ -85,7 +83,7 @@ def find_scenes(description: DatasetDescription, raw: Path, digest: Callable[[Pa
 
 
 def search_scenes(
-    description: DatasetDescription, raw: Path, digest: Callable[[Path], str]
+    description: DatasetDescription, raw: Path, digest: Callable[[Path], str], held_out_images: bool = False
 ) -> tuple[list[Scene], list[BadFile]]:
     """Find the scenes that can be used and the files that cannot.
 
@@ -93,6 +91,7 @@ def search_scenes(
         description: The data set.
         raw: Its raw folder.
         digest: Digest of a file's content.
+        held_out_images: Whether unlabelled images may show scenes of val and test.
 
     Raises:
         DataError: No scene was found, or the splits cannot be made.
@@ -100,10 +99,10 @@ def search_scenes(
     raw = raw.resolve()
     layout = description.layout
     if isinstance(layout, FilesLayout):
-        found, bad = file_scenes(description, layout, raw)
+        matched, bad = file_scenes(description, layout, raw)
     else:
-        found, bad = block_scenes(description, layout, raw)
-    scenes = []
+        matched, bad = block_scenes(description, layout, raw)
+    found, scenes = [scene for scene in matched if scene.mask], []
     uses = Counter(scene.mask for scene in found)
     for scene in found:
         try:
@@ -121,7 +120,9 @@ def search_scenes(
     scenes = [scene for scene in scenes if scene.scene_id not in {file.scene for file in misplaced}]
     copies = _copies_across_splits(scenes, raw, digest)
     left_out = {file.scene for file in copies}
-    return [scene for scene in scenes if scene.scene_id not in left_out], bad + copies
+    scenes = [scene for scene in scenes if scene.scene_id not in left_out]
+    unlabelled, unusable = unlabelled_scenes(description, raw, matched, scenes, digest, held_out_images)
+    return scenes + unlabelled, bad + copies + unusable
 
 
 def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> None:
@@ -130,7 +131,7 @@ def check_splits(scenes: Sequence[Scene], description: DatasetDescription) -> No
     Raises:
         DataError: A split is empty, splits share pixels, or a pattern matches nothing.
     """
-    check_named(scenes, description)
+    check_named(labelled(scenes), description)
     check_apart(scenes, shared_masks=description.masks.encoding == "attribute")
 
 
@@ -172,21 +173,7 @@ def _opened(
         mask = raster_info(raw / scene.mask)
         check_shape(raw / scene.image, info, scene.mask, mask, description.masks.align)
         check_place(raw / scene.mask, mask, scene.image, info)
-    window = scene.window or (0, 0, info.width, info.height)
-    try:
-        content = _content(scene, window, raw, digest)
-    except OSError as error:
-        raise DataError(
-            f"{error.filename} cannot be opened ({error.strerror}).", "Give this user read access to it."
-        ) from error
-    return Scene(
-        **{**vars(scene), "window": window},
-        height=max(1, round(window[3] * description.scale)),
-        width=max(1, round(window[2] * description.scale)),
-        crs=info.crs,
-        transform=info.transform,
-        digest=content,
-    )
+    return opened_scene(scene, info, description.scale, raw, digest)
 
 
 def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> None:
@@ -203,26 +190,17 @@ def require_unchanged(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path
     changed = []
     for scene in scenes:
         try:
-            same = _content(scene, scene.window, raw, digest) == scene.digest
+            same = content_digest(scene, scene.window, raw, digest) == scene.digest
         except (OSError, DataError):
             same = False
         if not same:
-            changed.append(f"{scene.image} or {scene.mask}")
+            changed.append(f"{scene.image} or {scene.mask}" if scene.mask else scene.image)
     if changed:
         raise DataError(
             f"Files of {len(changed)} scene(s) below {raw} have changed since they were checked:\n"
             f"{listing(changed, 5)}",
             "Check them again: kedro run --pipeline=ingestion",
         )
-
-
-def _content(scene: AssignedScene, window: Window, raw: Path, digest: Callable[[Path], str]) -> str:
-    parts: list[Any] = []
-    for name in (scene.image, scene.mask):
-        files, said = belonging(raw / name)
-        parts += [digest(file) for file in files]
-        parts += said
-    return digest_of([*parts, list(window)])
 
 
 def _copies_across_splits(scenes: Sequence[Scene], raw: Path, digest: Callable[[Path], str]) -> list[BadFile]:

@@ -14,8 +14,8 @@ class FoundScene:
     Args:
         scene_id: Name of the scene. It is unique in a data set that can be used.
         group: Name of the group of neighbouring scenes.
-        image: Path of the image below the raw folder.
-        mask: Path of the mask below the raw folder.
+        image: Path of the image below the raw folder. Unlabelled images may lie elsewhere.
+        mask: Path of the mask below the raw folder; empty if there is none.
     """
 
     scene_id: str
@@ -29,7 +29,7 @@ class AssignedScene(FoundScene):
     """A found scene that has been assigned to a split.
 
     Args:
-        split: ``train``, ``val`` or ``test``.
+        split: ``train``, ``val``, ``test`` or ``unlabelled``.
         window: (x, y, width, height) in the image's pixels, or None for the whole image.
     """
 

@@ -33,6 +33,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.ignore import IGNORE_INDEX
 
 COLUMNS = ["scene_id", "group", "split", "image", "mask", "window", "height", "width", "crs", "transform", "digest"]
+SHOWS = "shows"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Scene(AssignedScene):
         crs: Coordinate reference system of the image, or None.
         transform: Six coefficients of the affine transform of the image's grid, or None.
         digest: SHA-256 of image, mask and window.
+        shows: Of an unlabelled image, the scene of val or test that it shows, or None.
     """
 
     window: Window
@@ -54,6 +56,7 @@ class Scene(AssignedScene):
     crs: str | None
     transform: tuple[float, ...] | None
     digest: str
+    shows: str | None = None
 
 
 class SceneReader:
@@ -173,25 +176,34 @@ class ScenePart:
         height: Rows.
         width: Columns.
 
+    Of an unlabelled scene, all pixels are ignored.
+
     Raises:
         DataError: The mask holds unknown values, or a file cannot be read.
     """
 
     def __init__(self, reader: SceneReader, scene: Scene, top: int, left: int, height: int, width: int) -> None:
-        """Read the mask."""
+        """Read the mask, and which pixels are valid."""
         self._reader, self._scene = reader, scene
         self._source = _source_window(scene, top, left, height, width)
+        self._mask = self._read_mask()
+        self._valid = reader.valid(scene.image, self._source)
+        if self._valid is not None:
+            self._mask[~self._valid] = IGNORE_INDEX
+
+    def _read_mask(self) -> np.ndarray:
+        reader, scene = self._reader, self._scene
+        if not scene.mask:
+            return np.full((self._source[3], self._source[2]), IGNORE_INDEX, np.uint8)
         raw = reader.raw_mask(scene.mask, raster_info(reader.raw / scene.image), self._source, scene.image)
-        self._mask = reader.indices(raw)
-        if (self._mask == UNKNOWN).any():
+        mask = reader.indices(raw)
+        if (mask == UNKNOWN).any():
             raise DataError(
                 f"{reader.raw / scene.mask} holds values that are not in the description: "
                 "the file or the description has changed since it was checked.",
                 "Check it again: kedro run --pipeline=ingestion",
             )
-        valid = reader.valid(scene.image, self._source)
-        if valid is not None:
-            self._mask[~valid] = IGNORE_INDEX
+        return mask
 
     @cached_property
     def _image(self) -> np.ndarray:
@@ -200,6 +212,10 @@ class ScenePart:
     def mask(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Return a window of the mask, ``(height, width)`` uint8 of class indices, 255 = ignore."""
         return reduce_mask(self._cut(self._mask, top, left, height, width), height, width)
+
+    def invalid(self, top: int, left: int, height: int, width: int) -> float:
+        """Return the share of a window's pixels that show nothing: transparent ones, nodata and NaN."""
+        return 0.0 if self._valid is None else float(1 - self._cut(self._valid, top, left, height, width).mean())
 
     def image(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Return a window of the image, ``(height, width, 3)`` uint8 RGB."""
@@ -222,10 +238,12 @@ def _source_window(scene: Scene, top: int, left: int, height: int, width: int) -
 
 def scenes_to_frame(scenes: list[Scene]) -> pd.DataFrame:
     """Return the table of scenes, one row per scene, sorted by identifier."""
+    # Only tables that need this column have it, so that all others, and what was made of them, stay valid.
+    columns = [*COLUMNS, *([SHOWS] if any(scene.shows for scene in scenes) else [])]
     rows = [
-        {column: getattr(scene, column) for column in COLUMNS} for scene in sorted(scenes, key=lambda s: s.scene_id)
+        {column: getattr(scene, column) for column in columns} for scene in sorted(scenes, key=lambda s: s.scene_id)
     ]
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame = pd.DataFrame(rows, columns=columns)
     for column in ("window", "transform"):
         frame[column] = pd.Series([None if value is None else list(value) for value in frame[column]], dtype=object)
     return frame
@@ -236,11 +254,8 @@ def scenes_from_frame(frame: pd.DataFrame) -> Iterator[Scene]:
     for row in frame.to_dict("records"):
         window = tuple(int(v) for v in row["window"])
         transform = None if row["transform"] is None else tuple(float(v) for v in row["transform"])
+        values = {str(key): value for key, value in row.items()}
         # pandas stores a missing value in a text column as NaN.
-        values = {
-            **row,
-            "window": window,
-            "transform": transform,
-            "crs": row["crs"] if isinstance(row["crs"], str) else None,
-        }
-        yield Scene(**{str(key): value for key, value in values.items()})
+        for name in ("crs", SHOWS):
+            values[name] = values[name] if isinstance(values.get(name), str) else None
+        yield Scene(**{**values, "window": window, "transform": transform})

@@ -17,3 +17,8 @@ class IngestionSettings(Frozen):
         description="`error`: stop and list all of them. `skip`: leave their scenes out, log a warning and record "
         "them in `bad_files`.",
     )
+    held_out_images: Literal["refuse", "use"] = Field(
+        default="refuse",
+        description="Unlabelled images that show a scene of val or test, or have its name. `refuse`: they are bad "
+        "files. `use`: generators learn from them, and the report says so.",
+    )

@@ -19,7 +19,14 @@ from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError, listing
 
-SPLITS = ("train", "val", "test")
+# Splits of labelled scenes, and that of images without masks, which only teach generators how images look.
+SPLITS, UNLABELLED = ("train", "val", "test"), "unlabelled"
+ALL_SPLITS = (*SPLITS, UNLABELLED)
+
+
+def labelled(scenes: Iterable[Scene]) -> list[Scene]:
+    """Return the scenes that are not unlabelled."""
+    return [scene for scene in scenes if scene.split != UNLABELLED]
 
 
 def assign_splits(
@@ -135,7 +142,7 @@ def check_named(scenes: Sequence[AssignedScene], description: DatasetDescription
 
 
 def check_apart(scenes: Iterable[Scene], shared_masks: bool = False) -> None:
-    """Refuse scenes that would put a pixel into two splits.
+    """Refuse labelled scenes that would put a pixel into two splits.
 
     Args:
         scenes: The scenes.
@@ -148,7 +155,7 @@ def check_apart(scenes: Iterable[Scene], shared_masks: bool = False) -> None:
     by_image: dict[str, list[Scene]] = defaultdict(list)
     by_mask: dict[str, list[Scene]] = defaultdict(list)
     leaks = []
-    for scene in scenes:
+    for scene in labelled(scenes):
         if split_of.setdefault(scene.scene_id, scene.split) != scene.split:
             leaks.append(f"the scene '{scene.scene_id}' is in both {split_of[scene.scene_id]} and {scene.split}")
         by_image[scene.image].append(scene)
@@ -171,7 +178,12 @@ def check_apart(scenes: Iterable[Scene], shared_masks: bool = False) -> None:
 
 
 def neighbours_across_splits(scenes: Sequence[Scene]) -> list[str]:
-    """Describe pairs of georeferenced scenes in different splits that show the same ground.
+    """Describe pairs of scenes in different splits that show the same ground."""
+    return [f"'{a.scene_id}' ({a.split}) and '{b.scene_id}' ({b.split})" for a, b in on_the_same_ground(scenes)]
+
+
+def on_the_same_ground(scenes: Iterable[Scene]) -> list[tuple[Scene, Scene]]:
+    """Return pairs of georeferenced scenes in different splits that show the same ground.
 
     Scenes that only touch, or overlap by less than 1 % of the smaller one, do not count.
     """
@@ -179,11 +191,7 @@ def neighbours_across_splits(scenes: Sequence[Scene]) -> list[str]:
     for scene in scenes:
         if scene.crs is not None and scene.transform is not None:
             by_crs[scene.crs].append(scene)
-    return [
-        f"'{a.scene_id}' ({a.split}) and '{b.scene_id}' ({b.split})"
-        for parts in by_crs.values()
-        for a, b in _on_the_same_ground(parts)
-    ]
+    return [pair for parts in by_crs.values() for pair in _on_the_same_ground(parts)]
 
 
 def _on_the_same_ground(parts: Sequence[Scene]) -> list[tuple[Scene, Scene]]:

@@ -101,7 +101,9 @@ class SegmentationSettings(Frozen):
     augmentations: tuple[AugmentationName, ...] = Field(
         default=("flips",),
         min_length=1,
-        description="Augmentation arms, each at every R (`none` only at R = 0); all but `none` flip and rotate.",
+        description="Augmentation arms, each at every R (`none` only at R = 0); all but `none` flip and rotate. "
+        "`geometric` cuts real pairs anew from the training scenes at any place, angle and zoom; synthetic pairs are "
+        "flipped and rotated.",
     )
     real_shares: tuple[Share | None, ...] = Field(
         default=(None,),

@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from satsynth.pairs.cache import decoded
+from satsynth.pairs.mosaics import MosaicWindows
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.cells import Cell
 from satsynth.segmentation.reporting import UNTRACKED, TrainingTracker
@@ -183,11 +184,15 @@ def _train(
     real, drawn = decoded(tiles, "train", work), None
     if planned.rows and stores.synthetic is not None:
         drawn = decoded(stores.synthetic, "synthetic", work).take(np.array(planned.rows))
+    windows = None
+    if cell.arm.augmentation == "geometric":
+        index = tiles.index()
+        windows = MosaicWindows(index[index["split"] == "train"], real)
     val, test = (HeldOut(decoded(tiles, split, work), tiles.scenes(split)) for split in ("val", "test"))
     task = TrainingTask(
         title=cell.title,
         network=planned.network,
-        stream=stream_of(cell.arm, real, drawn, cell.seed, settings),
+        stream=stream_of(cell.arm, real, drawn, cell.seed, settings, windows),
         images=planned.images,
         seed=cell.seed,
         settings=settings,

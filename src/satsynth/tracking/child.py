@@ -64,6 +64,9 @@ class NoTracker:
     ) -> None:
         """Track nothing."""
 
+    def finished(self, name: str, params: Mapping[str, str], values: Mapping[str, float | None]) -> None:
+        """Track nothing."""
+
     def metrics(self, key: str, step: int, values: Mapping[str, float | None]) -> None:
         """Track nothing."""
 

@@ -110,6 +110,10 @@ class Tracker:
         record = RunRecord(name, params, inputs=list(inputs))
         self._put(methodcaller("reuse", record, folder.path / RUN_FILE, values))
 
+    def finished(self, name: str, params: Mapping[str, str], values: Mapping[str, float | None]) -> None:
+        """Show a result as a finished child."""
+        self._put(methodcaller("result", RunRecord(name, params), values))
+
     def metrics(self, key: str, step: int, values: Mapping[str, float | None]) -> None:
         """Log metrics of the run known as ``key`` (empty: the parent)."""
         self._put(methodcaller("metrics", key, values_at(step, values)))

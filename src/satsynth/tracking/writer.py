@@ -151,6 +151,10 @@ class Writer:
         if record.name in self.ids:
             return
         record.tags.update(self._open().origin(file))
+        self.result(record, values)
+
+    def result(self, record: RunRecord, values: Mapping[str, float | None]) -> None:
+        """Write a child that is finished at once."""
         self.begin(record)
         self._buffer[record.name] = values_at(0, values)
         self.end(record.name, "FINISHED")

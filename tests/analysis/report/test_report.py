@@ -10,6 +10,7 @@ from markupsafe import escape
 
 from satsynth.analysis.measures.table import Row, rows_table
 from satsynth.analysis.report.page import Section, printable, report_html
+from satsynth.analysis.report.sections import held_out_notes, segmentation
 from satsynth.analysis.statistics.summary import gains_by_class, summarise
 from satsynth.analysis.statistics.verdict import verdict
 from trainings_made import HELPED, iou, tables_of
@@ -127,6 +128,24 @@ def test_the_page_needs_no_network_and_holds_everything(answer: dict[str, list[s
     outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"(src|href)=[\"'](?!data:)", outside) and "http" not in outside
     assert not re.search(r"<script[^>]+src", page)
+
+
+def test_the_page_says_of_which_held_out_scenes_the_generator_has_seen_images() -> None:
+    assert held_out_notes([]) == []
+    (note,) = held_out_notes([f"west/{number}" for number in range(7)])
+    assert "images of 7 scene(s) of val or test" in note and "west/4 and others" in note and "west/5" not in note
+    runs, confusion = tables_of(HELPED)
+    summary = summarise(runs, confusion, iou)
+    for scenes in ([], ["west/a"]):
+        (scores, *_) = segmentation(
+            summary,
+            pd.DataFrame({"network": ["fpn"]}),
+            pd.DataFrame({"augmentation": ["flips"]}),
+            go.Figure(),
+            "x",
+            scenes,
+        )
+        assert any("west/a" in text for text in scores.text) == bool(scenes)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Fréchet inception distance and inception score, by torch-fidelity and its weights."""
+"""Fréchet inception distance, its spatial variant and inception score, by torch-fidelity and its weights."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DOWNLOAD = "download"
 POOLED = "2048"
 LOGITS = "logits_unbiased"
+# The first channels of the first branch of this block, 17 x 17 positions each: `mixed_6/conv` of the TensorFlow graph.
+SPATIAL_BLOCK, SPATIAL_CHANNELS = "Mixed_6d", 7
 RESIZE = "299 x 299 as TensorFlow 1 does"
 # Below this the covariance of the 2048 features is singular, and the distance is strongly biased upwards.
 FEW_IMAGES = 2048
@@ -76,16 +78,17 @@ def _no_library(why: object) -> ResourceError:
 
 
 def inception_rows(inputs: MeasureInputs) -> Iterator[Row]:
-    """Yield FID of all sets and of halves of train, and the inception score of all sets.
+    """Yield FID and sFID of all sets and of halves of train, and the inception score of all sets.
 
-    FID has no interval: it is biased upwards by an amount that depends on the number of images, and resampling adds to
+    sFID is the same distance in features that keep their places in the image, so that it sees where things are. Neither
+    has an interval: they are biased upwards by an amount that depends on the number of images, and resampling adds to
     it. ``inception_score`` is the mean over 10 parts of a set, ``inception_score_deviation`` their standard deviation,
     which is no interval: neighbouring tiles of one scene are alike.
 
     Raises:
         ResourceError: torch-fidelity is missing, or its weights cannot be downloaded or read.
 
-    Source: Heusel et al., arXiv 1706.08500; Salimans et al., arXiv 1606.03498.
+    Source: Heusel et al., arXiv 1706.08500; Nash et al., arXiv 2103.03841; Salimans et al., arXiv 1606.03498.
     """
     import torch
 
@@ -101,16 +104,17 @@ def inception_rows(inputs: MeasureInputs) -> Iterator[Row]:
             return float("nan")
         return float(fid_statistics_to_metric(*map(fid_features_to_statistics, (a, b)), False)[KEY_METRIC_FID])
 
-    pooled = {}
+    spaces: dict[str, dict[str, torch.Tensor]] = {"fid": {}, "sfid": {}}
     for name, images in inputs.images.items():
-        pooled[name], logits = _features(extractor, images, device)
+        spaces["fid"][name], logits, spaces["sfid"][name] = inception_features(extractor, images, device)
         score = isc_features_to_metric(logits)
         yield Row(name, "inception_score", float(score[KEY_METRIC_ISC_MEAN]))
         yield Row(name, "inception_score_deviation", float(score[KEY_METRIC_ISC_STD]))
-    for name in inputs.compared:
-        yield Row(name, "fid", distance(pooled[REFERENCE], pooled[name]))
     first = torch.from_numpy(inputs.halves)
-    yield Row(HALVES, "fid", distance(pooled[REFERENCE][first], pooled[REFERENCE][~first]))
+    for measure, features in spaces.items():
+        for name in inputs.compared:
+            yield Row(name, measure, distance(features[REFERENCE], features[name]))
+        yield Row(HALVES, measure, distance(features[REFERENCE][first], features[REFERENCE][~first]))
 
 
 def _settings(comparison: ComparisonSettings) -> dict[str, str] | None:
@@ -157,28 +161,40 @@ def _check(file: str) -> None:
         ) from error
 
 
-def _features(
+def inception_features(
     extractor: torch.nn.Module, images: np.ndarray, device: torch.device, batch_size: int = 16
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return pooled features ``(N, 2048)`` and unbiased logits ``(N, 1008)`` of images ``(N, H, W, 3)`` uint8."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return features of images ``(N, H, W, 3)`` uint8.
+
+    Returns:
+        Pooled features ``(N, 2048)``, unbiased logits ``(N, 1008)`` and spatial features ``(N, 7 * 17 * 17)``.
+    """
     import torch
 
-    parts = []
-    with torch.inference_mode():
-        for first in range(0, len(images), batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(images[first : first + batch_size])).permute(0, 3, 1, 2)
-            parts.append([output.cpu() for output in extractor(batch.to(device))])
+    parts, spatial = [], []
+    branch: torch.nn.Module = extractor.get_submodule(f"{SPATIAL_BLOCK}.branch1x1")
+    hook = branch.register_forward_hook(
+        lambda module, given, output: spatial.append(output[:, :SPATIAL_CHANNELS].flatten(1).cpu())
+    )
+    try:
+        with torch.inference_mode():
+            for first in range(0, len(images), batch_size):
+                batch = torch.from_numpy(np.ascontiguousarray(images[first : first + batch_size])).permute(0, 3, 1, 2)
+                parts.append([output.cpu() for output in extractor(batch.to(device))])
+    finally:
+        hook.remove()
     pooled, logits = (torch.cat(part) for part in zip(*parts, strict=True))
-    return pooled, logits
+    return pooled, logits, torch.cat(spatial)
 
 
 MEASURE = Measure(
     name="inception",
-    version=1,
+    version=2,
     needs=frozenset({"images"}),
     rows=inception_rows,
     headings={
         "fid": Heading("FID"),
+        "sfid": Heading("sFID"),
         "inception_score": Heading("inception score"),
         "inception_score_deviation": Heading("inception score,\ndeviation over 10 parts"),
     },

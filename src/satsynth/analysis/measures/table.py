@@ -39,6 +39,12 @@ def rows_table(rows: Iterable[Row]) -> pd.DataFrame:
     return table
 
 
+def rows_of(table: pd.DataFrame) -> list[Row]:
+    """Return the rows of a table of measures."""
+    columns = (table[name].tolist() for name in Row._fields)
+    return [Row(*values) for values in zip(*columns, strict=True)]
+
+
 def values_of(table: pd.DataFrame, measure: str) -> dict[str, float]:
     """Return the value of a measure by set; empty where it was not measured."""
     rows = table[table["measure"] == measure]

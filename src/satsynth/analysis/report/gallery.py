@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -53,13 +53,31 @@ def gallery(
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    sides = [
-        _titled(contact_sheet(pairs, colors, columns), title)
-        for pairs, title in zip((left, right), titles, strict=True)
-    ]
+    return side_by_side(dict(zip(titles, (left, right), strict=True)), class_names, colors, columns)
+
+
+def side_by_side(
+    sets: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
+    class_names: Sequence[str],
+    colors: np.ndarray,
+    columns: int,
+) -> np.ndarray:
+    """Return several sets of pairs in one picture, from left to right, the classes' colours below.
+
+    Args:
+        sets: Images ``(H, W, 3)`` and masks ``(H, W)``, both uint8, by the title of their set.
+        class_names: Names in order of the class index.
+        colors: Display colours ``(K, 3)``.
+        columns: Pairs per row of each set.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    sides = [_titled(contact_sheet(pairs, colors, columns), title) for title, pairs in sets.items()]
     height = max(side.shape[0] for side in sides)
     sides = [np.pad(side, ((0, height - side.shape[0]), (0, 0), (0, 0)), constant_values=255) for side in sides]
-    body = np.concatenate([sides[0], np.full((height, 6 * GAP, 3), 255, np.uint8), sides[1]], axis=1)
+    gap = np.full((height, 6 * GAP, 3), 255, np.uint8)
+    body = np.concatenate([part for side in sides for part in (gap, side)][1:], axis=1)
     legend = _legend(class_names, colors, body.shape[1])
     body = np.pad(body, ((0, 0), (0, legend.shape[1] - body.shape[1]), (0, 0)), constant_values=255)
     framed = np.concatenate([body, legend], axis=0)

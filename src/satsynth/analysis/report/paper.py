@@ -44,6 +44,16 @@ _SCORES = (
     PaperScore("isaid", "Table 2", "PFSegNet", "", None, 256, 0.6093, 0.6371, pairs=_ENLARGED),
     PaperScore("openearthmap", "Table 1b", "FPN-ResNet50", "fpn", "resnet50", 128, None, 0.6224),
 )
+# FID of Table 1a by data set and family of generators, at this size of tiles.
+_DISTANCES = {
+    ("isaid", "gan"): 10.21,
+    ("isaid", "diffusion"): 8.66,
+    ("loveda", "gan"): 15.79,
+    ("loveda", "diffusion"): 13.87,
+    ("openearthmap", "gan"): 15.96,
+    ("openearthmap", "diffusion"): 12.09,
+}
+_DISTANCE_SIZE = 128
 NOTE = (
     "The paper trains on the whole data set, matches epochs rather than steps, and gives neither budgets nor "
     "intervals. Its results are comparable only with full data and `segmentation.protocols: [epoch_matched]`."
@@ -82,6 +92,11 @@ def paper_table(dataset: str) -> pd.DataFrame | None:
             "note": [s.pairs for s in known],
         }
     )
+
+
+def paper_distance(dataset: str, family: str, tile_size: int) -> float | None:
+    """Return the paper's FID of a family of generators (Table 1a); None where there is none for such tiles."""
+    return _DISTANCES.get((dataset, family)) if tile_size == _DISTANCE_SIZE else None
 
 
 def paper_score(dataset: str, architecture: str, encoder: str, tile_size: int, protocol: str) -> dict[str, Any]:

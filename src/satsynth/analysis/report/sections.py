@@ -27,6 +27,7 @@ def segmentation(
     augmentations: pd.DataFrame,
     ratio_curve: go.Figure,
     dataset: str,
+    held_out_images: Sequence[str] = (),
 ) -> list[Section]:
     """Return the scores, and the tables of networks and of augmentations where they add to the first table.
 
@@ -36,6 +37,7 @@ def segmentation(
         augmentations: Rows of `augmentation_rows`.
         ratio_curve: Figure.
         dataset: Name of the data set.
+        held_out_images: Scenes of val and test whose images the generator has seen.
     """
     paper = paper_table(dataset)
     sections = [
@@ -45,6 +47,7 @@ def segmentation(
                 "Scores come from one confusion matrix over all test scenes, in percent. Intervals (95 %) are over "
                 "seeds and test scenes. Only val scenes were used to select the model.",
                 NOTE if paper is not None else "The paper has no results on this data set.",
+                *held_out_notes(held_out_images),
             ],
             [tables.score_table(summary), *([paper] if paper is not None else [])],
             [ratio_curve],
@@ -61,6 +64,17 @@ def segmentation(
         table = tables.augmentation_table(augmentations)
         sections.append(Section("Augmentations", [text, AUGMENTATION_NOTE], [table]))
     return sections
+
+
+def held_out_notes(scenes: Sequence[str]) -> list[str]:
+    """Return that the generator has seen images of scenes of val and test, if it has."""
+    if not scenes:
+        return []
+    return [
+        f"The generator has learned from images of {len(scenes)} scene(s) of val or test, without their masks, since "
+        f"`ingestion.held_out_images` is `use`: {', '.join(scenes[:5])}{' and others' if len(scenes) > 5 else ''}. Its "
+        "scores say less about other places than those of a generator that has never seen what it is tested on."
+    ]
 
 
 def gains_by_class(gains: pd.DataFrame, plot: go.Figure, dataset: str) -> Section:
@@ -122,16 +136,16 @@ def imagenet_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[
 
 
 def inception_notes(table: pd.DataFrame, comparison: ComparisonSettings) -> list[str]:
-    """Return what FID and inception score rest on."""
+    """Return what FID, sFID and inception score rest on."""
     if not values_of(table, "fid"):
-        return ["FID and inception score were not measured (`comparison.inception` is null)."]
+        return ["FID, sFID and inception score were not measured (`comparison.inception` is null)."]
     weights = f"weights {weights_name(comparison.inception)}, " if comparison.inception is not None else ""
-    notes = [f"FID and inception score by torch-fidelity, {weights}images resized to {RESIZE}."]
+    notes = [f"FID, sFID and inception score by torch-fidelity, {weights}images resized to {RESIZE}."]
     fewest = min(values_of(table, "images").values())
     if fewest < FEW_IMAGES:
         notes.append(
-            f"The smallest set has {fewest:.0f} images. Below {FEW_IMAGES}, FID is biased upwards: compare it only "
-            "within this table."
+            f"The smallest set has {fewest:.0f} images. Below {FEW_IMAGES}, FID and sFID are biased upwards: compare "
+            "them only within this table."
         )
     return notes
 

@@ -131,14 +131,15 @@ def _rows(table: pd.DataFrame) -> list[Row]:
 
 
 def arm_title(row: Mapping[str, Any]) -> str:
-    """Return network and what is not the default of an arm, for tables and plots."""
+    """Return network and what is not the default of an arm, and its family of generators, for tables and plots."""
     named = [row["network"]]
     named += [
         row[name] for name, usual in (("augmentation", "flips"), ("protocol", "step_matched")) if row[name] != usual
     ]
     if row["real_share"] is not None and not np.isnan(row["real_share"]):
         named.append(f"{row['real_share']:.0%} real")
-    return " ".join(named)
+    # Where several families of generators are compared.
+    return f"{row['family']}: {' '.join(named)}" if "family" in row else " ".join(named)
 
 
 def printed(summary: pd.DataFrame) -> str:

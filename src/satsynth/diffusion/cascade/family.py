@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from satsynth.diffusion.beforehand import check_size
 from satsynth.diffusion.cascade.saved import ENLARGER, SMALL
 from satsynth.diffusion.cascade.settings import CascadeSettings
-from satsynth.diffusion.family import common_levels
+from satsynth.diffusion.family import STEPS, common_levels
 from satsynth.generation.families import Drawer, Report, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
@@ -48,6 +48,15 @@ class Cascade(Together):
             check_size(settings.enlarger.model.network, size)
         return None
 
+    def seconds_an_image(self, settings: CascadeSettings, classes: int, side: int, compute: ComputeSettings) -> float:
+        """Return how long training takes for each image, over both models in their shares of the budget."""
+        from satsynth.diffusion.cascade.training import seconds_a_crop
+        from satsynth.diffusion.training import seconds_an_image
+
+        small = seconds_an_image(settings.small, classes, side // settings.factor, compute, STEPS)
+        large = seconds_a_crop(settings.enlarger, classes, settings.factor, compute, STEPS)
+        return (settings.small.images * small + settings.enlarger.images * large) / settings.budget
+
     def train(
         self,
         folder: WorkFolder,
@@ -57,11 +66,12 @@ class Cascade(Together):
         settings: CascadeSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train both models; see `satsynth.diffusion.cascade.training.train_cascade`."""
         from satsynth.diffusion.cascade.training import train_cascade
 
-        train_cascade(folder, pairs, val, origin, settings, compute, report)
+        train_cascade(folder, pairs, val, origin, settings, compute, report, unlabelled)
 
     def load(self, saved: SavedGenerator, settings: CascadeSettings, compute: ComputeSettings) -> Drawer:
         """Return both models in their averaged weights, on their device."""

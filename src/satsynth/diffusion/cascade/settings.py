@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -74,6 +74,29 @@ class CascadeSettings(FamilySettings):
         """Return the parameters that decide a trained generator."""
         stages = {name: getattr(self, name).training_identity() for name in ("small", "enlarger")}
         return {"factor": self.factor, **stages}
+
+    @property
+    def budget(self) -> int:
+        """Training budget in images: that of both models."""
+        return self.small.images + self.enlarger.images
+
+    def with_budget(self, images: int) -> Self:
+        """Return the same parameters with another training budget, of which each model has the same share."""
+        small = max(1, round(images * self.small.images / self.budget))
+        return self.model_copy(
+            update={
+                "small": self.small.with_budget(small),
+                "enlarger": self.enlarger.with_budget(max(1, images - small)),
+            }
+        )
+
+    def learns_from_images(self) -> bool:
+        """Return whether one of the models does."""
+        return self.small.learns_from_images() or self.enlarger.learns_from_images()
+
+    def require_unlabelled(self) -> None:
+        """Refuse images without masks where the small pairs have one noise level in common."""
+        self.small.require_unlabelled()
 
     @model_validator(mode="after")
     def _fits(self) -> CascadeSettings:

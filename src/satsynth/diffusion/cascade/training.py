@@ -17,11 +17,20 @@ from satsynth.diffusion.cascade.saved import ENLARGER, HISTORY, SMALL
 from satsynth.diffusion.cascade.settings import CascadeSettings, EnlargerSettings
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.training import CHECKPOINT, draw_levels, joint_loss, optimizer_for, train_denoiser
+from satsynth.diffusion.training import (
+    CHECKPOINT,
+    all_ignored,
+    draw_levels,
+    joint_loss,
+    optimizer_for,
+    seconds_on_noise,
+    train_denoiser,
+    unknown_masks,
+)
 from satsynth.generation.families import Report
 from satsynth.pairs.cache import IMAGES, MASKS, DecodedPairs, write_decoded
 from satsynth.pairs.mixtures import Stream
-from satsynth.pairs.stream import PairStream
+from satsynth.pairs.stream import PairStream, training_stream
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, describe_device, memory_errors
 from satsynth.training.ema import MovingAverage
@@ -91,6 +100,7 @@ def train_cascade(
     settings: CascadeSettings,
     compute: ComputeSettings,
     report: Report,
+    unlabelled: DecodedPairs | None = None,
 ) -> None:
     """Train both models to the end of their budgets, continuing what the folder holds, and finish the folder.
 
@@ -102,6 +112,7 @@ def train_cascade(
         settings: What to train and how.
         compute: Where.
         report: Takes metrics; those of the enlarger begin with ``enlarger_``.
+        unlabelled: Images without masks, from which only the image channels learn.
 
     Raises:
         SatSynthError: Sizes do not fit, or the loss is not finite.
@@ -112,15 +123,19 @@ def train_cascade(
             log.info(
                 "Cascade: first pairs of %d x %d, then their enlargement to %d", side // factor, side // factor, side
             )
-            few = {
-                name: _kept(folder.path / name, of, factor, classes) for name, of in (("train", pairs), ("val", val))
-            }
+            sets = {"train": pairs, "val": val}
+            if unlabelled is not None and settings.small.learns_from_images():
+                sets["unlabelled"] = unlabelled
+            few = {name: _kept(folder.path / name, of, factor, classes) for name, of in sets.items()}
             theirs = {**origin, "family": "diffusion", "tile_size": side // factor}
-            train_denoiser(small, few["train"], few["val"], theirs, settings.small, compute, report)
+            train_denoiser(
+                small, few["train"], few["val"], theirs, settings.small, compute, report, few.get("unlabelled")
+            )
     identity = {"factor": factor, **settings.enlarger.training_identity()}
     with work_folder(folder.path, Step("enlarger", VERSION, {}, identity)) as large:
         if not large.finished:
-            train_enlarger(large, pairs, val, classes, factor, settings.enlarger, compute, Renamed(report))
+            alone = unlabelled if settings.enlarger.learns_from_images() else None
+            train_enlarger(large, pairs, val, classes, factor, settings.enlarger, compute, Renamed(report), alone)
     for stage, name in ((small, SMALL), (large, ENLARGER)):
         shutil.copyfile(stage.result / AVERAGED, folder.result / name)
     stages = {"small": small.result, "enlarger": large.result}
@@ -155,6 +170,7 @@ def train_enlarger(
     settings: EnlargerSettings,
     compute: ComputeSettings,
     report: Renamed,
+    unlabelled: DecodedPairs | None = None,
 ) -> None:
     """Train an enlarger on crops of pairs and of their reductions, and finish its folder.
 
@@ -167,11 +183,11 @@ def train_enlarger(
         settings: What to train and how.
         compute: Where.
         report: Takes metrics.
+        unlabelled: Images without masks.
     """
     device = choose_device(compute)
-    with shared_random_state(settings.seed):
-        enlarger = Enlarger(settings.model, classes)
-    network = enlarger.denoiser.to(device).to(memory_format=memory_format(device))
+    enlarger = _fresh_enlarger(settings, classes, device)
+    network = enlarger.denoiser
     average, best = MovingAverage(network, settings.ema), BestWeights()
     optimizer, steps = optimizer_for(network, settings), max(1, settings.images // settings.batch_size)
     looks = look_points(0, steps, settings.looks)
@@ -194,7 +210,7 @@ def train_enlarger(
         title="Enlargement",
         network=network,
         optimizer=optimizer,
-        step_loss=enlarging_step(enlarger, factor, settings, device, compute),
+        step_loss=enlarging_step(enlarger, factor, settings, device, compute, unlabelled is not None),
         steps=steps,
         batch_size=settings.batch_size,
         rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),
@@ -202,7 +218,8 @@ def train_enlarger(
         parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
         after_step=after_step,
     )
-    stream = Crops(PairStream([pairs], settings.seed), settings.crop, factor, settings.seed)
+    mixed = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
+    stream = Crops(mixed, settings.crop, factor, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
     log.info("Enlargement: %d crops in %.1f minutes", steps * settings.batch_size, seconds / 60)
@@ -214,16 +231,50 @@ def train_enlarger(
     folder.forget_helpers()
 
 
+def _fresh_enlarger(settings: EnlargerSettings, classes: int, device: torch.device) -> Enlarger:
+    with shared_random_state(settings.seed):
+        enlarger = Enlarger(settings.model, classes)
+    enlarger.denoiser.to(device).to(memory_format=memory_format(device))
+    return enlarger
+
+
+def seconds_a_crop(
+    settings: EnlargerSettings, classes: int, factor: int, compute: ComputeSettings, steps: int
+) -> float:
+    """Return how long training an enlarger takes here for each crop, from a few steps on noise; looks are left out.
+
+    Args:
+        settings: What would be trained and how.
+        classes: Number of classes.
+        factor: Pixels along a side for one of the small pairs.
+        compute: Where.
+        steps: Steps that are timed.
+    """
+    device = choose_device(compute)
+    enlarger = _fresh_enlarger(settings, classes, device)
+    optimizer = optimizer_for(enlarger.denoiser, settings)
+    step_loss = enlarging_step(enlarger, factor, settings, device, compute)
+    with memory_errors(MEMORY):
+        return seconds_on_noise(optimizer, step_loss, settings.batch_size, settings.crop, device, steps)
+
+
 def enlarging_step(
-    enlarger: Enlarger, factor: int, settings: EnlargerSettings, device: torch.device, compute: ComputeSettings
+    enlarger: Enlarger,
+    factor: int,
+    settings: EnlargerSettings,
+    device: torch.device,
+    compute: ComputeSettings,
+    unlabelled: bool = False,
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen)."""
+    """Return the loss of one batch, for a `Training`; see `satsynth.diffusion.training.denoising_step`."""
 
     def step_loss(
         images: torch.Tensor, masks: torch.Tensor, seen: int
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         random = seeded(settings.seed, LOSS, seen, device=device)
         levels = draw_levels(settings.noise, settings.tasks, len(images), random)
+        if unlabelled:
+            levels = unknown_masks(levels, all_ignored(masks), random)
         noise = torch.randn((len(images), enlarger.channels, *images.shape[2:]), generator=random, device=device)
         given = given_of(enlarger, images, masks, factor, settings.condition_noise, random)
         with autocast(device, compute):

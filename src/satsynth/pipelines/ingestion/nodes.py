@@ -17,7 +17,7 @@ from satsynth.scenes.hidden import Hidden
 from satsynth.scenes.problems import BadFile, BadFilesError, as_frame, as_text, refuse
 from satsynth.scenes.scene import Scene, SceneReader, scenes_to_frame
 from satsynth.scenes.settings import IngestionSettings
-from satsynth.scenes.splits import neighbours_across_splits
+from satsynth.scenes.splits import ALL_SPLITS, labelled, neighbours_across_splits
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import listing
 from satsynth.work.files import DigestCache, atomic
@@ -45,7 +45,7 @@ def find_and_check(
     raw = raw_folder(description, workspace.raw, workspace.folder)
     skip = ingestion.on_bad_scene == "skip"
     cache = DigestCache(workspace.work / "digests.json", forget=workspace.fresh)
-    scenes, bad = search_scenes(description, raw, cache.digest)
+    scenes, bad = search_scenes(description, raw, cache.digest, ingestion.held_out_images == "use")
     cache.save()
     if not bad:
         # Check this first, because reading the pixels takes long.
@@ -60,6 +60,8 @@ def find_and_check(
     # Only findings about pixels are remembered. Splits, lists and georeferences may change without affecting them.
     irrelevant = {"splits", "tiling", "title", "licence", "obtain", "download", "raw"}
     settings = description.model_dump(mode="json", exclude=irrelevant)
+    # Images without masks count as scenes do, wherever their folders are.
+    del settings["images"]["unlabelled"]
     parents = {scene.scene_id: scene.digest for scene in scenes}
     step = Step("ingestion", RESULT_VERSION, parents, {**settings, "on_bad_scene": ingestion.on_bad_scene})
     seen, figures = remembered_table(workspace, step, check)
@@ -74,7 +76,7 @@ def find_and_check(
         log.warning("%d bad file(s) of '%s' are left out:\n%s", len(bad), description.name, as_text(bad))
     table = scenes_to_frame(kept)
     counts = table["split"].value_counts()
-    log.info("Scenes of '%s': %s", description.name, ", ".join(f"{counts[s]} {s}" for s in ("train", "val", "test")))
+    log.info("Scenes of '%s': %s", description.name, ", ".join(f"{counts[s]} {s}" for s in ALL_SPLITS if s in counts))
     divided = int((table.groupby("group")["split"].nunique() > 1).sum())
     if divided:
         log.info(
@@ -82,12 +84,12 @@ def find_and_check(
         )
     for much, message in Hidden.from_figures(figures).messages():
         log.log(logging.WARNING if much else logging.INFO, "%s", message)
-    _warn(kept, description, raw)
+    _warn(labelled(kept), description, raw)
     return table, as_frame(bad)
 
 
 def _warn(scenes: Sequence[Scene], description: DatasetDescription, raw: Path) -> None:
-    """Log warnings about what no check can decide."""
+    """Log warnings about what no check of labelled scenes can decide."""
     same_ground = neighbours_across_splits(scenes)
     if same_ground:
         log.warning(

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from satsynth.analysis.report import sections as report
+from satsynth.analysis.report.kept import KeptSection
 from satsynth.analysis.report.page import Section, report_html
 from satsynth.analysis.report.tables import run_table
 from satsynth.analysis.settings import ComparisonSettings
@@ -18,6 +19,7 @@ from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
+from satsynth.work.ancestry import digests
 from satsynth.work.finished import Finished
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ def write_report(
     color_plot: go.Figure,
     pair_gallery: np.ndarray,
     closest_pairs: np.ndarray,
+    generator_findings: KeptSection | None,
     lineage: dict[str, Any],
 ) -> str:
     """Write the report: the verdict in words, then everything that it rests on.
@@ -73,6 +76,7 @@ def write_report(
         color_plot: Figure.
         pair_gallery: Picture.
         closest_pairs: Picture.
+        generator_findings: Families of generators side by side, where they were compared.
         lineage: Digests and parameters of all that the inputs rest on, as they were recorded.
 
     Returns:
@@ -89,7 +93,12 @@ def write_report(
     comparison = ComparisonSettings.model_validate(settings.get("measure_fidelity", {}).get("comparison", {}))
     sections = [
         *report.segmentation(
-            segmentation_summary, network_comparison, augmentation_comparison, ratio_curve, description.name
+            segmentation_summary,
+            network_comparison,
+            augmentation_comparison,
+            ratio_curve,
+            description.name,
+            generator.held_out_images,
         ),
         report.gains_by_class(class_gains, class_gain_plot, description.name),
         Section(
@@ -99,6 +108,7 @@ def write_report(
         report.fidelity(fidelity, judge, comparison, [spectrum_plot, color_plot]),
         report.alignment(alignment, tiles.class_names),
         report.nearest_pairs(memorisation, closest_pairs),
+        *_compared(generator_findings, tiles, judge),
         Section("All trainings", [], [run_table(segmentation_runs)]),
         report.origin(description.title, description.licence, stores, lineage),
     ]
@@ -106,3 +116,16 @@ def write_report(
     page = report_html(description.title, answer, sections)
     log.info("Report: the verdict and %d sections, %.1f MB", len(sections), len(page.encode()) / 1e6)
     return page
+
+
+def _compared(findings: KeptSection | None, tiles: PairStore, judge: SavedNetwork) -> list[Section]:
+    """Return the comparison of families where it rests on the same tiles and the same judge as the report."""
+    if findings is None:
+        return []
+    if findings.parents != digests(tiles=tiles, judge=judge):
+        log.warning(
+            "Report: families of generators were compared on other tiles or by another judge, which is left out. "
+            "Compare them again: kedro run --pipeline=rivals"
+        )
+        return []
+    return [findings.section]

@@ -9,9 +9,10 @@ import pandas as pd
 from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import RESULT_VERSION, check_keep, cut_scenes, missing_classes, require_labels
+from satsynth.pairs.tiling import ON_A_GRID, RESULT_VERSION, check_keep, cut_scenes, missing_classes, require_labels
 from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
+from satsynth.scenes.splits import ALL_SPLITS
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import DigestCache
 from satsynth.work.folder import Step, WorkFolder
@@ -42,11 +43,7 @@ def cut_tiles(
     """
     check_keep(tiling, description.class_names)
     raw = raw_folder(description, workspace.raw, workspace.folder)
-    used = {"name", "classes", "ignore", "images", "masks", "scale"}
-    settings = {
-        "tiling": tiling.model_dump(mode="json"),
-        "description": description.model_dump(mode="json", include=used),
-    }
+    settings = {"tiling": tiling.model_dump(mode="json"), "description": description.reading()}
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
 
     def cut(work: WorkFolder) -> None:
@@ -70,16 +67,18 @@ def cut_tiles(
         "Tiles of %d x %d: %s",
         tiles.tile_size,
         tiles.tile_size,
-        ", ".join(f"{tiles.count(s)} {s}" for s in ("train", "val", "test")),
+        ", ".join(f"{tiles.count(s)} {s}" for s in ALL_SPLITS if tiles.count(s)),
     )
-    small = scenes[(scenes["split"] == "train") & (scenes[["height", "width"]].min(axis=1) < tiles.tile_size)]
-    if len(small):
-        log.warning(
-            "%d training scene(s) are smaller than a tile and are not used, such as %s (%d x %d pixels). Use a smaller "
-            "`tiling.tile_size` to include them.",
-            len(small),
-            *small.iloc[0][["scene_id", "width", "height"]],
-        )
+    for split, kind in ON_A_GRID.items():
+        small = scenes[(scenes["split"] == split) & (scenes[["height", "width"]].min(axis=1) < tiles.tile_size)]
+        if len(small):
+            log.warning(
+                "%d %s scene(s) are smaller than a tile and are not used, such as %s (%d x %d pixels). Use a smaller "
+                "`tiling.tile_size` to include them.",
+                len(small),
+                kind,
+                *small.iloc[0][["scene_id", "width", "height"]],
+            )
     for lacking in missing_classes(tiles):
         log.warning(
             "There are no pixels of %s. Such a class cannot be learned or scored; check `splits` and `tiling.keep`.",

@@ -32,6 +32,12 @@ class Gan(Together):
         settings.network.sides(side)
         return None
 
+    def seconds_an_image(self, settings: GanSettings, classes: int, side: int, compute: ComputeSettings) -> float:
+        """Return how long training takes for each image; see `satsynth.rivals.gan.training.seconds_an_image`."""
+        from satsynth.rivals.gan.training import seconds_an_image
+
+        return seconds_an_image(settings, classes, side, compute)
+
     def train(
         self,
         folder: WorkFolder,
@@ -41,11 +47,12 @@ class Gan(Together):
         settings: GanSettings,
         compute: ComputeSettings,
         report: Report,
+        unlabelled: DecodedPairs | None = None,
     ) -> None:
         """Train the three networks; see `satsynth.rivals.gan.training.train_gan`."""
         from satsynth.rivals.gan.training import train_gan
 
-        train_gan(folder, pairs, val, origin, settings, compute, report)
+        train_gan(folder, pairs, val, origin, settings, compute, report, unlabelled)
 
     def load(self, saved: SavedGenerator, settings: GanSettings, compute: ComputeSettings) -> Drawer:
         """Return the generator in its averaged weights, on its device."""

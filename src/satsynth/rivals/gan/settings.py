@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from satsynth.generation.families import DrawingSettings, FamilySettings
+from satsynth.generation.families import DrawingSettings, ImageLearnerSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.frozen import LARGEST_BATCH, MOST_IMAGES, SEED_END, Frozen
 
@@ -76,7 +76,7 @@ class GanDrawing(DrawingSettings):
     )
 
 
-class GanSettings(FamilySettings):
+class GanSettings(ImageLearnerSettings):
     """A GAN of images and masks with a discriminator of images and one of pairs."""
 
     network: GanNetwork = GanNetwork()

@@ -1,0 +1,52 @@
+"""Sections that a report shows where they are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from satsynth.analysis.report.kept import KeptSection
+from satsynth.analysis.report.page import Section, report_html
+from satsynth.catalog.section import SectionDataset
+from satsynth.pipelines.report.nodes import _compared
+from satsynth.work.errors import DamagedError
+
+TABLE = pd.DataFrame({"family": ["gan", "é"], "mIoU": [0.51239, np.nan]})
+PICTURE = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+KEPT = KeptSection(
+    Section("Side by side", ["Read `this`."], [TABLE], images={"Pairs": PICTURE}), {"tiles": "t", "judge": "j"}
+)
+
+
+def test_a_kept_section_is_shown_as_it_was(tmp_path: Path) -> None:
+    dataset = SectionDataset(filepath=str(tmp_path / "section.json"))
+    assert dataset.exists() and dataset.load() is None, "a report does without"
+    dataset.save(KEPT)
+    loaded = dataset.load()
+    assert loaded is not None and loaded.parents == KEPT.parents
+    assert np.array_equal(loaded.section.images["Pairs"], PICTURE)
+    assert report_html("made", {}, [loaded.section]) == report_html("made", {}, [KEPT.section])
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"sha256": "0", "section": {}}'])
+def test_a_damaged_section_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "section.json").write_text(content)
+    with pytest.raises(Exception, match=r"section\.json") as failed:
+        SectionDataset(filepath=str(tmp_path / "section.json")).load()
+    found = failed.value if isinstance(failed.value, DamagedError) else failed.value.__cause__
+    assert isinstance(found, DamagedError) and "--pipeline=rivals" in str(found)
+
+
+def test_a_report_leaves_out_what_rests_on_other_tiles_or_another_judge(caplog: pytest.LogCaptureFixture) -> None:
+    tiles, judge, other = (SimpleNamespace(digest=digest) for digest in ("t", "j", "o"))
+    given: Any = (tiles, judge)
+    assert _compared(None, *given) == [] and not caplog.records
+    assert _compared(KEPT, *given) == [KEPT.section] and not caplog.records
+    for changed in ((other, judge), (tiles, other)):
+        assert _compared(KEPT, *changed) == []  # type: ignore[arg-type]  # only their digests matter
+        assert "--pipeline=rivals" in caplog.records[-1].message
