@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from made_data import CLASSES
-from satsynth.diffusion.cascade import training
+from satsynth.diffusion.cascade import enlarging, training
 from satsynth.diffusion.cascade.drawing import CascadeDrawer
 from satsynth.diffusion.cascade.enlarger import Enlarger
 from satsynth.diffusion.cascade.family import FAMILY
@@ -168,7 +168,7 @@ def test_constant_pairs_stay_constant_after_training_on_them(tmp_path: Path) -> 
     grey = DecodedPairs(np.full((4, SIDE, SIDE, 3), 200, np.uint8), np.ones((4, SIDE, SIDE), np.uint8))
     settings = SETTINGS.enlarger.model_copy(update={"images": 400, "learning_rate": 5e-3, "ema": 0.9})
     with work_folder(tmp_path, STEP) as folder:
-        training.train_enlarger(
+        enlarging.train_enlarger(
             folder, grey, grey, K, FACTOR, settings, ComputeSettings(device="cpu"), training.Renamed(Silence())
         )
     enlarger = Enlarger(settings.model, K)
@@ -185,7 +185,7 @@ def test_crops_lie_on_small_pixels_and_depend_on_seed_and_position() -> None:
     # Each pixel tells its place.
     rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.uint8)
     pairs = DecodedPairs(np.stack([rows, columns, rows], -1)[None], rows[None] % K)
-    crops = training.Crops(PairStream([pairs], 0, "none"), 8, 4, 3)
+    crops = enlarging.Crops(PairStream([pairs], 0, "none"), 8, 4, 3)
     starts = set()
     for position in range(200):
         image, mask = crops[position]
@@ -199,11 +199,11 @@ def test_crops_lie_on_small_pixels_and_depend_on_seed_and_position() -> None:
 def test_noise_on_what_is_given_has_an_amount_of_its_own_for_each_image() -> None:
     enlarger = Enlarger(SETTINGS.enlarger.model, K)
     images, masks = torch.zeros(64, 3, 16, 16), torch.zeros(64, 16, 16, dtype=torch.int64)
-    given = training.given_of(enlarger, images, masks, 4, 0.4, seeded(0))[:, :3]
+    given = enlarging.given_of(enlarger, images, masks, 4, 0.4, seeded(0))[:, :3]
     # Interpolation by 4 keeps the values of the corners.
     amounts = torch.stack([given[..., i, j] for i in (0, -1) for j in (0, -1)], -1).std((1, 2))
     assert 0 <= amounts.min() < 0.08 and 0.3 < amounts.max() < 0.65
-    exact = training.given_of(enlarger, images, masks, 4, 0.0, seeded(0))
+    exact = enlarging.given_of(enlarger, images, masks, 4, 0.0, seeded(0))
     assert not exact[:, :3].any() and torch.equal(exact[:, 3:], enlarger.code.encode(masks))
 
 

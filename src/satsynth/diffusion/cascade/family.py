@@ -50,7 +50,7 @@ class Cascade(Together):
 
     def seconds_an_image(self, settings: CascadeSettings, classes: int, side: int, compute: ComputeSettings) -> float:
         """Return how long training takes for each image, over both models in their shares of the budget."""
-        from satsynth.diffusion.cascade.training import seconds_a_crop
+        from satsynth.diffusion.cascade.enlarging import seconds_a_crop
         from satsynth.diffusion.training import seconds_an_image
 
         small = seconds_an_image(settings.small, classes, side // settings.factor, compute, STEPS)
