@@ -297,7 +297,7 @@ def test_tiles_pairs_and_trainings_have_the_bytes_of_this_machine(tmp_path: Path
         {path.relative_to(root): path.read_bytes() for path in root.rglob("result/*") if path.name != TIMING}
         for root in (tmp_path / "local", tmp_path / "ray")
     )
-    assert len(local) == 12 and by_ray == local
+    assert len(local) == 11 and by_ray == local
 
 
 @pytest.mark.parametrize(
