@@ -31,9 +31,10 @@ from torch.nn import functional as F
 
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.losses import denoising_step
 from satsynth.diffusion.settings import DiffusionSettings
-from satsynth.diffusion.training import denoising_step, optimizer_for
-from satsynth.generation.families import Request
+from satsynth.diffusion.training import optimizer_for
+from satsynth.generation.drawers import Request
 from satsynth.generation.settings import SamplingSettings
 from satsynth.segmentation.networks import build_network
 from satsynth.training.settings import ComputeSettings, cores

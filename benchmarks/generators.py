@@ -25,8 +25,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.losses import denoising_step
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings
-from satsynth.diffusion.training import denoising_step, optimizer_for
+from satsynth.diffusion.training import optimizer_for
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.stream import PairStream
 from satsynth.training.device import choose_device

@@ -35,7 +35,8 @@ from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.diffusion.training import seconds_an_image, train_denoiser
-from satsynth.generation.families import Request, Silence
+from satsynth.generation.drawers import Request
+from satsynth.generation.families import Silence
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.mixtures import Shared, Stream
 from satsynth.pairs.stream import PairStream, WindowStream

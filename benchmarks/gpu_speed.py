@@ -24,10 +24,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.losses import denoising_step
 from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.settings import DiffusionSettings
-from satsynth.diffusion.training import denoising_step, optimizer_for, train_denoiser
-from satsynth.generation.families import Request, Silence
+from satsynth.diffusion.training import optimizer_for, train_denoiser
+from satsynth.generation.drawers import Request
+from satsynth.generation.families import Silence
 from satsynth.pairs.stream import PairStream, batches
 from satsynth.training.device import choose_device
 from satsynth.training.ema import MovingAverage
@@ -39,7 +41,7 @@ VERSION = 1
 # A CPU without instructions for bfloat16 takes a hundred times as long with it.
 LOW = "bf16" if torch.cuda.is_available() else "fp32"
 # Where `memory_format` is looked up.
-FORMATS = ("satsynth.diffusion.network.memory_format", "satsynth.diffusion.training.memory_format")
+FORMATS = tuple(f"satsynth.diffusion.{name}.memory_format" for name in ("network", "losses", "training"))
 FUSED = ("flash", "mem_efficient", "cudnn")
 
 

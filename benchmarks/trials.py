@@ -22,7 +22,8 @@ from safetensors.numpy import load_file
 from satsynth.analysis.report.gallery import contact_sheet
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import DiffusionSettings
-from satsynth.generation.families import Request, family_of
+from satsynth.generation.drawers import Request
+from satsynth.generation.families import family_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.training import train_generator, training_step
 from satsynth.training.settings import ComputeSettings

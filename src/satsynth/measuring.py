@@ -10,8 +10,8 @@ from satsynth.analysis.fidelity import remembered_measures
 from satsynth.analysis.measures.inputs import Lazy, MeasureInputs
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.pairs.cache import decoded
+from satsynth.pairs.required import comparable_rows
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import comparable_rows
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests, require_parent

@@ -16,7 +16,8 @@ import pandas as pd
 
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.summary import summarise
-from satsynth.generation.families import FAMILIES, FamilySettings, LayoutDrawer, Request, family_of, only_together
+from satsynth.generation.drawers import LayoutDrawer, Request
+from satsynth.generation.families import FAMILIES, FamilySettings, family_of, only_together
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings

@@ -5,10 +5,10 @@ import torch
 from diffusers import DDPMScheduler
 
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.losses import draw_sigmas, joint_loss
 from satsynth.diffusion.preconditionings import DDPMPreconditioning, ddpm_sigmas
 from satsynth.diffusion.samplers import ddpm_ancestral, ddpm_levels
 from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings, NoiseSettings
-from satsynth.diffusion.training import draw_sigmas, joint_loss
 
 TIMES = [0, 1, 17, 500, 998, 999]
 KINDS = {"ddpm_epsilon": "epsilon", "ddpm_clean": "sample"}

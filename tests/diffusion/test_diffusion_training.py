@@ -13,9 +13,10 @@ from scipy import stats
 
 import satsynth.training.loop as loop
 from satsynth.diffusion.generator import Generator, load_generator
+from satsynth.diffusion.losses import draw_sigmas, joint_loss
 from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.settings import DiffusionSettings, NoiseSettings
-from satsynth.diffusion.training import draw_sigmas, joint_loss, seconds_an_image, train_denoiser
+from satsynth.diffusion.training import seconds_an_image, train_denoiser
 from satsynth.generation.families import Silence
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.settings import DiffusionDrawing
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.training.settings import ComputeSettings
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")

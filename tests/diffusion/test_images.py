@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from satsynth.diffusion.codes import LabelCode
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.losses import joint_loss
 from satsynth.diffusion.settings import DiffusionSettings, ImageDiffusionSettings
-from satsynth.diffusion.training import joint_loss
 from satsynth.work.ignore import IGNORE_INDEX
 from tiny import MODEL
 

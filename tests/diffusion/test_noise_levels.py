@@ -10,9 +10,9 @@ from satsynth.diffusion.denoiser import both_levels, by_channel
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.generator import CLEAN, UNKNOWN, load_generator
+from satsynth.diffusion.losses import draw_levels, draw_sigmas, joint_loss
 from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, NoiseSettings, TaskSettings
-from satsynth.diffusion.training import draw_levels, draw_sigmas, joint_loss
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.generation.sampling import draw_batch
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.regions import without_small_regions

@@ -5,10 +5,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.losses import joint_loss
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.samplers import karras_levels, sampler_of
 from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings
-from satsynth.diffusion.training import joint_loss
 from satsynth.training.muon import Muon
 
 GPU = torch.device("cuda", 0)

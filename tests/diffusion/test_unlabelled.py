@@ -13,6 +13,7 @@ import torch
 import tiny
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS, by_channel
 from satsynth.diffusion.generator import CLEAN, UNKNOWN
+from satsynth.diffusion.losses import denoising_step, draw_levels, joint_loss, unknown_masks
 from satsynth.diffusion.settings import (
     DenoiserSettings,
     DiffusionSettings,
@@ -21,7 +22,6 @@ from satsynth.diffusion.settings import (
     NoiseSettings,
     TaskSettings,
 )
-from satsynth.diffusion.training import denoising_step, draw_levels, joint_loss, unknown_masks
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream, training_stream

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satsynth.generation.families import FAMILIES, FamilySettings, Request, family_of
+from satsynth.generation.drawers import Request
+from satsynth.generation.families import FAMILIES, FamilySettings, family_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.training import train_generator, training_step
 from satsynth.pairs.store import PairStore

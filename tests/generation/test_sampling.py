@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import satsynth.generation.sampling as sampling
-from satsynth.generation.families import FamilySettings, Request, family_of
+from satsynth.generation.drawers import Request
+from satsynth.generation.families import FamilySettings, family_of
 from satsynth.generation.sampling import NUMBER, draw_batch, sample_pairs, sampling_step
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings

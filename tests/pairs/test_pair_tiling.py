@@ -15,19 +15,10 @@ from made_data import CLASSES, MadeData, make_data, paint, save
 from satsynth.datasets.description import KeepSettings, LeastShare
 from satsynth.pairs import tiling
 from satsynth.pairs.pair import Pair, class_counts
+from satsynth.pairs.required import kept_rows, missing_classes
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import (
-    Cut,
-    check_keep,
-    cover_starts,
-    cut_pairs,
-    cut_scenes,
-    grid_starts,
-    kept_rows,
-    missing_classes,
-    plan,
-)
+from satsynth.pairs.tiling import Cut, check_keep, cover_starts, cut_pairs, cut_scenes, grid_starts, plan
 from satsynth.scenes.scene import Scene
 from satsynth.work.errors import DataError
 from satsynth.work.folder import Step, work_folder

@@ -11,7 +11,7 @@ import pytest
 
 from made_data import CLASSES as SPECS
 from made_data import made_pairs, write_store
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.export import LEGEND
 from satsynth.pairs.pair import encode_image, encode_mask

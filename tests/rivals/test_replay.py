@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.rivals.replay import ReplayDrawer, ReplaySettings
 

@@ -16,7 +16,7 @@ from satsynth import tracking
 from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.pair import encode_image, encode_mask

@@ -14,7 +14,7 @@ from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.samplers import Denoise, ddpm_levels, karras_levels, sampler_of
 from satsynth.diffusion.settings import DiffusionDrawing
 from satsynth.diffusion.windowing import Corner, blended, corners_of
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.pairs.stream import to_image
 from satsynth.training.device import autocast
 from satsynth.training.seeds import mixed_seed, noise_source
@@ -55,7 +55,7 @@ class JointDrawer:
 
     @torch.inference_mode()
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
+        """Draw the pairs of some numbers; see `satsynth.generation.drawers.Drawer`."""
         generator = self._generator
         joint = self.solve(generator.channels, numbers, request.seed, generator.denoise(self._settings.clip))
         images, found = generator.split(joint)
@@ -96,7 +96,7 @@ class JointDrawer:
 
     @torch.inference_mode()
     def paint_scene(self, number: int, mask: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
-        """Draw an image for a mask of at least a tile; see `satsynth.generation.families.SceneDrawer`."""
+        """Draw an image for a mask of at least a tile; see `satsynth.generation.drawers.SceneDrawer`."""
         require_separate(self._generator)
         whole = torch.from_numpy(np.array(mask)).to(self._device)
 
@@ -109,7 +109,7 @@ class JointDrawer:
 
     @torch.inference_mode()
     def label_scene(self, number: int, image: np.ndarray, seed: int, batch_size: int) -> np.ndarray:
-        """Draw a mask for an image of at least a tile; see `satsynth.generation.families.SceneDrawer`."""
+        """Draw a mask for an image of at least a tile; see `satsynth.generation.drawers.SceneDrawer`."""
         require_separate(self._generator)
         code, shape = self._generator.code, image.shape[:2]
         whole = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from satsynth.diffusion.beforehand import check_size, require_alike
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
-from satsynth.generation.families import Drawer, Report
+from satsynth.generation.drawers import Drawer
+from satsynth.generation.families import Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training.settings import ComputeSettings

@@ -11,7 +11,7 @@ import torch
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.settings import DiffusionDrawing
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import to_tensors
 from satsynth.training.device import autocast

@@ -9,7 +9,7 @@ import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.painting import Painter
-from satsynth.generation.families import SceneDrawer
+from satsynth.generation.drawers import SceneDrawer
 from satsynth.generation.painting import Artist, draw_scenes, drawer_of, finish_rasters, number_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import MOST_DRAWS, LabellingSettings

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.datasets.painting import Painter
-from satsynth.generation.families import FamilySettings, SceneDrawer, family_of, only_together
+from satsynth.generation.drawers import SceneDrawer
+from satsynth.generation.families import FamilySettings, family_of, only_together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.export import LEGEND

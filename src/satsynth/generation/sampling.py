@@ -11,15 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from satsynth.generation.families import (
-    Drawer,
-    Family,
-    FamilySettings,
-    LayoutDrawer,
-    Request,
-    family_of,
-    only_together,
-)
+from satsynth.generation.drawers import Drawer, LayoutDrawer, Request
+from satsynth.generation.families import Family, FamilySettings, family_of, only_together
 from satsynth.generation.layouts import GivenLayouts
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings

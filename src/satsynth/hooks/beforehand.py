@@ -16,9 +16,10 @@ from satsynth.generation.settings import GenerationSettings, RivalsSettings, Sam
 from satsynth.measuring import SPLITS, chosen_rows
 from satsynth.pairs.layouts import accepted
 from satsynth.pairs.masks import find_drawn_masks
+from satsynth.pairs.required import require_training
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import PairStore
-from satsynth.pairs.tiling import check_keep, require_training
+from satsynth.pairs.tiling import check_keep
 from satsynth.pipelines.rivals.grid import rivals_grid
 from satsynth.segmentation import beforehand
 from satsynth.segmentation.settings import SegmentationSettings

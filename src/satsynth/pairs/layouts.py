@@ -14,8 +14,9 @@ from satsynth.datasets.description import KeepSettings
 from satsynth.pairs.masks import MaskStore
 from satsynth.pairs.pair import class_counts
 from satsynth.pairs.pasting import Paster
+from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import WindowSettings
-from satsynth.pairs.tiling import cover_starts, kept_rows
+from satsynth.pairs.tiling import cover_starts
 from satsynth.pairs.windows import Accept, Windows
 from satsynth.work.errors import DataError, SatSynthError
 

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from satsynth.datasets.description import DatasetDescription, KeepSettings
+from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.pair import Pair, class_counts
+from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore, finish_store, write_shard
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
-from satsynth.scenes.splits import SPLITS, UNLABELLED, check_apart
+from satsynth.scenes.splits import UNLABELLED, check_apart
 from satsynth.work.errors import DataError
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
@@ -30,8 +31,6 @@ from satsynth.work.placement import HERE, Placement
 from satsynth.work.units import Report, Unit, run_units
 
 RESULT_VERSION = 5
-# With fewer, no measure that compares training images with one another has a value.
-LEAST_TRAINING = 2
 # Splits that are cut on a regular grid, and what their scenes are called.
 ON_A_GRID = {"train": "training", UNLABELLED: "unlabelled"}
 
@@ -170,36 +169,6 @@ def _bounds(scene: Scene, cut: Cut, height: int, width: int) -> Bounds | None:
     return bounds_of(scene.transform, xs, ys)
 
 
-def kept_rows(counts: np.ndarray, pixels: int, keep: KeepSettings, class_names: Sequence[str]) -> np.ndarray:
-    """Return which tiles have few enough ignored pixels and enough of the wanted classes.
-
-    Args:
-        counts: ``(N, K)`` pixels of each class in each tile.
-        pixels: Pixels of a tile.
-        keep: The rule.
-        class_names: Names in order of the class index.
-
-    Returns:
-        ``(N,)`` bool.
-    """
-    kept = 1 - counts.sum(1) / pixels <= keep.max_ignore
-    if keep.least is not None:
-        wanted = counts[:, [class_names.index(name) for name in keep.least.classes]].sum(1)
-        kept &= wanted / pixels >= keep.least.share
-    return kept
-
-
-def comparable_rows(store: PairStore, split: str) -> np.ndarray:
-    """Return the pairs of a split, by number within it, that the rule for training tiles would keep.
-
-    Val and test are covered completely, so they also hold tiles of a kind that training never sees. A yardstick for
-    what was learned from training tiles must leave those out.
-    """
-    keep = KeepSettings(**store.manifest["keep"])
-    counts = store.pixel_counts()[(store.index()["split"] == split).to_numpy()]
-    return np.flatnonzero(kept_rows(counts, store.tile_size**2, keep, store.class_names))
-
-
 def cut_shard(path: Path, cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings, report: Report) -> None:
     """Cut one shard and write it: an independent unit of work."""
     write_shard(path, cut_pairs(cuts, reader, settings), reader.description.class_names)
@@ -273,48 +242,6 @@ def _spread(jobs: Sequence[Unit], workers: int) -> list[Unit]:
     """
     run = -(-len(jobs) // workers)
     return [jobs[place] for step in range(run) for place in range(step, len(jobs), run)]
-
-
-def require_labels(store: PairStore) -> None:
-    """Refuse tiles of which a whole split has no label: nothing could be scored, which would be found after training.
-
-    Raises:
-        DataError: All pixels of a split are ignored.
-    """
-    splits, counts = store.index()["split"].to_numpy(), store.pixel_counts()
-    for split in SPLITS:
-        if not counts[splits == split].sum():
-            raise DataError(
-                f"All pixels of the {np.count_nonzero(splits == split)} tile(s) of the split '{split}' are ignored, so "
-                "nothing can be learned or scored there.",
-                "Assign labelled scenes to it in `splits`, or correct `ignore` and `masks` in the description.",
-            )
-
-
-def require_training(store: PairStore) -> None:
-    """Refuse to train on fewer tiles than can be compared with one another.
-
-    Raises:
-        DataError: There are fewer.
-    """
-    found = store.count("train")
-    if found < LEAST_TRAINING:
-        raise DataError(
-            f"There is {found} training tile, but at least {LEAST_TRAINING} are needed to train and to measure.",
-            "Lower `tiling.stride` or `tiling.tile_size`, loosen `tiling.keep`, or assign more scenes to train.",
-        )
-
-
-def missing_classes(store: PairStore) -> list[str]:
-    """Return in words which classes have no pixel in a split of a store of real pairs."""
-    splits, counts = store.index()["split"].to_numpy(), store.pixel_counts()
-    lacking = []
-    for split in SPLITS:
-        pixels = counts[splits == split].sum(axis=0)
-        names = [name for name, found in zip(store.class_names, pixels, strict=True) if not found]
-        if names:
-            lacking.append(f"{', '.join(names)} in {split}")
-    return lacking
 
 
 def _has_training(path: Path) -> bool:

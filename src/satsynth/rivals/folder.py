@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from satsynth.generation.families import Drawer, FamilySettings, Report, Request, Together
+from satsynth.generation.drawers import Drawer, Request
+from satsynth.generation.families import FamilySettings, Report, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.reading import find_pairs
@@ -55,7 +56,7 @@ class FolderDrawer:
         return len(self._pairs)
 
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`.
+        """Draw the pairs of some numbers; see `satsynth.generation.drawers.Drawer`.
 
         Numbers beyond the last pair, by which a batch is filled, begin again.
         """

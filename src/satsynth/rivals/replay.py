@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from satsynth.generation.families import Drawer, FamilySettings, Report, Request, Together
+from satsynth.generation.drawers import Drawer, Request
+from satsynth.generation.families import FamilySettings, Report, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.stored import STORED, stored_pairs
@@ -54,7 +55,7 @@ class ReplayDrawer:
         return np.random.default_rng([seed, ORDER, time]).permutation(len(self._pairs))
 
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
+        """Draw the pairs of some numbers; see `satsynth.generation.drawers.Drawer`."""
         drawn = []
         for number in numbers:
             time, place = divmod(number, len(self._pairs))

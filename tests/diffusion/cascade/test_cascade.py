@@ -21,7 +21,8 @@ from satsynth.diffusion.cascade.settings import CascadeDrawing, CascadeSettings,
 from satsynth.diffusion.denoiser import Denoiser
 from satsynth.diffusion.generator import take_weights
 from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, GeneratorSettings, NetworkSettings
-from satsynth.generation.families import LayoutDrawer, Request, Silence
+from satsynth.generation.drawers import LayoutDrawer, Request
+from satsynth.generation.families import Silence
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import satsynth.training.loop as loop
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.rivals.gan.family import AVERAGED, FAMILY

@@ -13,7 +13,7 @@ from satsynth.diffusion.cascade.settings import CascadeDrawing
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS
 from satsynth.diffusion.drawing import JointDrawer, to_masks
 from satsynth.diffusion.generator import Generator
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.pairs.stream import to_image
 from satsynth.training.seeds import mixed_seed, noise_source
 from satsynth.training.settings import ComputeSettings
@@ -55,12 +55,12 @@ class CascadeDrawer:
 
     @torch.inference_mode()
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
+        """Draw the pairs of some numbers; see `satsynth.generation.drawers.Drawer`."""
         return self.enlarge(numbers, *self._small.draw(numbers, request), request.seed)
 
     @torch.inference_mode()
     def paint(self, numbers: Sequence[int], masks: np.ndarray, seed: int) -> np.ndarray:
-        """Draw an image for each mask; see `satsynth.generation.families.LayoutDrawer`."""
+        """Draw an image for each mask; see `satsynth.generation.drawers.LayoutDrawer`."""
         given = torch.from_numpy(masks).to(self._device).long()
         small = to_masks(reduce_masks(given, self._factor, len(self._enlarger.code.codebook)))
         painted = self._of(numbers, self._small.paint(numbers, small, seed), small, seed).paint(given)

@@ -11,17 +11,10 @@ import torch
 from satsynth.diffusion.cascade.enlarger import Enlarger
 from satsynth.diffusion.cascade.reduction import condition, reduce_images, reduce_masks
 from satsynth.diffusion.cascade.settings import EnlargerSettings
+from satsynth.diffusion.losses import all_ignored, draw_levels, joint_loss, unknown_masks
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.training import (
-    CHECKPOINT,
-    all_ignored,
-    draw_levels,
-    joint_loss,
-    optimizer_for,
-    seconds_on_noise,
-    unknown_masks,
-)
+from satsynth.diffusion.training import CHECKPOINT, optimizer_for, seconds_on_noise
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import PairStream, training_stream
@@ -175,7 +168,7 @@ def enlarging_step(
     compute: ComputeSettings,
     unlabelled: bool = False,
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; see `satsynth.diffusion.training.denoising_step`."""
+    """Return the loss of one batch, for a `Training`; see `satsynth.diffusion.losses.denoising_step`."""
 
     def step_loss(
         images: torch.Tensor, masks: torch.Tensor, seen: int

@@ -9,7 +9,8 @@ from satsynth.diffusion.beforehand import check_size
 from satsynth.diffusion.cascade.saved import ENLARGER, SMALL
 from satsynth.diffusion.cascade.settings import CascadeSettings
 from satsynth.diffusion.family import STEPS, common_levels
-from satsynth.generation.families import Drawer, Report, Together
+from satsynth.generation.drawers import Drawer
+from satsynth.generation.families import Report, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training.settings import ComputeSettings

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from satsynth.generation.families import Request
+from satsynth.generation.drawers import Request
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.stream import to_image
 from satsynth.rivals.gan.family import AVERAGED
@@ -47,7 +47,7 @@ class GanDrawer:
 
     @torch.inference_mode()
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the pairs of some numbers; see `satsynth.generation.families.Drawer`."""
+        """Draw the pairs of some numbers; see `satsynth.generation.drawers.Drawer`."""
         generator = self._generator
         noise = noise_source(request.seed, numbers, (generator.noise_size,), self._device)()
         with autocast(self._device, self._compute):

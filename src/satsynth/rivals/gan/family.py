@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from satsynth.generation.families import Drawer, Report, Together
+from satsynth.generation.drawers import Drawer
+from satsynth.generation.families import Report, Together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.rivals.gan.settings import GanSettings

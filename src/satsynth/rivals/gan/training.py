@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from satsynth.generation.families import Report, Request
+from satsynth.generation.drawers import Request
+from satsynth.generation.families import Report
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import to_tensors, training_stream
 from satsynth.rivals.gan.drawing import GanDrawer

@@ -1,0 +1,128 @@
+"""What a denoiser is asked in a step of its training: noise levels by task, and the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from satsynth.diffusion.denoiser import IMAGE_CHANNELS, both_levels, by_channel
+from satsynth.diffusion.generator import CLEAN, UNKNOWN, Generator
+from satsynth.diffusion.network import memory_format
+from satsynth.diffusion.preconditionings import ddpm_sigmas
+from satsynth.diffusion.settings import DenoiserSettings, NoiseSettings, TaskSettings
+from satsynth.training.device import autocast
+from satsynth.training.loop import StepLoss
+from satsynth.training.seeds import generator as seeded
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.ignore import IGNORE_INDEX
+
+# What a seed is used for; order and augmentation have 0 and 1.
+LOSS = 2
+
+
+def draw_sigmas(noise: NoiseSettings, size: int, random: torch.Generator) -> torch.Tensor:
+    """Return noise levels ``(size,)``, one draw from each of ``size`` equally likely strata of their distribution."""
+    spread = torch.arange(size, device=random.device) + torch.rand(size, generator=random, device=random.device)
+    uniform = (spread / size).clamp(1e-5, 1 - 1e-5)
+    if noise.kind == "ddpm":
+        table = ddpm_sigmas(random.device).float()
+        return table[(uniform * len(table)).long()]
+    return (noise.mean + noise.std * torch.special.ndtri(uniform)).exp()
+
+
+def draw_levels(noise: NoiseSettings, tasks: TaskSettings, size: int, random: torch.Generator) -> torch.Tensor:
+    """Return noise levels ``(size, 2)`` of image and label channels, for tasks in their shares."""
+    sigma = draw_sigmas(noise, size, random)
+    if tasks.joint == 1:
+        return both_levels(sigma)
+    other = draw_sigmas(noise, size, random)[torch.randperm(size, generator=random, device=random.device)]
+    spread = torch.randperm(size, generator=random, device=random.device)
+    place = (spread + torch.rand(size, generator=random, device=random.device)) / size
+    image_ends, mask_ends = tasks.joint + tasks.image, tasks.joint + tasks.image + tasks.mask
+    given_mask, no_image = (place >= tasks.joint) & (place < image_ends), (place >= image_ends) & (place < mask_ends)
+    of_image = torch.where(no_image, UNKNOWN, sigma)
+    of_labels = torch.where(given_mask, CLEAN, torch.where(place >= mask_ends, other, sigma))
+    return torch.stack([of_image, of_labels], 1)
+
+
+def unknown_masks(levels: torch.Tensor, unlabelled: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Return noise levels for a batch some of whose images have no mask: their masks are at the highest level.
+
+    Args:
+        levels: ``(B, 2)`` of `draw_levels`.
+        unlabelled: ``(B,)`` bool.
+        random: Where the draw comes from.
+    """
+    # Levels rise along a batch, in which unlabelled images always have the same places.
+    levels = levels[torch.randperm(len(levels), generator=random, device=random.device)]
+    of_image = torch.where(levels[:, 0] == UNKNOWN, levels[:, 1], levels[:, 0])
+    image_only = torch.stack([of_image, torch.full_like(of_image, UNKNOWN)], 1)
+    return torch.where(unlabelled[:, None], image_only, levels)
+
+
+def all_ignored(masks: torch.Tensor) -> torch.Tensor:
+    """Return which masks ``(B, H, W)`` have no class anywhere, ``(B,)`` bool."""
+    return (masks == IGNORE_INDEX).flatten(1).all(1)
+
+
+def joint_loss(
+    generator: Generator,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    sigma: torch.Tensor,
+    noise: torch.Tensor,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return the weighted squared error of the denoiser, and its parts for images and labels.
+
+    Args:
+        generator: The generator.
+        images: ``(B, 3, H, W)`` in [-1, 1].
+        masks: ``(B, H, W)`` of class indices, 255 = ignore; ignored pixels take no part in the loss of label channels.
+        sigma: ``(B,)`` noise levels, or ``(B, 2)``, those of image and label channels; what is clean has no loss.
+        noise: ``(B, 3 + C, H, W)`` standard normal.
+    """
+    clean, levels = generator.join(images, masks), both_levels(sigma)
+    estimate = generator.denoiser(clean + by_channel(levels, generator.channels) * noise, levels)
+    weight = generator.denoiser.preconditioning.weight(levels) * (levels != CLEAN)
+    weight = by_channel(weight, generator.channels)
+    error = weight * (estimate - clean).square()
+    image_error = error[:, :IMAGE_CHANNELS].mean()
+    if generator.channels == IMAGE_CHANNELS:
+        return image_error, {"loss_image": image_error.detach()}
+    label_error = (error[:, IMAGE_CHANNELS:] * (masks != IGNORE_INDEX)[:, None]).mean()
+    share = IMAGE_CHANNELS / generator.channels
+    loss = share * image_error + (1 - share) * label_error
+    return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
+
+
+def denoising_step(
+    generator: Generator,
+    settings: DenoiserSettings,
+    device: torch.device,
+    compute: ComputeSettings,
+    unlabelled: bool = False,
+) -> StepLoss:
+    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen).
+
+    Args:
+        generator: The generator.
+        settings: How it is trained.
+        device: Where.
+        compute: How to compute.
+        unlabelled: Whether pairs of which all pixels are ignored are images without masks.
+    """
+
+    def step_loss(
+        images: torch.Tensor, masks: torch.Tensor, seen: int
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        random = seeded(settings.seed, LOSS, seen, device=device)
+        levels = draw_levels(settings.noise, settings.tasks, len(images), random)
+        if unlabelled:
+            levels = unknown_masks(levels, all_ignored(masks), random)
+        shape = (len(images), generator.channels, *images.shape[2:])
+        noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=memory_format(device))
+        with autocast(device, compute):
+            return joint_loss(generator, images, masks, levels, noise)
+
+    return step_loss
