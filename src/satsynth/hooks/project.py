@@ -44,11 +44,16 @@ class ProjectHooks:
         """Check data set and top-level parameters.
 
         Raises:
-            SatSynthError: An unknown data set, or a runtime parameter that no configuration knows.
+            SatSynthError: A configuration that is no folder, an unknown data set, or a runtime parameter that no configuration knows.
         """
         loader: Any = context.config_loader
         given: dict[str, Any] = loader.runtime_params or {}
         folder = Path(loader.conf_source) / loader.base_env
+        if not folder.is_dir():
+            raise SatSynthError(
+                f"The configuration {loader.conf_source} is no folder that holds {loader.base_env}/.",
+                "Name such a folder by --conf-source; unpack an archive of `kedro package` first.",
+            )
         names = dataset_names(folder)
         dataset = given.get("dataset", loader["globals"].get("dataset"))
         if dataset not in names:
