@@ -44,7 +44,8 @@ class ProjectHooks:
         """Check data set and top-level parameters.
 
         Raises:
-            SatSynthError: A configuration that is no folder, an unknown data set, or a runtime parameter that no configuration knows.
+            SatSynthError: A configuration that is no folder, an unknown data set, or a runtime parameter that no
+                configuration knows.
         """
         loader: Any = context.config_loader
         given: dict[str, Any] = loader.runtime_params or {}
