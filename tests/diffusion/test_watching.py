@@ -72,7 +72,14 @@ def test_looks_are_repeatable_and_leave_no_trace(random_generator, training_pair
 def test_over_fitting_shows(train_tiny, tmp_path):
     """Two pairs learned by heart: the error on them falls below that on others."""
     told = {}
-    train_tiny(tmp_path, images=1200, on_metrics=lambda step, metrics: told.update(metrics), only=2, looks=1)
+    train_tiny(
+        tmp_path,
+        images=1200,
+        on_metrics=lambda step, metrics: told.update(metrics),
+        checkpoint_seconds=60,
+        only=2,
+        looks=1,
+    )
 
     assert told["train_label_error.sigma_1.5"] < 0.8 * told["val_label_error.sigma_1.5"]
 
