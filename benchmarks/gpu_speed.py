@@ -77,6 +77,8 @@ def configuration(name: str, changes: Mapping[str, Any]) -> tuple[dict[str, Any]
     for content in (yaml.safe_load((CONF / file).read_text()) for file in files):
         for key in ("diffusion", "compute"):
             found[key] = merged(found.get(key, {}), _resolved(content.get(key, {}), shared))
+    # What stands for a parameter of a run's own has its default.
+    found["compute"] = {k: v for k, v in found["compute"].items() if not str(v).startswith("${")}
     if not torch.cuda.is_available():
         found["compute"] |= {"device": "cpu", "precision": "fp32", "loader_workers": 0}
     return merged(found["diffusion"], changes), found["compute"]

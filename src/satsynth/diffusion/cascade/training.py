@@ -71,7 +71,8 @@ def train_cascade(
         SatSynthError: Sizes do not fit, or the loss is not finite.
     """
     factor, classes, side = settings.factor, len(origin["classes"]), int(origin["tile_size"])
-    with work_folder(folder.path, Step("small", VERSION, {}, settings.small.training_identity())) as small:
+    # Nothing in these folders is older than the one that they lie in, which is empty where a run begins anew.
+    with work_folder(folder.path, Step("small", VERSION, {}, settings.small.training_identity()), "") as small:
         if not small.finished:
             log.info(
                 "Cascade: first pairs of %d x %d, then their enlargement to %d", side // factor, side // factor, side
@@ -85,7 +86,7 @@ def train_cascade(
                 small, few["train"], few["val"], theirs, settings.small, compute, report, few.get("unlabelled")
             )
     identity = {"factor": factor, **settings.enlarger.training_identity()}
-    with work_folder(folder.path, Step("enlarger", VERSION, {}, identity)) as large:
+    with work_folder(folder.path, Step("enlarger", VERSION, {}, identity), "") as large:
         if not large.finished:
             alone = unlabelled if settings.enlarger.learns_from_images() else None
             train_enlarger(large, pairs, val, classes, factor, settings.enlarger, compute, Renamed(report), alone)
