@@ -70,6 +70,18 @@ def fail_beside(outcome: Path, text: str, wrong: str, report: Any) -> None:
     write(outcome, text, report)
 
 
+def fail_when_told(outcome: Path, text: str, wrong: str, report: Any) -> None:
+    """Fail at the wrong text when there is a file `go`; all others report, and wait for that."""
+    failed = outcome.with_name("failed")
+    if text == wrong:
+        wait_for(outcome.with_name("go"))
+        failed.touch()
+        raise DataError(f"{text} is wrong.", "Correct it.")
+    report(text)
+    wait_for(failed)
+    write(outcome, text, report)
+
+
 def interrupt_at(outcome: Path, text: str, last: str, report: Any) -> None:
     """Write a text; at the last one ask for an interruption and wait."""
     if text == last:

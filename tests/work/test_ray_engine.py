@@ -118,10 +118,13 @@ def test_units_run_on_both_machines_and_report_in_their_order(
 
 
 def test_the_first_error_comes_as_it_is_and_units_at_work_end(tmp_path: Path, placement: Placement) -> None:
+    def tell(unit: Unit, event: Any) -> None:
+        (tmp_path / "go").touch()
+
     with pytest.raises(DataError, match="three is wrong") as error:
-        run(unit_functions.fail_beside, tmp_path, placement, "three")
+        run(unit_functions.fail_when_told, tmp_path, placement, "three", on_event=tell)
     assert (error.value.problem, error.value.remedy) == ("three is wrong.", "Correct it.")
-    assert "in fail_beside" in error.value.__notes__[0], "the place of the error is kept"
+    assert "in fail_when_told" in error.value.__notes__[0], "the place of the error is kept"
     # The unit beside it came to its end, and none began after the error.
     assert written(tmp_path) == {"one": "one"}
 
