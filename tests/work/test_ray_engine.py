@@ -27,7 +27,6 @@ from satsynth.work.finished import TIMING
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.placement import Placement, RaySettings, Resources
 from satsynth.work.processes import cores
-from satsynth.work.progress import Progress
 from satsynth.work.ray_cluster import rooms
 from satsynth.work.units import Unit, run_units
 from threads import single_thread
@@ -79,20 +78,6 @@ def gone(process: int) -> bool:
             return True
         time.sleep(0.01)
     return False
-
-
-@pytest.fixture
-def amounts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Where each progress stands: how much is done of how much."""
-    seen = []
-    update = Progress.update
-
-    def noted(self: Progress, units: int = 1, note: str = "") -> None:
-        update(self, units, note)
-        seen.append((self.done, self.total))
-
-    monkeypatch.setattr(Progress, "update", noted)
-    return seen
 
 
 def test_units_run_on_both_machines_and_report_in_their_order(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -145,14 +146,12 @@ def test_a_shared_lock_and_a_lock_of_one_exclude_each_other(tmp_path: Path) -> N
 
 
 def test_a_lock_whose_file_was_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import satsynth.work.locks as locks
-
     file = tmp_path / "a.lock"
-    flock = locks.fcntl.flock
+    flock = fcntl.flock
 
     def removed(descriptor: int, how: int) -> None:
         flock(descriptor, how)
         file.unlink()
 
-    monkeypatch.setattr(locks.fcntl, "flock", removed)
+    monkeypatch.setattr(fcntl, "flock", removed)
     assert not SharedLock(file).acquire()

@@ -17,7 +17,6 @@ import pytest
 import unit_functions
 from satsynth.work.errors import DataError, ResourceError
 from satsynth.work.processes import cores
-from satsynth.work.progress import Progress
 from satsynth.work.units import Unit, run_units
 
 TEXTS = ["one", "three", "fifteen", "seven", "four", "sixteen"]
@@ -35,20 +34,6 @@ def run(function: Any, folder: Path, how: Any, *more: Any, workers: int = 2, **g
 
 def written(folder: Path) -> dict[str, str]:
     return {path.stem: path.read_text() for path in folder.glob("*.txt")}
-
-
-@pytest.fixture
-def amounts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Where each progress stands: how much is done of how much."""
-    seen = []
-    update = Progress.update
-
-    def noted(self: Progress, units: int = 1, note: str = "") -> None:
-        update(self, units, note)
-        seen.append((self.done, self.total))
-
-    monkeypatch.setattr(Progress, "update", noted)
-    return seen
 
 
 @how_to_run

@@ -66,6 +66,21 @@ def all_ignored(masks: torch.Tensor) -> torch.Tensor:
     return (masks == IGNORE_INDEX).flatten(1).all(1)
 
 
+def batch_levels(
+    settings: DenoiserSettings, masks: torch.Tensor, unlabelled: bool, random: torch.Generator
+) -> torch.Tensor:
+    """Return noise levels ``(B, 2)`` for a batch of masks ``(B, H, W)``.
+
+    Args:
+        settings: How the denoiser is trained.
+        masks: Class indices, 255 = ignore.
+        unlabelled: Whether pairs of which all pixels are ignored are images without masks.
+        random: Where the draws come from.
+    """
+    levels = draw_levels(settings.noise, settings.tasks, len(masks), random)
+    return unknown_masks(levels, all_ignored(masks), random) if unlabelled else levels
+
+
 def joint_loss(
     generator: Generator,
     images: torch.Tensor,
@@ -117,9 +132,7 @@ def denoising_step(
         images: torch.Tensor, masks: torch.Tensor, seen: int
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         random = seeded(settings.seed, LOSS, seen, device=device)
-        levels = draw_levels(settings.noise, settings.tasks, len(images), random)
-        if unlabelled:
-            levels = unknown_masks(levels, all_ignored(masks), random)
+        levels = batch_levels(settings, masks, unlabelled, random)
         shape = (len(images), generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=memory_format(device))
         with autocast(device, compute):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,6 +55,71 @@ def optimizer_for(network: nn.Module, settings: DenoiserSettings) -> torch.optim
     return Muon(network.parameters(), rate, decay, betas=(0.9, 0.99))
 
 
+@dataclass(frozen=True)
+class AveragedTraining:
+    """The training of a denoiser, whose averaged weights are looked at and kept.
+
+    Args:
+        training: The training.
+        average: The averaged weights.
+        best: Those with the smallest error on held-out pairs.
+        keep: Which of them are kept: `last` or `best`.
+    """
+
+    training: Training
+    average: MovingAverage
+    best: BestWeights
+    keep: str
+
+    @property
+    def kept(self) -> dict[str, torch.Tensor]:
+        """The weights to keep."""
+        return self.best.weights if self.keep == "best" else self.average.module.state_dict()
+
+
+def averaged_training(
+    title: str,
+    network: nn.Module,
+    settings: DenoiserSettings,
+    step_loss: StepLoss,
+    look: Callable[[nn.Module, int], Mapping[str, float]],
+) -> AveragedTraining:
+    """Return the training of a network, not begun.
+
+    Args:
+        title: What is shown beside the progress.
+        network: The network, on its device.
+        settings: How it is trained.
+        step_loss: Loss of one batch.
+        look: Measures the network of averaged weights after a number of steps; ``val_error`` decides which are best.
+    """
+    average, best = MovingAverage(network, settings.ema), BestWeights()
+    optimizer, steps = optimizer_for(network, settings), max(1, settings.images // settings.batch_size)
+    looks = look_points(0, steps, settings.looks)
+
+    def after_step(done: int) -> Mapping[str, float]:
+        average.update_parameters(network)
+        if done not in looks:
+            return {}
+        errors = look(average.module, done)
+        best.offer(-errors["val_error"], done, average.module)
+        return errors
+
+    training = Training(
+        title=title,
+        network=network,
+        optimizer=optimizer,
+        step_loss=step_loss,
+        steps=steps,
+        batch_size=settings.batch_size,
+        rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),
+        clip=settings.clip,
+        parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
+        after_step=after_step,
+    )
+    return AveragedTraining(training, average, best, settings.keep)
+
+
 def train_denoiser(
     folder: WorkFolder,
     pairs: DecodedPairs,
@@ -86,54 +152,34 @@ def train_denoiser(
     if settings.start_from:
         start_from(generator, settings.model, origin["classes"], SavedGenerator(Path(settings.start_from)))
     network = generator.denoiser
-    average = MovingAverage(network, settings.ema)
-    averaged = generator.with_denoiser(average.module)
-    best = BestWeights()
     watch = Watch(pairs, val, settings.drawing, device, compute, report.pictures)
-    inner = cast(StemUNet, generator.denoiser.network)
+    course = averaged_training(
+        "Diffusion",
+        network,
+        settings,
+        denoising_step(generator, settings, device, compute, unlabelled is not None),
+        lambda averaged, done: watch.look(generator.with_denoiser(averaged), done),
+    )
+    training = course.training
+    # After the average was made: it neither saves memory nor is compiled.
+    inner = cast(StemUNet, network.network)
     if settings.gradient_checkpointing:
         inner.unet.enable_gradient_checkpointing()
     if settings.compile:
         inner.compile()
-    optimizer = optimizer_for(network, settings)
-
-    steps = max(1, settings.images // settings.batch_size)
-    looks = look_points(0, steps, settings.looks)
-
-    def after_step(done: int) -> Mapping[str, float]:
-        average.update_parameters(network)
-        if done not in looks:
-            return {}
-        errors = watch.look(averaged, done)
-        best.offer(-errors["val_error"], done, average.module)
-        return errors
-
-    training = Training(
-        title="Diffusion",
-        network=network,
-        optimizer=optimizer,
-        step_loss=denoising_step(generator, settings, device, compute, unlabelled is not None),
-        steps=steps,
-        batch_size=settings.batch_size,
-        rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),
-        clip=settings.clip,
-        parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
-        after_step=after_step,
-    )
     stream = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
-    _tell(training, seconds, best)
-    kept = best.weights if settings.keep == "best" else average.module.state_dict()
-    for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, kept)):
+    _tell(training, seconds, course.best)
+    for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, course.kept)):
         save_weights(folder.result / name, weights)
     write_json(folder.result / HISTORY, training.history)
     write_timing(folder.result, seconds)
     manifest = {
         "kind": "generator",
         "model": settings.model.model_dump(mode="json"),
-        "images": steps * settings.batch_size,
-        "averaged_at_step": best.step if settings.keep == "best" else steps,
+        "images": training.steps * settings.batch_size,
+        "averaged_at_step": course.best.step if settings.keep == "best" else training.steps,
         **origin,
     }
     folder.finish(manifest, [WEIGHTS, AVERAGED, HISTORY])

@@ -32,7 +32,7 @@ FAMILIES = {
 }
 
 # Families that draw images without masks, each of whose pixels is ignored.
-UNLABELLED = frozenset({"image_ddpm"})
+WITHOUT_MASKS = frozenset({"image_ddpm"})
 
 
 class DrawingSettings(Frozen):

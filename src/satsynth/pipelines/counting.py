@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
-from satsynth.generation.families import FAMILIES, UNLABELLED, FamilySettings
+from satsynth.generation.families import FAMILIES, WITHOUT_MASKS, FamilySettings
 from satsynth.generation.settings import GenerationSettings, RivalsSettings
 from satsynth.pipelines.graph import step_name
 from satsynth.pipelines.parameters import MODELS
@@ -58,7 +58,7 @@ def _families_of(node: Node, parameters: Mapping[str, Any]) -> set[str]:
 
 def _unjudged(node: Node, families: set[str]) -> bool:
     """Return whether a node draws pairs that have masks of their own, which need no judge."""
-    return step_name(node) in _DRAWING and not families & UNLABELLED
+    return step_name(node) in _DRAWING and not families & WITHOUT_MASKS
 
 
 def _counted(node: Node, settings: BaseModel) -> Counted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
@@ -41,6 +40,9 @@ class SharedLock:
 
     def acquire(self) -> bool:
         """Take the lock, unless a `FileLock` holds it; return whether it was taken."""
+        # There is no such module on Windows.
+        import fcntl
+
         descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

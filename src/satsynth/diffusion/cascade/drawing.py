@@ -51,7 +51,7 @@ class CascadeDrawer:
         self._small = JointDrawer(small, side // factor, settings.small, device, compute)
         self._large = JointDrawer(enlarger, side, settings.enlarger, device, compute)
         self._enlarger, self._factor, self._side = enlarger, factor, side
-        self._noise, self._device = settings.condition_noise, device
+        self._noise, self._clip, self._device = settings.condition_noise, settings.enlarger.clip, device
 
     @torch.inference_mode()
     def draw(self, numbers: Sequence[int], request: Request) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ class CascadeDrawer:
         """Draw an image for each mask; see `satsynth.generation.drawers.LayoutDrawer`."""
         given = torch.from_numpy(masks).to(self._device).long()
         small = to_masks(reduce_masks(given, self._factor, len(self._enlarger.code.codebook)))
-        painted = self._of(numbers, self._small.paint(numbers, small, seed), small, seed).paint(given)
+        painted = self._of(numbers, self._small.paint(numbers, small, seed), small, seed).paint(given, self._clip)
         return to_image(self._large.solve(IMAGE_CHANNELS, numbers, mixed_seed(seed, ENLARGING), painted))
 
     @torch.inference_mode()
@@ -88,7 +88,7 @@ class CascadeDrawer:
             Images ``(B, H, W, 3)`` and masks ``(B, H, W)``, both uint8.
         """
         given = self._of(numbers, images, masks, seed)
-        joint = self._large.solve(given.channels, numbers, mixed_seed(seed, ENLARGING), given.denoise())
+        joint = self._large.solve(given.channels, numbers, mixed_seed(seed, ENLARGING), given.denoise(self._clip))
         large, found = given.split(joint)
         return to_image(large), to_masks(found)
 

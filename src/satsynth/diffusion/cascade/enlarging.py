@@ -7,21 +7,20 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import nn
 
 from satsynth.diffusion.cascade.enlarger import Enlarger
 from satsynth.diffusion.cascade.reduction import condition, reduce_images, reduce_masks
 from satsynth.diffusion.cascade.settings import EnlargerSettings
-from satsynth.diffusion.losses import all_ignored, draw_levels, joint_loss, unknown_masks
+from satsynth.diffusion.losses import batch_levels, joint_loss
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.training import CHECKPOINT, optimizer_for, seconds_on_noise
+from satsynth.diffusion.training import CHECKPOINT, averaged_training, optimizer_for, seconds_on_noise
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import PairStream, training_stream
-from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, describe_device, memory_errors
-from satsynth.training.ema import MovingAverage
-from satsynth.training.loop import StepLoss, Training, look_points, train, warm_cosine
+from satsynth.training.loop import StepLoss, train
 from satsynth.training.reporting import Report
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.seeds import shared_random_state
@@ -89,47 +88,28 @@ def train_enlarger(
     """
     device = choose_device(compute)
     enlarger = _fresh_enlarger(settings, classes, device)
-    network = enlarger.denoiser
-    average, best = MovingAverage(network, settings.ema), BestWeights()
-    optimizer, steps = optimizer_for(network, settings), max(1, settings.images // settings.batch_size)
-    looks = look_points(0, steps, settings.looks)
     held_out = Crops(PairStream([val], settings.seed, "none"), settings.crop, factor, settings.seed)
     log.info(
         "Enlargement: training on %d crops of %d pixels, on %s", settings.images, settings.crop, describe_device(device)
     )
 
-    def after_step(done: int) -> Mapping[str, float]:
-        average.update_parameters(network)
-        if done not in looks:
-            return {}
-        error = error_on(
-            enlarger.with_denoiser(average.module), held_out, min(SEEN, len(val)), factor, settings, compute
-        )
-        best.offer(-error, done, average.module)
-        return {"val_error": error}
+    def look(averaged: nn.Module, done: int) -> Mapping[str, float]:
+        seen, number = enlarger.with_denoiser(averaged), min(SEEN, len(val))
+        return {"val_error": error_on(seen, held_out, number, factor, settings, compute)}
 
-    training = Training(
-        title="Enlargement",
-        network=network,
-        optimizer=optimizer,
-        step_loss=enlarging_step(enlarger, factor, settings, device, compute, unlabelled is not None),
-        steps=steps,
-        batch_size=settings.batch_size,
-        rate_at=warm_cosine(settings.learning_rate, steps, min(100, max(1, steps // 10))),
-        clip=settings.clip,
-        parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
-        after_step=after_step,
-    )
+    step_loss = enlarging_step(enlarger, factor, settings, device, compute, unlabelled is not None)
+    course = averaged_training("Enlargement", enlarger.denoiser, settings, step_loss, look)
+    training = course.training
     mixed = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
     stream = Crops(mixed, settings.crop, factor, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
-    log.info("Enlargement: %d crops in %.1f minutes", steps * settings.batch_size, seconds / 60)
-    kept = best.weights if settings.keep == "best" else average.module.state_dict()
-    save_weights(folder.result / AVERAGED, kept)
+    images = training.steps * settings.batch_size
+    log.info("Enlargement: %d crops in %.1f minutes", images, seconds / 60)
+    save_weights(folder.result / AVERAGED, course.kept)
     write_json(folder.result / "history.json", training.history)
     write_timing(folder.result, seconds)
-    folder.finish({"kind": "enlarger", "images": steps * settings.batch_size}, [AVERAGED, "history.json"])
+    folder.finish({"kind": "enlarger", "images": images}, [AVERAGED, "history.json"])
     folder.forget_helpers()
 
 
@@ -174,9 +154,7 @@ def enlarging_step(
         images: torch.Tensor, masks: torch.Tensor, seen: int
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         random = seeded(settings.seed, LOSS, seen, device=device)
-        levels = draw_levels(settings.noise, settings.tasks, len(images), random)
-        if unlabelled:
-            levels = unknown_masks(levels, all_ignored(masks), random)
+        levels = batch_levels(settings, masks, unlabelled, random)
         noise = torch.randn((len(images), enlarger.channels, *images.shape[2:]), generator=random, device=device)
         given = given_of(enlarger, images, masks, factor, settings.condition_noise, random)
         with autocast(device, compute):

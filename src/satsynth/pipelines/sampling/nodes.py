@@ -7,7 +7,7 @@ import logging
 import pandas as pd
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.generation.families import UNLABELLED, FamilySettings
+from satsynth.generation.families import WITHOUT_MASKS, FamilySettings
 from satsynth.generation.layouts import layouts_of
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_family, require_unseen
@@ -80,7 +80,7 @@ def draw_pairs(
         sample_pairs(work, generator, settings, sampling, total, compute, earlier, layouts)
 
     store = PairStore(remembered(workspace, step, draw, compute.part).result)
-    if family.name in UNLABELLED:
+    if family.name in WITHOUT_MASKS:
         # Imported here: it imports PyTorch.
         from satsynth.judging import judged_pairs
 
