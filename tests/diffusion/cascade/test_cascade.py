@@ -144,6 +144,26 @@ def test_pairs_differ_where_small_ones_do(saved: SavedGenerator) -> None:
     assert not np.array_equal(images[0], images[1])
 
 
+@pytest.mark.parametrize("clip", [False, True])
+def test_estimates_of_the_enlarger_are_clipped_where_that_is_asked_for(
+    saved: SavedGenerator, monkeypatch: pytest.MonkeyPatch, clip: bool
+) -> None:
+    asked: list[bool] = []
+    denoise = Enlarger.denoise
+
+    def noted(self: Enlarger, clip: bool = False) -> Any:
+        asked.append(clip)
+        return denoise(self, clip)
+
+    monkeypatch.setattr(Enlarger, "denoise", noted)
+    large = SETTINGS.drawing.enlarger.model_copy(update={"clip": clip})
+    drawing = SETTINGS.drawing.model_copy(update={"enlarger": large})
+    drawer = drawer_of(saved, SETTINGS.model_copy(update={"drawing": drawing}))
+    drawer.draw([0], Request(0))
+    drawer.paint([0], made(1).masks, 0)
+    assert asked == [clip, clip]
+
+
 class _Copies(torch.nn.Module):
     """A network that returns what it is given of the small pairs."""
 
