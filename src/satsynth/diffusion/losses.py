@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import torch
 
@@ -12,7 +12,7 @@ from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.settings import DenoiserSettings, NoiseSettings, TaskSettings
 from satsynth.training.device import autocast
-from satsynth.training.loop import StepLoss
+from satsynth.training.loop import PartLoss, StepLoss
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ignore import IGNORE_INDEX
@@ -111,6 +111,23 @@ def joint_loss(
     return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
 
 
+def in_parts(size: int, most: int | None) -> list[slice]:
+    """Return the rows of the parts of a batch: of up to ``most`` rows each, or all in one."""
+    step = most or size
+    return [slice(first, min(first + step, size)) for first in range(0, size, step)]
+
+
+def weighted(found: tuple[torch.Tensor, dict[str, torch.Tensor]], share: float) -> PartLoss:
+    """Return what a part of a batch adds to its mean loss, and to the scalars beside it.
+
+    Args:
+        found: What `joint_loss` returns for the part.
+        share: The part's share of the batch.
+    """
+    loss, details = found
+    return loss * share, {name: value * share for name, value in details.items()}
+
+
 def denoising_step(
     generator: Generator,
     settings: DenoiserSettings,
@@ -118,7 +135,9 @@ def denoising_step(
     compute: ComputeSettings,
     unlabelled: bool = False,
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen).
+    """Return the losses of one batch, for a `Training`; its noise depends only on (seed, images seen).
+
+    A batch is computed in parts of `micro_batch` pairs. All noise of the batch is drawn before the first of them.
 
     Args:
         generator: The generator.
@@ -128,14 +147,14 @@ def denoising_step(
         unlabelled: Whether pairs of which all pixels are ignored are images without masks.
     """
 
-    def step_loss(
-        images: torch.Tensor, masks: torch.Tensor, seen: int
-    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         random = seeded(settings.seed, LOSS, seen, device=device)
         levels = batch_levels(settings, masks, unlabelled, random)
         shape = (len(images), generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=memory_format(device))
-        with autocast(device, compute):
-            return joint_loss(generator, images, masks, levels, noise)
+        for rows in in_parts(len(images), settings.micro_batch):
+            with autocast(device, compute):
+                found = joint_loss(generator, images[rows], masks[rows], levels[rows], noise[rows])
+            yield weighted(found, len(images[rows]) / len(images))
 
     return step_loss

@@ -43,7 +43,7 @@ from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
 
 CHECKPOINT = "checkpoint.pt"
-MEMORY = "Lower the family's `batch_size` (`diffusion.batch_size`), or set its `gradient_checkpointing: true`."
+MEMORY = "Set the family's `micro_batch` (`diffusion.micro_batch`), or its `gradient_checkpointing: true`."
 log = logging.getLogger(__name__)
 
 
@@ -90,7 +90,7 @@ def averaged_training(
         title: What is shown beside the progress.
         network: The network, on its device.
         settings: How it is trained.
-        step_loss: Loss of one batch.
+        step_loss: Losses of the parts of one batch.
         look: Measures the network of averaged weights after a number of steps; ``val_error`` decides which are best.
     """
     average, best = MovingAverage(network, settings.ema), BestWeights()
@@ -276,7 +276,8 @@ def seconds_on_noise(
     masks = torch.zeros((batch_size, side, side), dtype=torch.int64, device=device)
 
     def one(step: int) -> None:
-        step_loss(images, masks, step)[0].backward()
+        for loss, _ in step_loss(images, masks, step):
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,7 +38,9 @@ class Saved(Protocol):
 
 
 MetricLog = Callable[[int, Mapping[str, float]], None]
-StepLoss = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
+# The loss of a part of a batch, and more scalars by name; those of all parts add up to those of the batch.
+PartLoss = tuple[torch.Tensor, Mapping[str, torch.Tensor]]
+StepLoss = Callable[[torch.Tensor, torch.Tensor, int], Iterator[PartLoss]]
 
 
 @dataclass(kw_only=True)
@@ -90,7 +92,8 @@ class Training(Course):
 
     Args:
         optimizer: The optimizer of the network.
-        step_loss: Loss of one batch: (images, masks, number of images seen before it) to (loss, more scalars by name).
+        step_loss: Yields the losses of the parts of one batch: (images, masks, number of images seen before it) to
+            (loss, more scalars by name). What a part needs in memory is free again when the next one is computed.
         rate_at: Learning rate at a step, counted from 0.
         clip: Largest norm of the gradient.
     """
@@ -113,12 +116,19 @@ class Training(Course):
     def step(self, images: torch.Tensor, masks: torch.Tensor, done: int) -> Mapping[str, torch.Tensor]:
         """Take one step of the optimizer."""
         before = [buffer.clone() for buffer in self._buffers]
-        loss, details = self.step_loss(images, masks, done * self.batch_size)
-        norm = self._guard.step(self.optimizer, loss, self.network.parameters(), self.rate(done), self.clip)
+        totals: dict[str, torch.Tensor] = {}
+
+        def losses() -> Iterator[torch.Tensor]:
+            for loss, details in self.step_loss(images, masks, done * self.batch_size):
+                for name, value in {"loss": loss.detach(), **details}.items():
+                    totals[name] = totals[name] + value if name in totals else value
+                yield loss
+
+        norm = self._guard.step(self.optimizer, losses(), self.network.parameters(), self.rate(done), self.clip)
         good = torch.isfinite(norm)
         for buffer, known in zip(self._buffers, before, strict=True):
             torch.where(good, buffer, known, out=buffer)
-        return {"loss": loss.detach(), "gradient_norm": norm, **details}
+        return {"loss": totals.pop("loss"), "gradient_norm": norm, **totals}
 
 
 class Guard:
@@ -136,16 +146,16 @@ class Guard:
     def step(
         self,
         optimizer: torch.optim.Optimizer,
-        loss: torch.Tensor,
+        losses: Iterable[torch.Tensor],
         parameters: Iterable[nn.Parameter],
         rate: float,
         clip: float = math.inf,
     ) -> torch.Tensor:
-        """Take a step down the gradient of a loss, and return the norm of the gradient of the parameters.
+        """Take a step down the gradient of a sum of losses, and return the norm of the gradient of the parameters.
 
         Args:
             optimizer: Optimizer of the parameters.
-            loss: A scalar.
+            losses: Scalars; each is computed when the gradient of the one before is known.
             parameters: What is changed.
             rate: Learning rate.
             clip: Largest norm of the gradient.
@@ -153,7 +163,8 @@ class Guard:
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
+        for loss in losses:
+            self._scaler.scale(loss).backward()
         self._scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(parameters, clip)
         self._scaler.step(optimizer)

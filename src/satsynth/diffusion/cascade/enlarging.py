@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 from satsynth.diffusion.cascade.enlarger import Enlarger
 from satsynth.diffusion.cascade.reduction import condition, reduce_images, reduce_masks
 from satsynth.diffusion.cascade.settings import EnlargerSettings
-from satsynth.diffusion.losses import batch_levels, joint_loss
+from satsynth.diffusion.losses import batch_levels, in_parts, joint_loss, weighted
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.training import CHECKPOINT, averaged_training, optimizer_for, seconds_on_noise
@@ -20,7 +20,7 @@ from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import PairStream, training_stream
 from satsynth.training.device import autocast, choose_device, describe_device, memory_errors
-from satsynth.training.loop import StepLoss, train
+from satsynth.training.loop import PartLoss, StepLoss, train
 from satsynth.training.reporting import Report
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.seeds import shared_random_state
@@ -34,7 +34,7 @@ from satsynth.work.folder import WorkFolder
 LOSS, PLACE, LOOK = 2, 5, 6
 # Pairs of which errors are measured at a look.
 SEEN = 32
-MEMORY = "Lower `cascade.enlarger.batch_size` or `cascade.enlarger.crop`."
+MEMORY = "Set `cascade.enlarger.micro_batch`, or lower `cascade.enlarger.crop`."
 log = logging.getLogger(__name__)
 
 
@@ -148,17 +148,17 @@ def enlarging_step(
     compute: ComputeSettings,
     unlabelled: bool = False,
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; see `satsynth.diffusion.losses.denoising_step`."""
+    """Return the losses of one batch, for a `Training`; see `satsynth.diffusion.losses.denoising_step`."""
 
-    def step_loss(
-        images: torch.Tensor, masks: torch.Tensor, seen: int
-    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         random = seeded(settings.seed, LOSS, seen, device=device)
         levels = batch_levels(settings, masks, unlabelled, random)
         noise = torch.randn((len(images), enlarger.channels, *images.shape[2:]), generator=random, device=device)
         given = given_of(enlarger, images, masks, factor, settings.condition_noise, random)
-        with autocast(device, compute):
-            return joint_loss(enlarger.of(given), images, masks, levels, noise)
+        for rows in in_parts(len(images), settings.micro_batch):
+            with autocast(device, compute):
+                found = joint_loss(enlarger.of(given[rows]), images[rows], masks[rows], levels[rows], noise[rows])
+            yield weighted(found, len(images[rows]) / len(images))
 
     return step_loss
 
@@ -203,4 +203,4 @@ def error_on(
     device = choose_device(compute)
     images, masks = (torch.stack(part).to(device) for part in zip(*(crops[i] for i in range(number)), strict=True))
     step_loss = enlarging_step(enlarger, factor, settings, device, compute)
-    return float(step_loss(images, masks, LOOK)[0])
+    return float(sum(loss for loss, _ in step_loss(images, masks, LOOK)))
