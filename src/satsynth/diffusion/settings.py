@@ -187,6 +187,16 @@ class DenoiserSettings(ImageLearnerSettings):
         without = {"micro_batch"} if self.micro_batch is None else set()
         return self.model_dump(mode="json", exclude={"drawing", "start_from", *without})
 
+    def require_processes(self, processes: int) -> None:
+        """Refuse a number of processes that does not divide the batch."""
+        if self.batch_size % processes:
+            raise SatSynthError(
+                f"`batch_size` {self.batch_size} of a diffusion model cannot be dealt out evenly among "
+                f"`compute.processes` {processes}.",
+                "Set `compute.processes` to a number that divides it, or change the batch size, which is another "
+                "training.",
+            )
+
     def require_unlabelled(self) -> None:
         """Refuse images without masks where image and mask have one noise level in common."""
         if self.unlabelled_share and self.model.noise_levels == "common" and self.model.label_code != "none":
