@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import multiprocessing
+import os
 import pickle
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from rank_training import HISTORY, HOLD, LOOK, WEIGHTS, train_small
 from satsynth.pairs.stream import batches
 from satsynth.training import device, launching
 from satsynth.training.ranks import ALONE, LostRankError, Ranks
@@ -56,6 +61,53 @@ def test_one_process_has_nobody_to_wait_for() -> None:
     ALONE.add([given])
     with ALONE.first_in_turn():
         assert given.tolist() == [1, 1, 1] and ALONE.leads
+
+
+def run_small(folder: Path, processes: int, report: Any, bad: tuple[int, ...] = ()) -> None:
+    compute = ComputeSettings(device="cpu", checkpoint_seconds=1e-9, processes=processes)
+    folder.mkdir(exist_ok=True)
+    launching.in_ranks(train_small, (folder, bad), compute, report)
+
+
+def test_a_killed_process_ends_the_training_with_one_message_and_it_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By Muon, with a step that one of two processes leaves out; the rest is done by one."""
+
+    class Killer(Heard):
+        def metrics(self, step: int, values: Mapping[str, float]) -> None:
+            super().metrics(step, values)
+            if step == LOOK:
+                victim = max(process.pid or 0 for process in multiprocessing.active_children())
+                os.kill(victim, signal.SIGKILL)
+
+    whole, killer, rest = Heard(), Killer(), Heard()
+    run_small(tmp_path / "one", 1, whole, (1,))
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    capfd.readouterr()
+    caplog.clear()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / HOLD).touch()
+    with caplog.at_level(logging.INFO), pytest.raises(LostRankError) as caught:
+        run_small(tmp_path / "two", 2, killer, (1,))
+    assert caught.value.problem.startswith("A process of the training ") and "continues" in caught.value.remedy
+    assert "Small: left out one step or more before step 4" in caplog.text, "what the first process logs is heard"
+    assert len([record for record in caplog.records if record.levelno > logging.INFO]) == 1
+    assert not capfd.readouterr().err.strip()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert not multiprocessing.active_children() and not (tmp_path / "two" / WEIGHTS).exists()
+    assert [step for step, _ in killer.calls] == [3, LOOK]
+
+    (tmp_path / "two" / HOLD).unlink()
+    run_small(tmp_path / "two", 1, rest, (1,))
+    assert [step for step, _ in rest.calls] == [6, 9]
+    ours, theirs = (json.loads((tmp_path / name / HISTORY).read_text()) for name in ("two", "one"))
+    assert [row.keys() for row in ours] == [row.keys() for row in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, nan_ok=True)
+    learned, expected = (torch.load(tmp_path / name / WEIGHTS) for name in ("two", "one"))
+    for name, value in expected.items():
+        torch.testing.assert_close(learned[name], value, rtol=1e-3, atol=1e-5)
 
 
 def test_one_process_is_this_one() -> None:
