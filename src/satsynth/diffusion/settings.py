@@ -168,8 +168,9 @@ class DenoiserSettings(ImageLearnerSettings):
     )
     start_from: str = Field(
         default="",
-        description="Folder of a finished generator whose averaged weights are the start, as far as they fit; label "
-        "channels are new where code or classes differ. Empty: a start from nothing. Relative to the project.",
+        description="Folder of a finished generator, or the name of one in the package, whose averaged weights are the "
+        "start, as far as they fit; label channels are new where code or classes differ. Empty: a start from nothing. "
+        "Relative to the project.",
     )
     drawing: DiffusionDrawing = DiffusionDrawing()
 
