@@ -66,7 +66,8 @@ def training() -> tuple[Callable[[int], object], float]:
     images, masks = _batch(settings.batch_size)
 
     def step(number: int) -> None:
-        step_loss(images, masks, number)[0].backward()
+        for loss, _ in step_loss(images, masks, number):
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         optimizer.step()
         optimizer.zero_grad()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from satsynth.diffusion.training import optimizer_for
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.stream import PairStream
 from satsynth.training.device import choose_device
+from satsynth.training.loop import PartLoss, StepLoss
 from satsynth.training.seeds import mixed_seed
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import read_json, write_json
@@ -57,7 +58,7 @@ class Timed:
 
     name: str
     network: nn.Module
-    step_loss: Callable[[torch.Tensor, torch.Tensor, int], Any]
+    step_loss: StepLoss
     optimizer: Callable[[nn.Module], torch.optim.Optimizer]
     batch: int
     evaluate: Callable[[torch.Tensor], torch.Tensor]
@@ -115,10 +116,10 @@ def library(classes: int, device: torch.device, compute: ComputeSettings) -> Tim
     unet = Unet(dim=64, dim_mults=(1, 2, 4, 8), channels=joiner.channels)
     network = GaussianDiffusion(unet, image_size=SIDE).to(device)
 
-    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         torch.manual_seed(mixed_seed(0, seen))
         # It takes values in [0, 1].
-        return network((joiner.join(images, masks) + 1) / 2), {}
+        yield network((joiner.join(images, masks) + 1) / 2), {}
 
     return Timed(
         "denoising-diffusion-pytorch, dim 64",
@@ -165,9 +166,9 @@ def image_seconds(model: Timed, pairs: DecodedPairs, device: torch.device, steps
     def step(i: int) -> None:
         batch = [stream[i * model.batch + j] for j in range(model.batch)]
         images, masks = (torch.stack(part).to(device) for part in zip(*batch, strict=True))
-        loss = model.step_loss(images.contiguous(memory_format=torch.channels_last), masks, i * model.batch)[0]
         optimizer.zero_grad()
-        loss.backward()
+        for loss, _ in model.step_loss(images.contiguous(memory_format=torch.channels_last), masks, i * model.batch):
+            loss.backward()
         optimizer.step()
 
     for i in range(warm):

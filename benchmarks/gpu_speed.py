@@ -198,7 +198,8 @@ def training_speed(
     optimizer, step_loss = optimizer_for(network, settings), denoising_step(generator, settings, device, compute)
 
     def gradient() -> None:
-        step_loss(images, masks, 0)[0].backward()
+        for loss, _ in step_loss(images, masks, 0):
+            loss.backward()
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)

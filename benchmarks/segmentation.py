@@ -13,7 +13,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from satsynth.pairs.pair import encode_image, encode_mask
 from satsynth.pairs.stream import PairStream
 from satsynth.segmentation.networks import build_network
 from satsynth.training.device import choose_device
-from satsynth.training.loop import Training, train
+from satsynth.training.loop import PartLoss, Training, train
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.workspace import Workspace
@@ -103,8 +103,8 @@ def images_per_second(stream: Stream, classes: int, compute: ComputeSettings) ->
     network = build_network(NETWORK, classes).to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
 
-    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        return F.cross_entropy(network(images), masks, ignore_index=IGNORE_INDEX), {}
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
+        yield F.cross_entropy(network(images), masks, ignore_index=IGNORE_INDEX), {}
 
     training = Training(
         title="",

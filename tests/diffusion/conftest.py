@@ -38,6 +38,7 @@ def train_tiny(training_pairs):
         only=10,
         model=tiny.MODEL,
         unlabelled=None,
+        processes=1,
         **more,
     ):
         settings = DiffusionSettings(
@@ -57,7 +58,7 @@ def train_tiny(training_pairs):
             "tile_size": 32,
             "scenes": ["a", "b"],
         }
-        compute = ComputeSettings(device="cpu", checkpoint_seconds=checkpoint_seconds)
+        compute = ComputeSettings(device="cpu", checkpoint_seconds=checkpoint_seconds, processes=processes)
         step = Step("diffusion", 1, {"tiles": "0"}, settings.model_dump(mode="json"))
         seen = training_pairs.take(np.arange(only))
         with work_folder(root, step) as folder, single_thread():

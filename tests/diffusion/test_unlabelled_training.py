@@ -103,7 +103,7 @@ def test_label_channels_carry_nothing_where_there_is_no_mask() -> None:
     seen = []
     for brightness in (-1.0, 1.0):
         step = denoising_step(generator.with_denoiser(given), settings, cpu, ComputeSettings(device="cpu"), True)
-        step(torch.full((4, 3, 32, 32), brightness), masks, 12)
+        next(step(torch.full((4, 3, 32, 32), brightness), masks, 12))
         assert (given.sigma[[1, 3], 1] == UNKNOWN).all() and not (given.sigma[[0, 2], 1] == UNKNOWN).any()
         seen.append(given.noisy[[1, 3], IMAGE_CHANNELS:])
     assert torch.equal(*seen)

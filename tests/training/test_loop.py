@@ -37,7 +37,7 @@ def made(optimizer=lambda p: torch.optim.SGD(p, 0.1), stop=None, loss_at=None, n
         loss = plain_loss(network, images, masks)
         if loss_at is not None:
             loss = loss_at(step, loss)
-        return loss, {"twice": 2 * loss.detach()}
+        yield loss, {"twice": 2 * loss.detach()}
 
     built = optimizer(network.parameters())
     defaults = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import torch
 
@@ -12,7 +12,8 @@ from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.settings import DenoiserSettings, NoiseSettings, TaskSettings
 from satsynth.training.device import autocast
-from satsynth.training.loop import StepLoss
+from satsynth.training.loop import PartLoss, StepLoss
+from satsynth.training.ranks import ALONE, Ranks
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ignore import IGNORE_INDEX
@@ -67,7 +68,7 @@ def all_ignored(masks: torch.Tensor) -> torch.Tensor:
 
 
 def batch_levels(
-    settings: DenoiserSettings, masks: torch.Tensor, unlabelled: bool, random: torch.Generator
+    settings: DenoiserSettings, masks: torch.Tensor, unlabelled: bool, random: torch.Generator, ranks: Ranks = ALONE
 ) -> torch.Tensor:
     """Return noise levels ``(B, 2)`` for a batch of masks ``(B, H, W)``.
 
@@ -75,10 +76,16 @@ def batch_levels(
         settings: How the denoiser is trained.
         masks: Class indices, 255 = ignore.
         unlabelled: Whether pairs of which all pixels are ignored are images without masks.
-        random: Where the draws come from.
+        random: Where the draws come from: the same for all processes, which draw for the whole batch.
+        ranks: The processes among which the rows of the batch are dealt out; ``masks`` are those of this one.
     """
-    levels = draw_levels(settings.noise, settings.tasks, len(masks), random)
-    return unknown_masks(levels, all_ignored(masks), random) if unlabelled else levels
+    size = len(masks) * ranks.count
+    rows, levels = ranks.rows(size), draw_levels(settings.noise, settings.tasks, size, random)
+    if unlabelled:
+        without = torch.zeros(size, dtype=torch.bool, device=masks.device)
+        without[rows] = all_ignored(masks)
+        levels = unknown_masks(levels, without, random)
+    return levels[rows]
 
 
 def joint_loss(
@@ -111,14 +118,35 @@ def joint_loss(
     return loss, {"loss_image": image_error.detach(), "loss_label": label_error.detach()}
 
 
+def in_parts(size: int, most: int | None) -> list[slice]:
+    """Return the rows of the parts of a batch: of up to ``most`` rows each, or all in one."""
+    step = most or size
+    return [slice(first, min(first + step, size)) for first in range(0, size, step)]
+
+
+def weighted(found: tuple[torch.Tensor, dict[str, torch.Tensor]], share: float) -> PartLoss:
+    """Return what a part of a batch adds to its mean loss, and to the scalars beside it.
+
+    Args:
+        found: What `joint_loss` returns for the part.
+        share: The part's share of the batch.
+    """
+    loss, details = found
+    return loss * share, {name: value * share for name, value in details.items()}
+
+
 def denoising_step(
     generator: Generator,
     settings: DenoiserSettings,
     device: torch.device,
     compute: ComputeSettings,
     unlabelled: bool = False,
+    ranks: Ranks = ALONE,
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; its noise depends only on (seed, images seen).
+    """Return the losses of one batch, for a `Training`; its noise depends only on (seed, images seen).
+
+    A batch is computed in parts of `micro_batch` pairs. All noise of the batch is drawn before the first of them, in
+    each process: the same, however the batch is dealt out.
 
     Args:
         generator: The generator.
@@ -126,16 +154,19 @@ def denoising_step(
         device: Where.
         compute: How to compute.
         unlabelled: Whether pairs of which all pixels are ignored are images without masks.
+        ranks: The processes among which the rows of the batch are dealt out.
     """
 
-    def step_loss(
-        images: torch.Tensor, masks: torch.Tensor, seen: int
-    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         random = seeded(settings.seed, LOSS, seen, device=device)
-        levels = batch_levels(settings, masks, unlabelled, random)
-        shape = (len(images), generator.channels, *images.shape[2:])
-        noise = torch.randn(shape, generator=random, device=device).contiguous(memory_format=memory_format(device))
-        with autocast(device, compute):
-            return joint_loss(generator, images, masks, levels, noise)
+        size = len(images) * ranks.count
+        levels = batch_levels(settings, masks, unlabelled, random, ranks)
+        shape = (size, generator.channels, *images.shape[2:])
+        noise = torch.randn(shape, generator=random, device=device)[ranks.rows(size)]
+        noise = noise.contiguous(memory_format=memory_format(device))
+        for rows in in_parts(len(images), settings.micro_batch):
+            with autocast(device, compute):
+                found = joint_loss(generator, images[rows], masks[rows], levels[rows], noise[rows])
+            yield weighted(found, len(images[rows]) / size)
 
     return step_loss

@@ -140,6 +140,13 @@ class DenoiserSettings(ImageLearnerSettings):
     tasks: TaskSettings = TaskSettings()
     images: int = Field(default=6000, description="Training budget in images.", ge=1, le=MOST_IMAGES)
     batch_size: int = Field(default=8, description="Pairs a step.", ge=1, le=LARGEST_BATCH)
+    micro_batch: int | None = Field(
+        default=None,
+        description="Pairs that are computed at a time; their gradients add up to those of the batch, with less memory "
+        "and the same result to rounding. It must divide `batch_size`. Null: the whole batch.",
+        ge=1,
+        le=LARGEST_BATCH,
+    )
     optimizer: Literal["adamw", "muon"] = Field(
         default="muon", description="`muon`: Muon for convolutions, AdamW for all else."
     )
@@ -176,7 +183,20 @@ class DenoiserSettings(ImageLearnerSettings):
 
     def training_identity(self) -> dict[str, Any]:
         """Return the parameters that decide a trained generator: what it starts from is known by its digest."""
-        return self.model_dump(mode="json", exclude={"drawing", "start_from"})
+        # Sums in another order have other last digits, so a micro batch is a part of it. Without one, trainings of
+        # versions that had none are still found.
+        without = {"micro_batch"} if self.micro_batch is None else set()
+        return self.model_dump(mode="json", exclude={"drawing", "start_from", *without})
+
+    def require_processes(self, processes: int) -> None:
+        """Refuse a number of processes that does not divide the batch."""
+        if self.batch_size % processes:
+            raise SatSynthError(
+                f"`batch_size` {self.batch_size} of a diffusion model cannot be dealt out evenly among "
+                f"`compute.processes` {processes}.",
+                "Set `compute.processes` to a number that divides it, or change the batch size, which is another "
+                "training.",
+            )
 
     def require_unlabelled(self) -> None:
         """Refuse images without masks where image and mask have one noise level in common."""
@@ -187,6 +207,15 @@ class DenoiserSettings(ImageLearnerSettings):
                 "Set `model.noise_levels: separate` in the family's parameters (`diffusion.model.noise_levels`), or "
                 "`unlabelled_share: 0` to leave these images out.",
             )
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> DenoiserSettings:
+        if self.micro_batch is not None and self.batch_size % self.micro_batch:
+            raise ValueError(
+                f"`micro_batch` {self.micro_batch} must divide `batch_size` {self.batch_size}; set one that does, or "
+                "null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _common_is_joint(self) -> DenoiserSettings:

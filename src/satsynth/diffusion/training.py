@@ -31,8 +31,10 @@ from satsynth.training.device import (
     seconds_a_step,
 )
 from satsynth.training.ema import MovingAverage
+from satsynth.training.launching import in_ranks
 from satsynth.training.loop import StepLoss, Training, look_points, train, warm_cosine
 from satsynth.training.muon import Muon
+from satsynth.training.ranks import ALONE, Ranks
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
@@ -42,7 +44,7 @@ from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
 
 CHECKPOINT = "checkpoint.pt"
-MEMORY = "Lower the family's `batch_size` (`diffusion.batch_size`), or set its `gradient_checkpointing: true`."
+MEMORY = "Set the family's `micro_batch` (`diffusion.micro_batch`), or its `gradient_checkpointing: true`."
 log = logging.getLogger(__name__)
 
 
@@ -82,6 +84,7 @@ def averaged_training(
     settings: DenoiserSettings,
     step_loss: StepLoss,
     look: Callable[[nn.Module, int], Mapping[str, float]],
+    ranks: Ranks = ALONE,
 ) -> AveragedTraining:
     """Return the training of a network, not begun.
 
@@ -89,8 +92,9 @@ def averaged_training(
         title: What is shown beside the progress.
         network: The network, on its device.
         settings: How it is trained.
-        step_loss: Loss of one batch.
+        step_loss: Losses of the parts of one batch.
         look: Measures the network of averaged weights after a number of steps; ``val_error`` decides which are best.
+        ranks: The processes that train it, of which the first one looks.
     """
     average, best = MovingAverage(network, settings.ema), BestWeights()
     optimizer, steps = optimizer_for(network, settings), max(1, settings.images // settings.batch_size)
@@ -98,7 +102,7 @@ def averaged_training(
 
     def after_step(done: int) -> Mapping[str, float]:
         average.update_parameters(network)
-        if done not in looks:
+        if done not in looks or not ranks.leads:
             return {}
         errors = look(average.module, done)
         best.offer(-errors["val_error"], done, average.module)
@@ -115,6 +119,7 @@ def averaged_training(
         clip=settings.clip,
         parts={"network": network, "optimizer": optimizer, "average": average, "best": best},
         after_step=after_step,
+        ranks=ranks,
     )
     return AveragedTraining(training, average, best, settings.keep)
 
@@ -145,8 +150,24 @@ def train_denoiser(
         SatSynthError: The tile size does not fit the network, or the loss is not finite.
     """
     check_size(settings.model.network, int(origin["tile_size"]))
+    settings.require_processes(compute.processes)
+    in_ranks(_train, (folder, pairs, val, origin, settings, unlabelled), compute, report)
+
+
+def _train(
+    folder: WorkFolder,
+    pairs: DecodedPairs,
+    val: DecodedPairs,
+    origin: Mapping[str, Any],
+    settings: DenoiserSettings,
+    unlabelled: DecodedPairs | None,
+    compute: ComputeSettings,
+    report: Report,
+    ranks: Ranks,
+) -> None:
+    """Do the part of one process; see `train_denoiser`."""
     device = choose_device(compute)
-    _announce(folder, pairs, unlabelled, origin, settings, compute)
+    _announce(folder, pairs, unlabelled, origin, settings, compute, ranks)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
     if settings.start_from:
         start_from(generator, settings.model, origin["classes"], starting_point(settings.start_from))
@@ -156,8 +177,9 @@ def train_denoiser(
         "Diffusion",
         network,
         settings,
-        denoising_step(generator, settings, device, compute, unlabelled is not None),
+        denoising_step(generator, settings, device, compute, unlabelled is not None, ranks),
         lambda averaged, done: watch.look(generator.with_denoiser(averaged), done),
+        ranks,
     )
     training = course.training
     # After the average was made: it neither saves memory nor is compiled.
@@ -169,6 +191,8 @@ def train_denoiser(
     stream = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
+    if not ranks.leads:
+        return
     _tell(training, seconds, course.best)
     for name, weights in ((WEIGHTS, network.state_dict()), (AVERAGED, course.kept)):
         save_weights(folder.result / name, weights)
@@ -192,12 +216,14 @@ def _announce(
     origin: Mapping[str, Any],
     settings: DenoiserSettings,
     compute: ComputeSettings,
+    ranks: Ranks,
 ) -> None:
     """Log what will be trained, and for how long unless it continues: a continued training shows how far it is."""
     side, classes, estimate = int(origin["tile_size"]), len(origin["classes"]), ""
     if not (folder.path / CHECKPOINT).exists():
-        minutes = seconds_an_image(settings, classes, side, compute) * settings.images / 60
+        minutes = seconds_an_image(settings, classes, side, compute, ranks=ranks) * settings.images / 60
         estimate = f", about {minutes:.1f} minutes, {memory_in_words(choose_device(compute))}"
+        estimate += f" in each of {ranks.count} processes" if ranks.count > 1 else ""
     log.info(
         "Diffusion: training on %d images of %d real pairs%s (%d x %d, %d classes), on %s%s",
         settings.images,
@@ -227,7 +253,12 @@ def _tell(training: Training, seconds: float, best: BestWeights) -> None:
 
 
 def seconds_an_image(
-    settings: DenoiserSettings, classes: int, side: int, compute: ComputeSettings, steps: int = 2
+    settings: DenoiserSettings,
+    classes: int,
+    side: int,
+    compute: ComputeSettings,
+    steps: int = 2,
+    ranks: Ranks = ALONE,
 ) -> float:
     """Return how long training takes here for each image, from a few steps on noise; looks and `compile` are left out.
 
@@ -237,6 +268,7 @@ def seconds_an_image(
         side: Side of a tile in pixels.
         compute: Where.
         steps: Steps that are timed, after one that is not.
+        ranks: The processes that do it at the same time, each its rows of a batch; adding gradients up is left out.
 
     Raises:
         SatSynthError: The tile size does not fit the network, or memory runs out.
@@ -247,9 +279,12 @@ def seconds_an_image(
     if settings.gradient_checkpointing:
         cast(StemUNet, generator.denoiser.network).unet.enable_gradient_checkpointing()
     optimizer = optimizer_for(generator.denoiser, settings)
-    step_loss = denoising_step(generator, settings, device, compute)
+    step_loss, rows = (
+        denoising_step(generator, settings, device, compute, ranks=ranks),
+        settings.batch_size // ranks.count,
+    )
     with memory_errors(MEMORY):
-        return seconds_on_noise(optimizer, step_loss, settings.batch_size, side, device, steps)
+        return seconds_on_noise(optimizer, step_loss, rows, side, device, steps) / ranks.count
 
 
 def seconds_on_noise(
@@ -275,7 +310,8 @@ def seconds_on_noise(
     masks = torch.zeros((batch_size, side, side), dtype=torch.int64, device=device)
 
     def one(step: int) -> None:
-        step_loss(images, masks, step)[0].backward()
+        for loss, _ in step_loss(images, masks, step):
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

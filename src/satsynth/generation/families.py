@@ -58,6 +58,13 @@ class FamilySettings(Frozen):
         """Return the same parameters with another training budget; where nothing is trained, as they are."""
         return self if self.budget is None else self.model_copy(update={"images": images})
 
+    def require_processes(self, processes: int) -> None:
+        """Refuse a number of processes that cannot share a training evenly; by default a training uses one of them.
+
+        Raises:
+            SatSynthError: They cannot.
+        """
+
     def learns_from_images(self) -> bool:
         """Return whether images without masks are used, if there are any."""
         return False

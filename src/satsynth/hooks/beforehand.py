@@ -72,6 +72,7 @@ class Plan:
             beforehand.require_ready(networks)
         for family, settings in self._trained:
             family.require_ready(settings, side)
+            settings.require_processes(compute.processes)
             if self._description.images.unlabelled:
                 settings.require_unlabelled()
         if "rivals" in self.tags:

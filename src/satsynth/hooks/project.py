@@ -105,9 +105,11 @@ class ProjectHooks:
         self._lock.acquire()
         compute = ComputeSettings.model_validate(catalog.load("parameters")["compute"])
         if compute.device == "cuda" and any("gpu" in node.tags for node in pipeline.nodes):
-            from satsynth.training.device import choose_device
+            from satsynth.training.device import choose_device, require_gpus
 
             choose_device(compute)
+            if any({"diffusion", "rivals"} & set(node.tags) for node in pipeline.nodes):
+                require_gpus(compute)
         if "tiles" in pipeline.inputs():
             self._plan.require_pairs(catalog.load("tiles"))
 

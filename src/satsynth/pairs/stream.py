@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from satsynth.pairs.augmentation import Augmentation
 from satsynth.pairs.cache import DecodedPairs
@@ -19,6 +19,7 @@ from satsynth.work.errors import ResourceError
 
 # Uses of a seed.
 ORDER, TURN, FURTHER, PARTNER, WINDOW = 0, 1, 3, 4, 7
+ALL = slice(None)
 
 
 class PairStream(Stream):
@@ -129,12 +130,23 @@ def to_image(image: torch.Tensor) -> np.ndarray:
     return scaled.movedim(-3, -1).cpu().numpy()
 
 
-def batches(stream: Stream, start: int, end: int, batch_size: int, workers: int, pinned: bool) -> DataLoader[Any]:
-    """Return a loader of the positions ``start``..``end - 1`` in order; the number of workers does not matter."""
+def batches(
+    stream: Stream, start: int, end: int, batch_size: int, workers: int, pinned: bool, rows: slice = ALL
+) -> DataLoader[Any]:
+    """Return a loader of the positions ``start``..``end - 1`` in order; the number of workers does not matter.
+
+    Args:
+        stream: Where the pairs come from.
+        start: The first position.
+        end: The position after the last.
+        batch_size: Positions of a batch.
+        workers: Processes that prepare batches; 0 for this one.
+        pinned: Whether batches lie in memory from which a GPU copies fast.
+        rows: The rows of every batch that are loaded.
+    """
     return DataLoader(
         stream,
-        batch_size=batch_size,
-        sampler=range(start, end),
+        batch_sampler=_Positions(start, end, batch_size, rows),
         num_workers=workers,
         pin_memory=pinned,
         # Else it would draw from the random state that all threads share.
@@ -142,6 +154,27 @@ def batches(stream: Stream, start: int, end: int, batch_size: int, workers: int,
         persistent_workers=False,
         multiprocessing_context="spawn" if workers else None,
     )
+
+
+class _Positions(Sampler[Sequence[int]]):
+    """The positions of batches.
+
+    Args:
+        start: The first position.
+        end: The position after the last.
+        batch_size: Positions of a batch.
+        rows: The rows of every batch that are wanted.
+    """
+
+    def __init__(self, start: int, end: int, batch_size: int, rows: slice) -> None:
+        self._firsts, self._end, self._size, self._rows = range(start, end, batch_size), end, batch_size, rows
+
+    def __iter__(self) -> Iterator[Sequence[int]]:
+        for first in self._firsts:
+            yield range(first, min(first + self._size, self._end))[self._rows]
+
+    def __len__(self) -> int:
+        return len(self._firsts)
 
 
 @contextmanager

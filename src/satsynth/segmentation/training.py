@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from satsynth.segmentation.saved import SCORES, WEIGHTS, training_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
-from satsynth.training.loop import Training, look_points, train, warm_cosine
+from satsynth.training.loop import PartLoss, Training, look_points, train, warm_cosine
 from satsynth.training.reporting import SILENCE, Report
 from satsynth.training.seeds import shared_random_state
 from satsynth.training.settings import ComputeSettings
@@ -160,12 +160,11 @@ class _Learner:
         classes = self._held_out.classes
         return evaluate(self._network, held_out, classes, self._device, self._compute, boundaries=boundaries)
 
-    def _step_loss(
-        self, images: torch.Tensor, masks: torch.Tensor, seen: int
-    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def _step_loss(self, images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         # Dropout draws from the random state that all share: a continued training must equal an unbroken one.
         with shared_random_state(self._task.seed, DROPOUT, seen), autocast(self._device, self._compute):
-            return self._architecture.loss(self._network, images, masks), {}
+            loss = self._architecture.loss(self._network, images, masks)
+        yield loss, {}
 
     def _look(self, done: int) -> Mapping[str, float]:
         """Evaluate on val at some of the steps, and keep the weights if they are the best so far."""

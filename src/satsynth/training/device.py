@@ -43,6 +43,20 @@ def choose_device(compute: ComputeSettings) -> torch.device:
     return device
 
 
+def require_gpus(compute: ComputeSettings) -> None:
+    """Refuse more processes of a training than there are GPUs, if it computes on them.
+
+    Raises:
+        ResourceError: There are fewer, or none where CUDA is asked for.
+    """
+    if choose_device(compute).type == "cuda" and compute.processes > torch.cuda.device_count():
+        raise ResourceError(
+            f"`compute.processes` is {compute.processes}, but PyTorch finds {torch.cuda.device_count()} CUDA GPU(s) "
+            "here, and each process of a training needs one of its own.",
+            "Set `compute.processes` to the number of GPUs or less, or check `CUDA_VISIBLE_DEVICES`.",
+        )
+
+
 def autocast(device: torch.device, compute: ComputeSettings) -> AbstractContextManager[object]:
     """Return the context in which networks run."""
     if compute.precision == "bf16":

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from torch import nn
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import batches, loader_deaths
 from satsynth.training.checkpoint import load_checkpoint, save_checkpoint
+from satsynth.training.ranks import ALONE, Ranks
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.progress import Progress
@@ -38,7 +39,9 @@ class Saved(Protocol):
 
 
 MetricLog = Callable[[int, Mapping[str, float]], None]
-StepLoss = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
+# The loss of a part of a batch, and more scalars by name; those of all parts add up to those of the batch.
+PartLoss = tuple[torch.Tensor, Mapping[str, torch.Tensor]]
+StepLoss = Callable[[torch.Tensor, torch.Tensor, int], Iterator[PartLoss]]
 
 
 @dataclass(kw_only=True)
@@ -53,6 +56,7 @@ class Course(ABC):
         parts: All that a checkpoint holds, by name.
         after_step: Called after each step with the number of steps done; metrics that it returns are logged.
         log_every: Steps between log points.
+        ranks: The processes that train it; each has the same network and its rows of every batch.
     """
 
     title: str
@@ -62,6 +66,7 @@ class Course(ABC):
     parts: Mapping[str, Saved]
     after_step: Callable[[int], Mapping[str, float]] = lambda done: {}
     log_every: int = 20
+    ranks: Ranks = ALONE
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -70,7 +75,7 @@ class Course(ABC):
         """Take one step, on a batch on the network's device.
 
         Args:
-            images: ``(B, 3, H, W)`` in [-1, 1].
+            images: ``(B, 3, H, W)`` in [-1, 1]; the rows of this process.
             masks: ``(B, H, W)`` of class indices, 255 = ignore.
             done: Steps done before.
 
@@ -90,7 +95,8 @@ class Training(Course):
 
     Args:
         optimizer: The optimizer of the network.
-        step_loss: Loss of one batch: (images, masks, number of images seen before it) to (loss, more scalars by name).
+        step_loss: Yields the losses of the parts of one batch: (images, masks, number of images seen before it) to
+            (loss, more scalars by name). What a part needs in memory is free again when the next one is computed.
         rate_at: Learning rate at a step, counted from 0.
         clip: Largest norm of the gradient.
     """
@@ -113,12 +119,23 @@ class Training(Course):
     def step(self, images: torch.Tensor, masks: torch.Tensor, done: int) -> Mapping[str, torch.Tensor]:
         """Take one step of the optimizer."""
         before = [buffer.clone() for buffer in self._buffers]
-        loss, details = self.step_loss(images, masks, done * self.batch_size)
-        norm = self._guard.step(self.optimizer, loss, self.network.parameters(), self.rate(done), self.clip)
+        totals: dict[str, torch.Tensor] = {}
+
+        def losses() -> Iterator[torch.Tensor]:
+            for loss, details in self.step_loss(images, masks, done * self.batch_size):
+                for name, value in {"loss": loss.detach(), **details}.items():
+                    totals[name] = totals[name] + value if name in totals else value
+                yield loss
+
+        def add_up() -> None:
+            gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+            self.ranks.add([*gradients, *totals.values()])
+
+        norm = self._guard.step(self.optimizer, losses(), self.network.parameters(), self.rate(done), self.clip, add_up)
         good = torch.isfinite(norm)
         for buffer, known in zip(self._buffers, before, strict=True):
             torch.where(good, buffer, known, out=buffer)
-        return {"loss": loss.detach(), "gradient_norm": norm, **details}
+        return {"loss": totals.pop("loss"), "gradient_norm": norm, **totals}
 
 
 class Guard:
@@ -136,24 +153,28 @@ class Guard:
     def step(
         self,
         optimizer: torch.optim.Optimizer,
-        loss: torch.Tensor,
+        losses: Iterable[torch.Tensor],
         parameters: Iterable[nn.Parameter],
         rate: float,
         clip: float = math.inf,
+        add_up: Callable[[], object] = lambda: None,
     ) -> torch.Tensor:
-        """Take a step down the gradient of a loss, and return the norm of the gradient of the parameters.
+        """Take a step down the gradient of a sum of losses, and return the norm of the gradient of the parameters.
 
         Args:
             optimizer: Optimizer of the parameters.
-            loss: A scalar.
+            losses: Scalars; each is computed when the gradient of the one before is known.
             parameters: What is changed.
             rate: Learning rate.
             clip: Largest norm of the gradient.
+            add_up: Called when the gradient is known, to add those of other processes.
         """
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
+        for loss in losses:
+            self._scaler.scale(loss).backward()
+        add_up()
         self._scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(parameters, clip)
         self._scaler.step(optimizer)
@@ -202,22 +223,24 @@ def train(
     Raises:
         SatSynthError: The loss is not finite several times in a row.
     """
-    done, spent = _restore(training, checkpoint)
+    ranks = training.ranks
+    with ranks.first_in_turn():
+        done, spent = _restore(training, checkpoint)
+    end, start = training.steps * training.batch_size, done * training.batch_size
     loader = batches(
         stream,
-        done * training.batch_size,
-        training.steps * training.batch_size,
+        start,
+        end,
         training.batch_size,
         compute.loader_workers,
         device.type == "cuda",
+        ranks.rows(training.batch_size),
     )
     began = saved = time.monotonic()
     bad = torch.zeros((), dtype=torch.int64, device=device)
     training.network.train()
     latest = ""
-    with Progress(
-        training.steps * training.batch_size, training.title, "images", done * training.batch_size
-    ) as progress:
+    with Progress(end, training.title, "images", start, shown=ranks.leads) as progress:
         for images, masks in loader:
             images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
             found = training.step(images, masks.to(device, non_blocking=True), done)
@@ -237,8 +260,9 @@ def train(
                 training.history.append({"step": done, **means})
                 on_metrics(done, metrics)
                 latest = f"loss {means['loss']:.4f}"
-            progress.update(len(images), latest)
-            if time.monotonic() - saved > compute.checkpoint_seconds and done < training.steps:
+            progress.update(training.batch_size, latest)
+            due = time.monotonic() - saved > compute.checkpoint_seconds
+            if ranks.leads and due and done < training.steps:
                 _save(training, checkpoint, done, spent + time.monotonic() - began)
                 saved = time.monotonic()
     return spent + time.monotonic() - began

@@ -25,9 +25,17 @@ class ComputeSettings(Frozen):
     )
     loader_workers: int = Field(
         default=0,
-        description="Processes that prepare training batches; 0 prepares them in the training process.",
+        description="Processes that prepare training batches, for each process of a training; 0 prepares them in "
+        "that process.",
         ge=0,
         le=256,
+    )
+    processes: int = Field(
+        default=1,
+        description="Processes of one training of a diffusion model, each with its part of every batch and, on CUDA, "
+        "with a GPU of its own. Results are equal to rounding whatever their number. All other work uses one.",
+        ge=1,
+        le=64,
     )
     checkpoint_seconds: float = Field(
         default=20,

@@ -161,7 +161,7 @@ def _start(team: list[_Worker], function: Function, number: int, threads: int) -
 
 def _work(function: Function, pipe: Connection, level: int) -> None:
     """Do units, in a worker process, until the pipe ends; what they log from a level on is sent too."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     lock = threading.Lock()
 
     def report(event: Any) -> None:
@@ -184,7 +184,7 @@ def _work(function: Function, pipe: Connection, level: int) -> None:
             report(End())
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End a worker whose parent was killed: the same command may have begun its unit again."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -28,17 +28,21 @@ class Progress:
         unit: Name of one unit, in the plural.
         done: Units that were done before.
         every: Seconds between log lines where there is no terminal.
+        shown: Whether anything is shown; it counts all the same.
     """
 
-    def __init__(self, total: int, title: str, unit: str, done: int = 0, every: float = 30.0) -> None:
+    def __init__(
+        self, total: int, title: str, unit: str, done: int = 0, every: float = 30.0, shown: bool = True
+    ) -> None:
         """Start the clock."""
         self.total, self.title, self.unit, self.done = total, title, unit, done
         self._first, self._start, self._every = done, time.monotonic(), every
         # The first line comes early: it is the first to say how long this will take.
+        self._shown = shown
         self._said = self._start - max(0.0, every - _FIRST_SECONDS)
         self._bar = (
             tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True, leave=False)
-            if on_terminal()
+            if shown and on_terminal()
             else None
         )
 
@@ -49,7 +53,7 @@ class Progress:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(units)
-        elif time.monotonic() - self._said >= self._every:
+        elif self._shown and time.monotonic() - self._said >= self._every:
             self._said = time.monotonic()
             left = (self.total - self.done) / self.rate if self.rate else float("nan")
             log.info(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 from satsynth.diffusion.cascade.enlarger import Enlarger
 from satsynth.diffusion.cascade.reduction import condition, reduce_images, reduce_masks
 from satsynth.diffusion.cascade.settings import EnlargerSettings
-from satsynth.diffusion.losses import batch_levels, joint_loss
+from satsynth.diffusion.losses import batch_levels, in_parts, joint_loss, weighted
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.training import CHECKPOINT, averaged_training, optimizer_for, seconds_on_noise
@@ -20,7 +20,9 @@ from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import PairStream, training_stream
 from satsynth.training.device import autocast, choose_device, describe_device, memory_errors
-from satsynth.training.loop import StepLoss, train
+from satsynth.training.launching import in_ranks
+from satsynth.training.loop import PartLoss, StepLoss, train
+from satsynth.training.ranks import ALONE, Ranks
 from satsynth.training.reporting import Report
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.seeds import shared_random_state
@@ -34,7 +36,7 @@ from satsynth.work.folder import WorkFolder
 LOSS, PLACE, LOOK = 2, 5, 6
 # Pairs of which errors are measured at a look.
 SEEN = 32
-MEMORY = "Lower `cascade.enlarger.batch_size` or `cascade.enlarger.crop`."
+MEMORY = "Set `cascade.enlarger.micro_batch`, or lower `cascade.enlarger.crop`."
 log = logging.getLogger(__name__)
 
 
@@ -86,6 +88,23 @@ def train_enlarger(
         report: Takes metrics.
         unlabelled: Images without masks.
     """
+    settings.require_processes(compute.processes)
+    in_ranks(_train, (folder, pairs, val, classes, factor, settings, unlabelled), compute, report)
+
+
+def _train(
+    folder: WorkFolder,
+    pairs: DecodedPairs,
+    val: DecodedPairs,
+    classes: int,
+    factor: int,
+    settings: EnlargerSettings,
+    unlabelled: DecodedPairs | None,
+    compute: ComputeSettings,
+    report: Report,
+    ranks: Ranks,
+) -> None:
+    """Do the part of one process; see `train_enlarger`."""
     device = choose_device(compute)
     enlarger = _fresh_enlarger(settings, classes, device)
     held_out = Crops(PairStream([val], settings.seed, "none"), settings.crop, factor, settings.seed)
@@ -97,13 +116,15 @@ def train_enlarger(
         seen, number = enlarger.with_denoiser(averaged), min(SEEN, len(val))
         return {"val_error": error_on(seen, held_out, number, factor, settings, compute)}
 
-    step_loss = enlarging_step(enlarger, factor, settings, device, compute, unlabelled is not None)
-    course = averaged_training("Enlargement", enlarger.denoiser, settings, step_loss, look)
+    step_loss = enlarging_step(enlarger, factor, settings, device, compute, unlabelled is not None, ranks)
+    course = averaged_training("Enlargement", enlarger.denoiser, settings, step_loss, look, ranks)
     training = course.training
     mixed = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
     stream = Crops(mixed, settings.crop, factor, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)
+    if not ranks.leads:
+        return
     images = training.steps * settings.batch_size
     log.info("Enlargement: %d crops in %.1f minutes", images, seconds / 60)
     save_weights(folder.result / AVERAGED, course.kept)
@@ -147,18 +168,21 @@ def enlarging_step(
     device: torch.device,
     compute: ComputeSettings,
     unlabelled: bool = False,
+    ranks: Ranks = ALONE,
 ) -> StepLoss:
-    """Return the loss of one batch, for a `Training`; see `satsynth.diffusion.losses.denoising_step`."""
+    """Return the losses of one batch, for a `Training`; see `satsynth.diffusion.losses.denoising_step`."""
 
-    def step_loss(
-        images: torch.Tensor, masks: torch.Tensor, seen: int
-    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         random = seeded(settings.seed, LOSS, seen, device=device)
-        levels = batch_levels(settings, masks, unlabelled, random)
-        noise = torch.randn((len(images), enlarger.channels, *images.shape[2:]), generator=random, device=device)
-        given = given_of(enlarger, images, masks, factor, settings.condition_noise, random)
-        with autocast(device, compute):
-            return joint_loss(enlarger.of(given), images, masks, levels, noise)
+        size = len(images) * ranks.count
+        levels = batch_levels(settings, masks, unlabelled, random, ranks)
+        noise = torch.randn((size, enlarger.channels, *images.shape[2:]), generator=random, device=device)
+        noise = noise[ranks.rows(size)]
+        given = given_of(enlarger, images, masks, factor, settings.condition_noise, random, ranks)
+        for rows in in_parts(len(images), settings.micro_batch):
+            with autocast(device, compute):
+                found = joint_loss(enlarger.of(given[rows]), images[rows], masks[rows], levels[rows], noise[rows])
+            yield weighted(found, len(images[rows]) / size)
 
     return step_loss
 
@@ -170,6 +194,7 @@ def given_of(
     factor: int,
     most: float,
     random: torch.Generator,
+    ranks: Ranks = ALONE,
 ) -> torch.Tensor:
     """Return what the enlarger is given of real pairs: their reduction, its image with noise of an amount of its own.
 
@@ -180,13 +205,15 @@ def given_of(
         factor: Pixels that become one, along a side.
         most: Largest standard deviation of the noise; each image's is uniform below it.
         random: Where the noise comes from.
+        ranks: The processes among which the rows of the batch are dealt out.
 
     Returns:
         ``(B, 3 + C, H, W)`` float32.
     """
-    small = reduce_images(images, factor)
-    amounts = most * torch.rand(len(images), 1, 1, 1, generator=random, device=images.device)
-    small = small + amounts * torch.randn(small.shape, generator=random, device=images.device)
+    small, size = reduce_images(images, factor), len(images) * ranks.count
+    amounts = most * torch.rand(size, 1, 1, 1, generator=random, device=images.device)
+    noise = torch.randn((size, *small.shape[1:]), generator=random, device=images.device)
+    small = small + (amounts * noise)[ranks.rows(size)]
     return condition(small, reduce_masks(masks, factor, len(enlarger.code.codebook)), factor, enlarger.code)
 
 
@@ -203,4 +230,4 @@ def error_on(
     device = choose_device(compute)
     images, masks = (torch.stack(part).to(device) for part in zip(*(crops[i] for i in range(number)), strict=True))
     step_loss = enlarging_step(enlarger, factor, settings, device, compute)
-    return float(step_loss(images, masks, LOOK)[0])
+    return float(sum(loss for loss, _ in step_loss(images, masks, LOOK)))

@@ -94,6 +94,11 @@ class CascadeSettings(FamilySettings):
         """Return whether one of the models does."""
         return self.small.learns_from_images() or self.enlarger.learns_from_images()
 
+    def require_processes(self, processes: int) -> None:
+        """Refuse a number of processes that does not divide the batches of both models."""
+        for model in (self.small, self.enlarger):
+            model.require_processes(processes)
+
     def require_unlabelled(self) -> None:
         """Refuse images without masks where the small pairs have one noise level in common."""
         self.small.require_unlabelled()

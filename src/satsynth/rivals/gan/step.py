@@ -178,7 +178,7 @@ class AdversarialTraining(Course):
     def _take(self, name: str, loss: torch.Tensor) -> torch.Tensor:
         """Take a step of one network down the gradient of a loss; return its norm."""
         network: nn.Module = getattr(self.networks, name)
-        return self._guard.step(self.optimizers[name], loss, network.parameters(), self._rates[name])
+        return self._guard.step(self.optimizers[name], [loss], network.parameters(), self._rates[name])
 
 
 def pair_loss(

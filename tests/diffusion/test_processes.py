@@ -1,0 +1,131 @@
+"""One training of a diffusion model by several processes: the same to rounding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import satsynth.training.loop as loop
+import tiny
+from satsynth.diffusion.cascade.enlarger import Enlarger
+from satsynth.diffusion.cascade.enlarging import enlarging_step
+from satsynth.diffusion.cascade.settings import CascadeSettings, EnlargerSettings
+from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.losses import denoising_step
+from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings, TaskSettings
+from satsynth.generation.saved import SavedGenerator
+from satsynth.pairs.cache import DecodedPairs
+from satsynth.training.loop import StepLoss
+from satsynth.training.ranks import Ranks
+from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
+from satsynth.work.ignore import IGNORE_INDEX
+
+Train = Callable[..., SavedGenerator]
+CLASSES, BATCH, SIDE = 4, 6, 32
+CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
+# Twelve steps; a look after six of them.
+GIVEN: dict[str, Any] = {"images": 24, "looks": 2, "unlabelled_share": 0.5}
+
+
+@pytest.fixture(scope="module")
+def images_alone() -> DecodedPairs:
+    """Images without masks."""
+    images = np.random.default_rng(9).integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
+    return DecodedPairs(images, np.full((5, SIDE, SIDE), IGNORE_INDEX, np.uint8))
+
+
+@pytest.fixture(scope="module")
+def given(images_alone: DecodedPairs) -> dict[str, Any]:
+    """What is trained."""
+    return {**GIVEN, "model": tiny.SEPARATE, "unlabelled": images_alone}
+
+
+def test_a_training_goes_on_by_another_number_of_processes(
+    train_tiny: Train, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_one = train_tiny(tmp_path / "one", **given)
+    save = loop._save
+
+    def save_and_stop(training: Any, path: Path, done: int, seconds: float) -> None:
+        save(training, path, done, seconds)
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_tiny(tmp_path / "two", **given)
+    heard: list[int] = []
+    saved = train_tiny(tmp_path / "two", processes=2, on_metrics=lambda step, metrics: heard.append(step), **given)
+    assert heard == [6, 12, 12] and not list(tmp_path.rglob("*.pt"))
+    ours, theirs = (json.loads((one.path / "history.json").read_text()) for one in (saved, by_one))
+    assert [row.keys() for row in ours] == [row.keys() for row in theirs]
+    for name in ("loss", "gradient_norm", "val_error"):
+        mine, one = ([row[name] for row in rows if name in row] for rows in (ours, theirs))
+        assert mine and mine == pytest.approx(one, rel=1e-2)
+    for name in ("model.safetensors", "ema.safetensors"):
+        # It begins at zero, so all of it is what was learned.
+        learned, expected = (load_file(of.path / name)["network.unet.conv_out.weight"] for of in (saved, by_one))
+        assert (learned - expected).norm() < 1e-2 * expected.norm()
+    changing = {"digest", "files"}
+    assert {k: v for k, v in saved.manifest.items() if k not in changing} == {
+        k: v for k, v in by_one.manifest.items() if k not in changing
+    }
+
+
+def joint(ranks: Ranks) -> tuple[Generator, StepLoss]:
+    """Return a generator and its losses in one of several processes."""
+    generator = tiny.random_generator(CLASSES, tiny.SEPARATE)
+    tasks = TaskSettings(joint=0.5, image=0.3, mask=0.2)
+    settings = DiffusionSettings(model=tiny.SEPARATE, tasks=tasks, batch_size=BATCH, micro_batch=2)
+    return generator, denoising_step(generator, settings, CPU, COMPUTE, True, ranks)
+
+
+def enlarging(ranks: Ranks) -> tuple[Generator, StepLoss]:
+    """Return an enlarger and its losses in one of several processes."""
+    torch.manual_seed(3)
+    settings = EnlargerSettings(batch_size=BATCH, micro_batch=2)
+    enlarger = Enlarger(settings.model, CLASSES)
+    return enlarger, enlarging_step(enlarger, 2, settings, CPU, COMPUTE, True, ranks)
+
+
+@pytest.mark.parametrize("model", [joint, enlarging])
+def test_each_row_of_a_batch_has_its_noise_whatever_the_number_of_processes(
+    model: Callable[[Ranks], tuple[Generator, StepLoss]],
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    images = torch.rand((BATCH, 3, SIDE, SIDE), generator=random) * 2 - 1
+    masks = torch.randint(0, CLASSES, (BATCH, SIDE, SIDE), generator=random)
+    masks[1] = masks[4] = IGNORE_INDEX
+    found = []
+    for count in (1, 2, 3):
+        sums: list[torch.Tensor] = []
+        for number in range(count):
+            ranks = Ranks(number, count)
+            generator, step_loss = model(ranks)
+            rows, total = ranks.rows(BATCH), torch.zeros(())
+            for loss, _ in step_loss(images[rows], masks[rows], 12):
+                loss.backward()
+                total += loss.detach()
+            gradients = [p.grad.flatten() for p in generator.denoiser.parameters() if p.grad is not None]
+            sums.append(torch.cat([total[None], *gradients]))
+        found.append(torch.stack(sums).sum(0))
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-3, atol=1e-5 * float(found[0].abs().max()))
+
+
+@pytest.mark.parametrize(
+    "settings", [DiffusionSettings(batch_size=8), EnlargerSettings(batch_size=8), CascadeSettings()]
+)
+def test_a_batch_that_cannot_be_dealt_out_evenly_is_refused(settings: DenoiserSettings) -> None:
+    settings.require_processes(4)
+    with pytest.raises(SatSynthError, match=r"`batch_size` 8 .* `compute\.processes` 3"):
+        settings.require_processes(3)
