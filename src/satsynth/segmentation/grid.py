@@ -132,12 +132,14 @@ def _announce(
     from satsynth.segmentation.training import seconds_an_image
     from satsynth.training.device import choose_device, describe_device, memory_in_words
 
-    classes, side, batch_size = len(tiles.class_names), tiles.tile_size, settings.training.batch_size
+    classes, side = len(tiles.class_names), tiles.tile_size
+    first = {one.cell.network: one for one in missing}
     rates = {
-        name: seconds_an_image(settings.networks[name], classes, side, batch_size, compute)
-        for name in dict.fromkeys(one.cell.network for one in missing)
+        name: seconds_an_image(one.network, classes, side, one.settings.batch_size, compute)
+        for name, one in first.items()
     }
-    minutes = sum(rates[one.cell.network] * one.images for one in missing) / 60
+    val, test = tiles.count("val"), tiles.count("test")
+    minutes = sum(rates[one.cell.network] * (one.images + one.images_in_evaluation(val, test)) for one in missing) / 60
     device = choose_device(compute)
     where, memory = describe_device(device), memory_in_words(device)
     log.info("Segmentation: %d of them are new, about %.1f minutes on %s, %s", len(missing), minutes, where, memory)
