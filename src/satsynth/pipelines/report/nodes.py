@@ -17,7 +17,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.verdict import verdict
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.saved import SavedGenerator
-from satsynth.pairs.store import PairStore
+from satsynth.pairs.store import LABELS, PairStore
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.ancestry import digests
 from satsynth.work.finished import Finished
@@ -99,6 +99,7 @@ def write_report(
             ratio_curve,
             description.name,
             generator.held_out_images,
+            tiles.manifest.get(LABELS),
         ),
         report.gains_by_class(class_gains, class_gain_plot, description.name),
         Section(
