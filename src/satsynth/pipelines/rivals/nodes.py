@@ -26,7 +26,7 @@ from satsynth.generation.budgets import with_budget
 from satsynth.generation.families import FamilySettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
-from satsynth.measuring import SYNTHETIC, evenly
+from satsynth.measuring import SYNTHETIC, detectable_difference, evenly
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.nodes import find_copies, measure_alignment, measure_fidelity
@@ -197,7 +197,7 @@ def put_rivals_to_work(
     settings, summaries = rivals_grid(rivals, segmentation), {}
     for name, store in _stores(rival_pairs).items():
         log.info("Rivals: what the pairs of '%s' are worth", name)
-        finished = train_grid(tiles, store, settings, compute, workspace, TrackedTrainings(name))
+        finished = train_grid(tiles, store, settings, compute, workspace, TrackedTrainings(name), detectable_difference)
         summaries[name] = summarise(training_table(finished), confusion_table(finished), class_iou)
     networks = {name: (network.architecture, network.encoder) for name, network in settings.networks.items()}
     return worth_table(summaries, description.name, networks, tiles.tile_size)

@@ -9,6 +9,7 @@ from satsynth.analysis.report.comparisons import augmentation_rows, network_rows
 from satsynth.analysis.report.figures import class_gain_figure, ratio_figure
 from satsynth.analysis.statistics.summary import gains_by_class, summarise
 from satsynth.datasets.description import DatasetDescription
+from satsynth.measuring import detectable_difference
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
@@ -38,7 +39,9 @@ def train_networks(
         The tables `segmentation_runs`, a row a training, and `scene_confusion`, a row a training and test scene.
     """
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
-    finished = train_grid(tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings())
+    finished = train_grid(
+        tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings(), detectable_difference
+    )
     return training_table(finished), confusion_table(finished)
 
 
