@@ -280,6 +280,11 @@ def evaluate(
 
     require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
+    if settings.untrusted is not None:
+        from satsynth.segmentation.untrusted import trusted_pairs
+
+        judge = grid.train_judge(tiles, settings, where, _workspace(project))
+        synthetic = trusted_pairs(synthetic, tiles, judge, settings.untrusted.times, where, _workspace(project))
     finished = grid.train_grid(tiles, synthetic, settings, where, _workspace(project), foresight=detectable_difference)
     trainings = grid.training_table(finished)
     return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))
