@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,10 +11,13 @@ from satsynth.analysis import imagenet
 from satsynth.analysis.fidelity import remembered_measures
 from satsynth.analysis.measures.inputs import Lazy, MeasureInputs
 from satsynth.analysis.settings import ComparisonSettings
+from satsynth.analysis.statistics.detectable import detectable
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.required import comparable_rows
 from satsynth.pairs.store import PairStore
+from satsynth.segmentation.grid import confusion_table, training_table
 from satsynth.segmentation.saved import SavedNetwork
+from satsynth.segmentation.trainings import FinishedTraining
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests, require_parent
 from satsynth.work.errors import SatSynthError
@@ -174,3 +179,16 @@ def require_ancestry(tiles: PairStore, synthetic_pairs: PairStore, judge: SavedN
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     if judge is not None:
         require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=judge")
+
+
+def detectable_difference(done: Sequence[FinishedTraining], seeds: int, scenes: int) -> str:
+    """Return in a sentence which difference to R = 0 is the smallest that a grid can show.
+
+    Args:
+        done: Its trainings that are done.
+        seeds: Its number of seeds.
+        scenes: Number of test scenes with a label.
+    """
+    from satsynth.segmentation.metrics import class_iou
+
+    return detectable(training_table(done), confusion_table(done), class_iou, seeds, scenes)

@@ -26,7 +26,7 @@ from satsynth.generation.budgets import with_budget
 from satsynth.generation.families import FamilySettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
-from satsynth.measuring import SYNTHETIC, evenly
+from satsynth.measuring import SYNTHETIC, detectable_difference, evenly
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.nodes import find_copies, measure_alignment, measure_fidelity
@@ -34,6 +34,7 @@ from satsynth.pipelines.diffusion.nodes import make_generator
 from satsynth.pipelines.families import chosen, takes_families
 from satsynth.pipelines.rivals.grid import rivals_grid
 from satsynth.pipelines.sampling.nodes import draw_pairs
+from satsynth.pipelines.segmentation.nodes import used_pairs
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
 from satsynth.segmentation.saved import SavedNetwork
@@ -172,6 +173,7 @@ def compare_rivals(
 def put_rivals_to_work(
     tiles: PairStore,
     rival_pairs: Gathered,
+    judge: SavedNetwork,
     description: DatasetDescription,
     rivals: RivalsSettings,
     segmentation: SegmentationSettings,
@@ -183,6 +185,7 @@ def put_rivals_to_work(
     Args:
         tiles: Real pairs.
         rival_pairs: The pairs of each family.
+        judge: The network that says which pixels are not trusted, where that is asked for.
         description: The data set.
         rivals: At which R.
         segmentation: The grid.
@@ -197,7 +200,8 @@ def put_rivals_to_work(
     settings, summaries = rivals_grid(rivals, segmentation), {}
     for name, store in _stores(rival_pairs).items():
         log.info("Rivals: what the pairs of '%s' are worth", name)
-        finished = train_grid(tiles, store, settings, compute, workspace, TrackedTrainings(name))
+        pairs, _ = used_pairs(tiles, store, judge, settings, compute, workspace)
+        finished = train_grid(tiles, pairs, settings, compute, workspace, TrackedTrainings(name), detectable_difference)
         summaries[name] = summarise(training_table(finished), confusion_table(finished), class_iou)
     networks = {name: (network.architecture, network.encoder) for name, network in settings.networks.items()}
     return worth_table(summaries, description.name, networks, tiles.tile_size)

@@ -9,9 +9,11 @@ from satsynth.analysis.report.comparisons import augmentation_rows, network_rows
 from satsynth.analysis.report.figures import class_gain_figure, ratio_figure
 from satsynth.analysis.statistics.summary import gains_by_class, summarise
 from satsynth.datasets.description import DatasetDescription
+from satsynth.measuring import detectable_difference
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
+from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import require_parent
@@ -21,25 +23,53 @@ from satsynth.work.workspace import Workspace
 def train_networks(
     tiles: PairStore,
     synthetic_pairs: PairStore,
+    judge: SavedNetwork,
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
     workspace: Workspace,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Train every network in every arm with every seed.
 
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
+        judge: The network that says which pixels of synthetic pairs are not trusted, where that is asked for.
         segmentation: The grid.
         compute: Where.
         workspace: Where work is kept.
 
     Returns:
-        The tables `segmentation_runs`, a row a training, and `scene_confusion`, a row a training and test scene.
+        The tables `segmentation_runs`, a row a training, `scene_confusion`, a row a training and test scene, and
+        `untrusted_pixels`, a row a class, which has no rows where all pixels are used.
     """
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
-    finished = train_grid(tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings())
-    return training_table(finished), confusion_table(finished)
+    pairs, untrusted = used_pairs(tiles, synthetic_pairs, judge, segmentation, compute, workspace)
+    finished = train_grid(tiles, pairs, segmentation, compute, workspace, TrackedTrainings(), detectable_difference)
+    return training_table(finished), confusion_table(finished), untrusted
+
+
+def used_pairs(
+    tiles: PairStore,
+    synthetic_pairs: PairStore,
+    judge: SavedNetwork,
+    segmentation: SegmentationSettings,
+    compute: ComputeSettings,
+    workspace: Workspace,
+) -> tuple[PairStore, pd.DataFrame]:
+    """Return the synthetic pairs that networks are trained on, and what is not trusted of them, by class.
+
+    Raises:
+        AncestryError: The judge was trained on other tiles.
+    """
+    from satsynth.segmentation.untrusted import announce, trusted_pairs, untrusted_table
+
+    if segmentation.untrusted is None:
+        return synthetic_pairs, untrusted_table(synthetic_pairs, None)
+    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=judge")
+    trusted = trusted_pairs(synthetic_pairs, tiles, judge, segmentation.untrusted.times, compute, workspace)
+    table = untrusted_table(synthetic_pairs, trusted)
+    announce(table, segmentation.untrusted.times)
+    return trusted, table
 
 
 def summarise_trainings(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:

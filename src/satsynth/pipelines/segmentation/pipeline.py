@@ -7,13 +7,13 @@ from satsynth.pipelines.segmentation import nodes
 
 def create_pipeline() -> Pipeline:
     """Real and synthetic pairs to mIoU by ratio."""
-    inputs = ["tiles", "synthetic_pairs", "params:segmentation", "params:compute", "params:workspace"]
+    inputs = ["tiles", "synthetic_pairs", "judge", "params:segmentation", "params:compute", "params:workspace"]
     return Pipeline(
         [
             node(
                 nodes.train_networks,
                 inputs,
-                ["segmentation_runs", "scene_confusion"],
+                ["segmentation_runs", "scene_confusion", "untrusted_pixels"],
                 name="train_networks",
                 tags=["segmentation", "gpu"],
             ),
