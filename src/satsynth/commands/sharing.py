@@ -12,9 +12,7 @@ from satsynth.work.errors import DataError
 @click.command()
 @click.argument("generator", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--about", multiple=True, metavar="KEY=TEXT", help="Where it comes from, as licence=CC0; repeatable."
-)
+@click.option("--about", multiple=True, metavar="KEY=TEXT", help="Where it comes from, as licence=CC0; repeatable.")
 def share(generator: Path, folder: Path, about: tuple[str, ...]) -> None:
     """Write the weights of GENERATOR in half precision to FOLDER, for others to start from.
 
