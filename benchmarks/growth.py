@@ -6,7 +6,7 @@
 Everything is tiny but for its number: tiles of 32 pixels, a generator of a few channels, trainings of four steps. Each
 measurement runs in a process of its own. Seconds are those of the work, without imports and preparation; memory is the
 peak of the process and all its children, Ray's own included. A slope is that of the logarithms, with its standard error
-where there are three sizes: 1 is linear.
+where there are three sizes: 1 is linear. Each measurement is printed to stderr as soon as it is there.
 """
 
 from __future__ import annotations
@@ -219,7 +219,11 @@ def main() -> None:
         if way in given.ways
         for number in getattr(given, name)
     ]
-    table = pd.DataFrame([measured(*one) for one in plan])
+    figures = []
+    for one in plan:
+        figures.append(measured(*one))
+        print(json.dumps(figures[-1]), file=sys.stderr, flush=True)
+    table = pd.DataFrame(figures)
     print(table.round(2).to_string(index=False))
     for (what, way), group in table.groupby(["what", "way"], sort=False):
         for column in ("seconds", "peak_mb", "files", "bytes"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import multiprocessing
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +20,10 @@ from satsynth.training.muon import Muon
 from satsynth.training.ranks import Ranks
 from satsynth.training.reporting import Report
 from satsynth.training.settings import ComputeSettings
+
+if multiprocessing.parent_process() is not None:
+    # As importing Kedro does.
+    logging.basicConfig(level=logging.INFO)
 
 BATCH, STEPS, LOOK = 4, 9, 5
 WEIGHTS, HISTORY, HOLD = "weights.pt", "history.json", "hold"

@@ -117,6 +117,7 @@ def _here() -> dict[str, str]:
             {"compute": {"share": "1/4"}, "workspace": {"project": ".", "fresh": True}},
             ["`share` is 1/4 and `fresh` is true", "Leave out one"],
         ),
+        ({"compute": {"processes": 3}}, ["`batch_size` 8", "`compute.processes` 3", "a number that divides it"]),
         ({"comparison": {"inception": "nowhere.pth"}}, ["Inception weights nowhere.pth does not exist"]),
         (
             {

@@ -109,6 +109,20 @@ def test_augment_is_the_default_and_the_sum_of_the_eight() -> None:
     assert pipelines["__default__"].nodes == pipelines["augment"].nodes
 
 
+def test_deployment_plug_ins_make_one_task_of_each_stage() -> None:
+    """kedro-airflow and kedro-dagster group nodes as Kedro does."""
+    groups = pipelines["augment"].group_nodes_by("namespace")
+    stages = ("ingestion", "tiling", "judge", "diffusion", "sampling", "comparison", "segmentation", "report")
+    assert {group.name: group.type for group in groups} == dict.fromkeys(stages, "namespace")
+    after = {group.name: set(group.dependencies) for group in groups}
+    assert after["ingestion"] == set() and after["tiling"] == {"ingestion"}
+    assert {"diffusion", "tiling"} <= after["sampling"] and {"sampling", "judge"} <= after["comparison"]
+    for group in groups:
+        assert {node.name for node in pipelines["augment"].only_nodes_with_namespaces([group.name]).nodes} == {
+            node.name for node in pipelines[group.name].nodes
+        }
+
+
 def test_kedro_can_validate_every_parameter_of_the_nodes() -> None:
     types = TypeExtractor(dict(pipelines)).extract_types_from_pipelines()
     used = {name.removeprefix("params:") for name in _all().inputs() if name.startswith("params:")}

@@ -34,6 +34,16 @@ def test_progress_is_silent_between_its_log_lines(
     assert caplog.records == []
 
 
+def test_what_is_not_shown_counts_all_the_same(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("satsynth.work.progress.on_terminal", lambda: True)
+    caplog.set_level(logging.INFO, "satsynth")
+    with Progress(10, "Tiling", "tiles", every=0, shown=False) as progress:
+        progress.update(7)
+    assert caplog.records == [] and progress.done == 7 and progress._bar is None
+
+
 def test_the_rate_leaves_out_what_was_done_before() -> None:
     with Progress(10, "Tiling", "tiles", done=9, every=3600) as progress:
         assert progress.rate == 0

@@ -156,7 +156,7 @@ def batches(
     )
 
 
-class _Positions(Sampler[Sequence[int]]):
+class _Positions(Sampler[list[int]]):
     """The positions of batches.
 
     Args:
@@ -169,9 +169,9 @@ class _Positions(Sampler[Sequence[int]]):
     def __init__(self, start: int, end: int, batch_size: int, rows: slice) -> None:
         self._firsts, self._end, self._size, self._rows = range(start, end, batch_size), end, batch_size, rows
 
-    def __iter__(self) -> Iterator[Sequence[int]]:
+    def __iter__(self) -> Iterator[list[int]]:
         for first in self._firsts:
-            yield range(first, min(first + self._size, self._end))[self._rows]
+            yield list(range(first, min(first + self._size, self._end))[self._rows])
 
     def __len__(self) -> int:
         return len(self._firsts)

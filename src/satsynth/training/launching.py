@@ -28,7 +28,7 @@ from satsynth.training.device import choose_device, require_gpus
 from satsynth.training.ranks import ALONE, LostRankError, Ranks
 from satsynth.training.reporting import Report
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.messages import OURS, End, ToCaller, log_here, sendable
+from satsynth.work.messages import OURS, End, ToCaller, log_here, log_only_by, sendable
 from satsynth.work.processes import end_with_parent
 
 # A look of the first process may take long, for which the others wait. The launcher finds processes that have died.
@@ -255,8 +255,7 @@ def _work(
             senders[ranks.number].send(message)
 
     torch.set_num_threads(threads)
-    logging.getLogger().addHandler(ToCaller(send) if ranks.leads else logging.NullHandler())
-    logging.getLogger(OURS).setLevel(level)
+    log_only_by(ToCaller(send) if ranks.leads else logging.NullHandler(), level)
     try:
         with _group(compute):
             function(*arguments, _Sent(send) if ranks.leads else _Unheard(), ranks)

@@ -43,6 +43,19 @@ class ToCaller(logging.Handler):
         self._report(sent)
 
 
+def log_only_by(handler: logging.Handler, level: int) -> None:
+    """Let a handler have all that this process logs, ours from a level on.
+
+    A process that is started anew imports the program that was called, which may set up logging for a user. All would
+    be said twice.
+    """
+    for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
+        if isinstance(logger, logging.Logger):
+            logger.handlers.clear()
+    logging.root.addHandler(handler)
+    logging.getLogger(OURS).setLevel(level)
+
+
 def log_here(record: logging.LogRecord) -> None:
     """Log what a worker has logged, as this process logs."""
     logger = logging.getLogger(record.name)

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from satsynth.work.errors import ResourceError
-from satsynth.work.messages import OURS, End, ToCaller, log_here, sendable
+from satsynth.work.messages import OURS, End, ToCaller, log_here, log_only_by, sendable
 
 if TYPE_CHECKING:
     from satsynth.work.units import Function, OnDone, OnEvent, Unit
@@ -168,8 +168,7 @@ def _work(function: Function, pipe: Connection, level: int) -> None:
         with lock:
             pipe.send(event)
 
-    logging.getLogger().addHandler(ToCaller(report))
-    logging.getLogger(OURS).setLevel(level)
+    log_only_by(ToCaller(report), level)
     while True:
         try:
             received = pipe.recv_bytes()
