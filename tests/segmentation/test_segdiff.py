@@ -10,14 +10,21 @@ import torch
 from safetensors.torch import load_file
 
 import satsynth.training.loop as loop
+from made_data import made_pairs, write_store
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.features import load_network
+from satsynth.segmentation.grid import train_grid, training_table
 from satsynth.segmentation.losses import squared_error
 from satsynth.segmentation.networks import build_network
+from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.segdiff import DenseBlock, ImageEncoder, SegDiff
-from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
+from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
 from satsynth.segmentation.sizes import check_tile_size
+from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.ignore import IGNORE_INDEX
+from satsynth.work.workspace import Workspace
+from threads import single_thread
 
 OPTIONS: dict[str, Any] = {
     "stem": 2,
@@ -274,3 +281,29 @@ def test_trained_by_the_common_loop_it_continues_as_if_uninterrupted(
     again, _ = train_small(tmp_path / "parts", network=network, settings=settings)
     for name in ("manifest.json", "model.safetensors"):
         assert (again.result / name).read_bytes() == (folder.result / name).read_bytes()
+
+
+def test_it_stands_in_the_grid_beside_others_with_a_budget_of_its_own(
+    small_network: SegmentationNetwork, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = [pair for split in ("train", "val", "test") for pair in made_pairs(4, side=32, split=split)]
+    tiles = write_store(tmp_path / "real", pairs, side=32)
+    drawn = write_store(tmp_path / "drawn", made_pairs(8, side=32, split="synthetic", seed=1), side=32)
+    grid = SegmentationSettings(
+        networks={"usual": small_network, "drawing": SMALL.model_copy(update={"images": 12, "batch_size": 2})},
+        judge={"network": "usual"},
+        ratios=(0, 1),
+        seeds=(0,),
+        training={"images": 8, "batch_size": 4, "evaluations": 1},
+    )
+    caplog.set_level("INFO")
+    with single_thread():
+        finished = train_grid(tiles, drawn, grid, ComputeSettings(device="cpu"), Workspace(project=str(tmp_path)))
+    table = training_table(finished)
+    assert table["network"].tolist() == ["usual", "usual", "drawing", "drawing"]
+    assert table["steps"].tolist() == [2, 2, 6, 6] and table["miou"].between(0, 1).all()
+    assert "4 of them are new, about" in caplog.text
+    saved = SavedNetwork(finished[2].folder.result)
+    again = load_network(saved, torch.device("cpu"))
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    assert torch.equal(again(images), load_network(saved, torch.device("cpu"))(images))

@@ -85,7 +85,7 @@ class ImageEncoder(nn.Module):
 
 
 class SegDiff(nn.Module):
-    """A U-Net that predicts the noise in a mask, given an image.
+    """A U-Net that predicts the noise in a mask, or the mask without it, given an image.
 
     An image's draws depend on its pixels and on a seed that is drawn with the weights and saved among them, so
     neither on the other images of a batch nor on what was predicted before.
@@ -130,14 +130,14 @@ class SegDiff(nn.Module):
             block_out_channels=tuple(widths),
             layers_per_block=layers,
             norm_num_groups=GROUPS,
-            attention_head_dim=32 if widths[-1] % 32 == 0 else 8,
+            attention_head_dim=8 if any(width % 32 for width in widths) else 32,
             add_attention=attention > 0,
             down_block_types=tuple(f"{kind}DownBlock2D" for kind in kinds),
             up_block_types=tuple(f"{kind}UpBlock2D" for kind in reversed(kinds)),
         )
         # Between its first convolution, which is outside, and all else, the image comes in.
         self.unet.conv_in = nn.Identity()
-        # The first estimate is zero, the mean of noise.
+        # The first estimate is zero, the mean of noise, and between all codewords.
         nn.init.zeros_(self.unet.conv_out.weight)
         nn.init.zeros_(self.unet.conv_out.bias)
         self.seed: torch.Tensor
@@ -150,11 +150,10 @@ class SegDiff(nn.Module):
     @torch.no_grad()
     def vote(self, images: torch.Tensor, votes: int) -> torch.Tensor:
         """Return how close the mean of some draws is to each class, ``(B, K, H, W)`` float32."""
-        encoded, total = self.encoder(images), torch.zeros(())
-        names = [_name(image) for image in images]
-        for number in range(votes):
-            total = total.to(images.device) + self._draw(images, encoded, names, number)
-        return self.code.closeness(total / votes)
+        encoded, names = self.encoder(images), [_name(image) for image in images]
+        draws = torch.stack([self._draw(images, encoded, names, number) for number in range(votes)])
+        with torch.autocast(images.device.type, enabled=False):
+            return self.code.closeness(draws.mean(0))
 
     @torch.no_grad()
     def draw(self, images: torch.Tensor, number: int) -> torch.Tensor:

@@ -88,7 +88,7 @@ def train_network(
     held_out.require_labels()
     device = choose_device(compute)
     learner = _Learner(task, held_out, device, compute)
-    with memory_errors("Lower `segmentation.training.batch_size`."):
+    with memory_errors("Lower `segmentation.training.batch_size`, or `batch_size` of this network."):
         checkpoint = folder.path / "checkpoint.pt"
         seconds = train(learner.training(), task.stream, checkpoint, device, compute, report.metrics)
     row, confusion = learner.outcome()

@@ -101,7 +101,7 @@ class SegDiff(Architecture):
         return int(options.stem * 2 ** (len(options.widths) - 1))
 
     def loss(self, network: nn.Module, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Return the error of the predicted noise."""
+        """Return the squared error of the predicted noise or mask."""
         return cast("Network", network).loss(images, masks)
 
     def quick(self, network: nn.Module, settings: SegmentationNetwork) -> nn.Module:
