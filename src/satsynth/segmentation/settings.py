@@ -67,6 +67,17 @@ class JudgeSettings(Frozen):
     )
 
 
+class UntrustedPixels(Frozen):
+    """Pixels of synthetic pairs that networks are not trained on."""
+
+    times: float = Field(
+        gt=0,
+        le=1e6,
+        description="A pixel is ignored where the judge's cross entropy against the mask is larger than this many "
+        "times the mean of its class on real val pairs.",
+    )
+
+
 # The network of a first run, small enough for a CPU. The decoder normalises in 32 groups: with fewer than 64 channels a
 # group is one channel, which hides how bright or dark a uniform tile is (open sea).
 _NETWORKS = {
@@ -109,6 +120,11 @@ class SegmentationSettings(Frozen):
         default=(None,),
         min_length=1,
         description="Share of real pairs in a batch where R > 0, an arm each; null is that of the union, 1 / (1 + R).",
+    )
+    untrusted: UntrustedPixels | None = Field(
+        default=None,
+        description="Which pixels of synthetic pairs are ignored in training, because the judge contradicts them; "
+        "null uses all.",
     )
     training: TrainingSettings = TrainingSettings()
 

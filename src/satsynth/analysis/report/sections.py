@@ -105,6 +105,18 @@ def gains_by_class(gains: pd.DataFrame, plot: go.Figure, dataset: str) -> Sectio
     return Section("Gain by class", [text, gain_note(dataset)], [tables.gain_table(gains)], [plot])
 
 
+def untrusted_pixels(table: pd.DataFrame) -> list[Section]:
+    """Return which pixels of synthetic pairs networks were not trained on, if there is such a rule."""
+    if table.empty:
+        return []
+    text = (
+        "Pixels of synthetic pairs at which the judge's loss (cross entropy, in nats) against the mask is above a "
+        "limit, a multiple of the mean of the class on real val pairs (`segmentation.untrusted`). Networks ignore them "
+        "in training; all other sections count them. A class that is in no real pair of val or train has no limit."
+    )
+    return [Section("Untrusted pixels", [text], [tables.untrusted_table(table)])]
+
+
 def class_distribution(distribution: pd.DataFrame, adjacency: pd.DataFrame, plot: go.Figure) -> Section:
     """Return class shares and adjacency of classes, over all tiles."""
     text = (

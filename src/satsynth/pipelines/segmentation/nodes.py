@@ -25,7 +25,7 @@ def train_networks(
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
     workspace: Workspace,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Train every network in every arm with every seed.
 
     Args:
@@ -36,13 +36,15 @@ def train_networks(
         workspace: Where work is kept.
 
     Returns:
-        The tables `segmentation_runs`, a row a training, and `scene_confusion`, a row a training and test scene.
+        The tables `segmentation_runs`, a row a training, `scene_confusion`, a row a training and test scene, and
+        `untrusted_pixels`, a row a class, which has no rows where all pixels are used.
     """
+    from satsynth.segmentation.untrusted import used_pairs
+
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
-    finished = train_grid(
-        tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings(), detectable_difference
-    )
-    return training_table(finished), confusion_table(finished)
+    pairs, untrusted = used_pairs(tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings())
+    finished = train_grid(tiles, pairs, segmentation, compute, workspace, TrackedTrainings(), detectable_difference)
+    return training_table(finished), confusion_table(finished), untrusted
 
 
 def summarise_trainings(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:
