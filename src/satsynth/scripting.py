@@ -277,14 +277,11 @@ def evaluate(
         SatSynthError: The tiles do not fit a network, or there are fewer synthetic pairs than a ratio asks for.
     """
     from satsynth.segmentation.metrics import class_iou
+    from satsynth.segmentation.untrusted import used_pairs
 
     require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
-    if settings.untrusted is not None:
-        from satsynth.segmentation.untrusted import trusted_pairs
-
-        judge = grid.train_judge(tiles, settings, where, _workspace(project))
-        synthetic = trusted_pairs(synthetic, tiles, judge, settings.untrusted.times, where, _workspace(project))
+    synthetic, _ = used_pairs(tiles, synthetic, settings, where, _workspace(project))
     finished = grid.train_grid(tiles, synthetic, settings, where, _workspace(project), foresight=detectable_difference)
     trainings = grid.training_table(finished)
     return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))

@@ -12,12 +12,10 @@ import satsynth.segmentation.untrusted as untrusted
 from made_data import NAMES, made_pairs, picture, write_store
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
-from satsynth.pipelines.segmentation.nodes import used_pairs
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.untrusted import COLUMNS, limits_of, trusted_pairs, untrusted_table, without_untrusted
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import AncestryError
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.placement import PartDone
@@ -198,14 +196,18 @@ def test_interrupted_and_shared_work_equals_work_in_one_go(
 
 
 def test_without_the_rule_networks_see_the_pairs_themselves(
-    synthetic: PairStore, tiles: PairStore, network: Redness, tmp_path: Path
+    synthetic: PairStore, tiles: PairStore, network: Redness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace, judge = Workspace(project=str(tmp_path)), judge_of(tmp_path, tiles)
-    pairs, table = used_pairs(tiles, synthetic, judge, SegmentationSettings(), COMPUTE, workspace)
-    assert pairs is synthetic and table.empty and table.columns.tolist() == COLUMNS and network.seen == 0
+    workspace, judged = Workspace(project=str(tmp_path)), []
+
+    def train(real: PairStore, *_: Any) -> SavedNetwork:
+        judged.append(real)
+        return judge_of(tmp_path, real)
+
+    monkeypatch.setattr(untrusted, "train_judge", train)
+    pairs, table = untrusted.used_pairs(tiles, synthetic, SegmentationSettings(), COMPUTE, workspace)
+    assert pairs is synthetic and table.empty and table.columns.tolist() == COLUMNS and not judged
     settings = SegmentationSettings(untrusted={"times": 1.2})
-    pairs, table = used_pairs(tiles, synthetic, judge, settings, COMPUTE, workspace)
+    pairs, table = untrusted.used_pairs(tiles, synthetic, settings, COMPUTE, workspace)
     assert pairs.parents["synthetic_pairs"] == synthetic.digest and table["removed"].sum() > 0
-    other = write_store(tmp_path / "other", made_pairs(4, side=SIDE, seed=9), side=SIDE)
-    with pytest.raises(AncestryError, match="judge"):
-        used_pairs(tiles, synthetic, judge_of(tmp_path / "other", other), settings, COMPUTE, workspace)
+    assert judged == [tiles]

@@ -123,7 +123,9 @@ def _of_segmentation(node: str, segmentation: SegmentationSettings) -> Counted:
         return {"judge": judge, "networks": chosen, "training": settings["training"]}
     if node == "compare_networks":
         return {"networks": settings["networks"]}
-    del settings["judge"]
+    if segmentation.untrusted is None:
+        # Networks are trained without a look at what the judge says.
+        del settings["untrusted"], settings["judge"]
     return settings
 
 

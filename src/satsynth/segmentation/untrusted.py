@@ -21,8 +21,11 @@ from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore, finish_store, write_shard
 from satsynth.pairs.stream import to_tensors
 from satsynth.segmentation.features import load_network
+from satsynth.segmentation.grid import train_judge
 from satsynth.segmentation.losses import pixel_errors
+from satsynth.segmentation.reporting import UNTRACKED, TrainingTracker
 from satsynth.segmentation.saved import SavedNetwork
+from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.device import arithmetic, autocast, choose_device
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
@@ -57,6 +60,37 @@ class Judged:
     device: torch.device
     compute: ComputeSettings
     limits: np.ndarray
+
+
+def used_pairs(
+    tiles: PairStore,
+    synthetic: PairStore,
+    settings: SegmentationSettings,
+    compute: ComputeSettings,
+    workspace: Workspace,
+    tracker: TrainingTracker = UNTRACKED,
+) -> tuple[PairStore, pd.DataFrame]:
+    """Return the synthetic pairs that networks are trained on, and what is not trusted of them.
+
+    Args:
+        tiles: Real pairs.
+        synthetic: Synthetic pairs.
+        settings: The grid, which names the rule and the judge; without a rule, the pairs are used as they are.
+        compute: Where.
+        workspace: Where work is kept.
+        tracker: Keeps a record of the judge's training.
+
+    Returns:
+        The store, and the rows of `untrusted_table`.
+    """
+    if settings.untrusted is None:
+        return synthetic, untrusted_table(synthetic, None)
+    # Found by its parameters: so networks do not rest on a judge where none is asked.
+    judge, times = train_judge(tiles, settings, compute, workspace, tracker), settings.untrusted.times
+    trusted = trusted_pairs(synthetic, tiles, judge, times, compute, workspace)
+    table = untrusted_table(synthetic, trusted)
+    _announce(table, times)
+    return trusted, table
 
 
 def trusted_pairs(
@@ -119,10 +153,10 @@ def trust_shard(
         part = index.iloc[start : start + BATCH]
         chosen = pairs.take(part.index.to_numpy())
         errors = judged_errors(judged.network, chosen, judged.device, judged.compute)
-        for number, row in enumerate(part.itertuples()):
+        for number, (name, row) in enumerate(zip(part["pair_id"], part["row"], strict=True)):
             image, mask = chosen[number]
             kept = without_untrusted(mask, errors[number], judged.limits)
-            found.append(Pair(str(row.pair_id), np.asarray(image), kept, SYNTHETIC, row=int(row.row)))
+            found.append(Pair(str(name), np.asarray(image), kept, SYNTHETIC, row=int(row)))
         report(Advance(len(part)))
     write_shard(path, found, class_names)
 
@@ -208,7 +242,7 @@ def untrusted_table(synthetic: PairStore, trusted: PairStore | None) -> pd.DataF
     return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
 
 
-def announce(table: pd.DataFrame, times: float) -> None:
+def _announce(table: pd.DataFrame, times: float) -> None:
     """Log what is removed."""
     whole = table["removed"].sum() / max(1, table["pixels"].sum())
     named = [f"{row['class']} {row['share']:.1%}" for _, row in table.iterrows() if row["pixels"]]

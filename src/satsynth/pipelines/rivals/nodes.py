@@ -207,12 +207,14 @@ def put_rivals_to_work(
         The table `generator_worth`, a row for each family, network and use of its pairs.
     """
     from satsynth.segmentation.metrics import class_iou
+    from satsynth.segmentation.untrusted import used_pairs
 
     settings, summaries = rivals_grid(rivals, segmentation), {}
     for name, store in _stores(rival_pairs).items():
         log.info("Rivals: what the pairs of '%s' are worth", name)
-        pairs, _ = used_pairs(tiles, store, judge, settings, compute, workspace)
-        finished = train_grid(tiles, pairs, settings, compute, workspace, TrackedTrainings(name), detectable_difference)
+        tracker = TrackedTrainings(name)
+        pairs, _ = used_pairs(tiles, store, settings, compute, workspace, tracker)
+        finished = train_grid(tiles, pairs, settings, compute, workspace, tracker, detectable_difference)
         summaries[name] = summarise(training_table(finished), confusion_table(finished), class_iou)
     networks = {name: (network.architecture, network.encoder) for name, network in settings.networks.items()}
     return worth_table(summaries, description.name, networks, tiles.tile_size)

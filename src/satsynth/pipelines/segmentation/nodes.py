@@ -42,34 +42,12 @@ def train_networks(
         The tables `segmentation_runs`, a row a training, `scene_confusion`, a row a training and test scene, and
         `untrusted_pixels`, a row a class, which has no rows where all pixels are used.
     """
+    from satsynth.segmentation.untrusted import used_pairs
+
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
-    pairs, untrusted = used_pairs(tiles, synthetic_pairs, judge, segmentation, compute, workspace)
+    pairs, untrusted = used_pairs(tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings())
     finished = train_grid(tiles, pairs, segmentation, compute, workspace, TrackedTrainings(), detectable_difference)
     return training_table(finished), confusion_table(finished), untrusted
-
-
-def used_pairs(
-    tiles: PairStore,
-    synthetic_pairs: PairStore,
-    judge: SavedNetwork,
-    segmentation: SegmentationSettings,
-    compute: ComputeSettings,
-    workspace: Workspace,
-) -> tuple[PairStore, pd.DataFrame]:
-    """Return the synthetic pairs that networks are trained on, and what is not trusted of them, by class.
-
-    Raises:
-        AncestryError: The judge was trained on other tiles.
-    """
-    from satsynth.segmentation.untrusted import announce, trusted_pairs, untrusted_table
-
-    if segmentation.untrusted is None:
-        return synthetic_pairs, untrusted_table(synthetic_pairs, None)
-    require_parent(judge, "judge", tiles, "tiles", "kedro run --pipeline=judge")
-    trusted = trusted_pairs(synthetic_pairs, tiles, judge, segmentation.untrusted.times, compute, workspace)
-    table = untrusted_table(synthetic_pairs, trusted)
-    announce(table, segmentation.untrusted.times)
-    return trusted, table
 
 
 def summarise_trainings(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:
