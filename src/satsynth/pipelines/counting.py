@@ -115,8 +115,6 @@ def _of_comparison(node: str, comparison: ComparisonSettings) -> Counted:
 
 def _of_segmentation(node: str, segmentation: SegmentationSettings) -> Counted:
     settings: Counted = segmentation.model_dump(mode="json")
-    if segmentation.untrusted is None:
-        del settings["untrusted"]
     if node == "train_judge" or node in _DRAWING:
         judge = settings["judge"]
         chosen = {judge["network"]: settings["networks"][judge["network"]]}

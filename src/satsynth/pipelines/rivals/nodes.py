@@ -35,7 +35,6 @@ from satsynth.pipelines.diffusion.nodes import make_generator, tracked_report
 from satsynth.pipelines.families import chosen, takes_families
 from satsynth.pipelines.rivals.grid import rivals_grid
 from satsynth.pipelines.sampling.nodes import draw_pairs
-from satsynth.pipelines.segmentation.nodes import used_pairs
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
 from satsynth.segmentation.saved import SavedNetwork
@@ -184,7 +183,6 @@ def compare_rivals(
 def put_rivals_to_work(
     tiles: PairStore,
     rival_pairs: Gathered,
-    judge: SavedNetwork,
     description: DatasetDescription,
     rivals: RivalsSettings,
     segmentation: SegmentationSettings,
@@ -196,7 +194,6 @@ def put_rivals_to_work(
     Args:
         tiles: Real pairs.
         rival_pairs: The pairs of each family.
-        judge: The network that says which pixels are not trusted, where that is asked for.
         description: The data set.
         rivals: At which R.
         segmentation: The grid.

@@ -44,7 +44,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.put_rivals_to_work,
-                data("tiles", "rival_pairs", "judge") | given("description", "rivals", "segmentation") | work,
+                data("tiles", "rival_pairs") | given("description", "rivals", "segmentation") | work,
                 "generator_worth",
                 name="put_rivals_to_work",
                 tags=["rivals", "gpu"],

@@ -13,7 +13,6 @@ from satsynth.measuring import detectable_difference
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
-from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import require_parent
@@ -23,7 +22,6 @@ from satsynth.work.workspace import Workspace
 def train_networks(
     tiles: PairStore,
     synthetic_pairs: PairStore,
-    judge: SavedNetwork,
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
     workspace: Workspace,
@@ -33,7 +31,6 @@ def train_networks(
     Args:
         tiles: Real pairs.
         synthetic_pairs: Synthetic pairs.
-        judge: The network that says which pixels of synthetic pairs are not trusted, where that is asked for.
         segmentation: The grid.
         compute: Where.
         workspace: Where work is kept.

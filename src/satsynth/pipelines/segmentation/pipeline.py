@@ -7,7 +7,7 @@ from satsynth.pipelines.segmentation import nodes
 
 def create_pipeline() -> Pipeline:
     """Real and synthetic pairs to mIoU by ratio."""
-    inputs = ["tiles", "synthetic_pairs", "judge", "params:segmentation", "params:compute", "params:workspace"]
+    inputs = ["tiles", "synthetic_pairs", "params:segmentation", "params:compute", "params:workspace"]
     return Pipeline(
         [
             node(
