@@ -22,7 +22,7 @@ from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings
 from satsynth.generation.training import train_generator, training_step
-from satsynth.measuring import measured_fidelity
+from satsynth.measuring import detectable_difference, measured_fidelity
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation import grid
 from satsynth.segmentation.saved import SavedNetwork
@@ -277,10 +277,12 @@ def evaluate(
         SatSynthError: The tiles do not fit a network, or there are fewer synthetic pairs than a ratio asks for.
     """
     from satsynth.segmentation.metrics import class_iou
+    from satsynth.segmentation.untrusted import used_pairs
 
     require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
-    finished = grid.train_grid(tiles, synthetic, settings, where, _workspace(project))
+    synthetic, _ = used_pairs(tiles, synthetic, settings, where, _workspace(project))
+    finished = grid.train_grid(tiles, synthetic, settings, where, _workspace(project), foresight=detectable_difference)
     trainings = grid.training_table(finished)
     return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from satsynth.diffusion.codes import LabelCode
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.losses import joint_loss
 from satsynth.diffusion.settings import DiffusionSettings, ImageDiffusionSettings
+from satsynth.pairs.codes import LabelCode
 from satsynth.work.ignore import IGNORE_INDEX
 from tiny import MODEL
 

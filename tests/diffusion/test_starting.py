@@ -1,6 +1,7 @@
 """A training that starts from the weights of another generator."""
 
 import shutil
+from typing import ClassVar
 
 import pytest
 import torch
@@ -136,6 +137,8 @@ def test_the_digest_identifies_the_start_and_its_place_does_not(tmp_path):
 
 def test_scenes_that_the_start_has_seen(tmp_path):
     class Tiles:
+        unused_labels: ClassVar[list[str]] = []
+
         def scenes(self, split):
             return {"val": ["b"], "test": ["c"]}[split]
 

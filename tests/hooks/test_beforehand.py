@@ -143,6 +143,7 @@ def test_what_parameters_show_is_refused_before_the_first_step(
         ({**FARSEG, "encoder": "resnet19"}, ["no encoder 'resnet19'"]),
         ({"architecture": "fpn", "encoder": "resnet18", "weights": "lost.pth"}, ["lost.pth", "do not exist"]),
         ({"architecture": "pfsegnet", "encoder": "resnet18", "options": {"points": 3}}, ["the option points = 3"]),
+        ({"architecture": "segdiff", "encoder": "resnet18"}, ["no encoder 'resnet18'"]),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused_before_the_first_step(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from PIL import Image
+from warm import run_command
 
 ROOT = Path(__file__).parents[2]
 COLORS = {"water": (30, 80, 160), "land": (150, 120, 70), "house": (200, 40, 40)}
@@ -24,12 +25,14 @@ class Project:
     path: Path
     params: dict[str, str] = field(default_factory=dict)
 
-    def command(self, pipeline: str, env: str, **params: str) -> list[str]:
-        """Return a run of one pipeline, or of several whose names are joined by commas."""
+    def arguments(self, pipeline: str, env: str, **params: str) -> list[str]:
+        """Return those of `kedro` for a run of one pipeline, or of several whose names are joined by commas."""
         given = ",".join(f"{key}={value}" for key, value in {**self.params, **params}.items())
         option = "--pipelines" if "," in pipeline else "--pipeline"
-        command = [sys.executable, "-m", "kedro", "run", f"{option}={pipeline}", f"--env={env}"]
-        return [*command, f"--params={given}"] if given else command
+        return ["run", f"{option}={pipeline}", f"--env={env}", *([f"--params={given}"] if given else [])]
+
+    def command(self, pipeline: str, env: str, **params: str) -> list[str]:
+        return [sys.executable, "-m", "kedro", *self.arguments(pipeline, env, **params)]
 
     def start(self, pipeline: str, env: str, **params: str) -> subprocess.Popen[str]:
         output = subprocess.PIPE
@@ -44,17 +47,18 @@ class Project:
         )
 
     def run(self, pipeline: str = "augment", env: str = "smoke", **params: str) -> str:
-        process = self.start(pipeline, env, **params)
-        output, _ = process.communicate(timeout=900)
-        assert process.returncode == 0, output[-6000:]
+        status, output = self._ended(pipeline, env, **params)
+        assert status == 0, output[-6000:]
         return output
 
     def fail(self, pipeline: str = "augment", env: str = "smoke", **params: str) -> str:
-        process = self.start(pipeline, env, **params)
-        output, _ = process.communicate(timeout=900)
-        assert process.returncode != 0, output[-6000:]
+        status, output = self._ended(pipeline, env, **params)
+        assert status != 0, output[-6000:]
         assert "Traceback" not in output, output[-6000:]
         return output
+
+    def _ended(self, pipeline: str, env: str, **params: str) -> tuple[int, str]:
+        return run_command(self.arguments(pipeline, env, **params), self.path, clean_environment(), 900)
 
 
 def clean_environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from made_data import made_pairs, write_store
-from satsynth.measuring import features_of
+from satsynth.measuring import FeatureSet
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import DigestCache
 from satsynth.work.folder import Step
@@ -51,7 +51,7 @@ def test_features_are_computed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # In place of a judge anything with a digest will do, since its features are made here.
     judge: Any = pairs
     for run in (usual, usual, first, first):
-        features_of(pairs, "synthetic_pairs", "synthetic", judge, ComputeSettings(device="cpu"), run)
+        FeatureSet(pairs, "synthetic_pairs", "synthetic", judge).load(ComputeSettings(device="cpu"), run)
     assert seen == [4, 4]
 
 

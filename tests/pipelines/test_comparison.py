@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from made_data import made_pairs, write_store
+from other_machine import OtherMachine
 from satsynth.analysis.measures import memorisation
 from satsynth.analysis.measures.feature_space import standardise
 from satsynth.analysis.measures.table import values_of
@@ -125,6 +126,27 @@ def test_the_imagenet_network_sees_each_set_of_images_once(
     without = nodes.measure_fidelity(tiles, synthetic, judge, ComparisonSettings(imagenet=False), *given)
     kept = table[~table["measure"].isin(["imagenet_distance", "two_sample_accuracy"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(without, kept)
+
+
+def test_features_of_all_sets_are_computed_at_a_time_on_other_machines(
+    world: tuple[PairStore, PairStore, Any, Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles, synthetic, judge, run = world
+    there = OtherMachine()
+    monkeypatch.setattr("satsynth.work.ray_engine.by_ray", there)
+    comparison, elsewhere = ComparisonSettings(imagenet=False), Workspace(project=str(tmp_path / "elsewhere"))
+    found = [
+        nodes.measure_fidelity(tiles, synthetic, judge, comparison, ComputeSettings(device="cpu", engine=engine), place)
+        for engine, place in (("local", run), ("ray", elsewhere))
+    ]
+    pd.testing.assert_frame_equal(*found)
+    ((name, units, _),) = there.asked
+    assert name == "keep_features" and [unit.arguments[0].split for unit in units] == [
+        "train",
+        "val",
+        "test",
+        "synthetic",
+    ]
 
 
 def test_the_curves_are_those_of_the_measured_images(world: tuple[PairStore, PairStore, Any, Workspace]) -> None:

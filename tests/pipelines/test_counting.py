@@ -127,6 +127,21 @@ def test_a_parameter_counts_where_it_changes_results(
         assert not differences(lineage(not_yet, parameters), lineage(not_yet, other))
 
 
+def test_the_judge_counts_for_networks_where_it_says_what_they_see(parameters: dict[str, Any]) -> None:
+    def counted(**changes: Any) -> Any:
+        group = {**parameters["segmentation"], **changes}
+        return counting_settings(NODES["train_networks"], {**parameters, "segmentation": group})
+
+    plain, other = counted(), {"network": "fpn_mobilenetv3", "seed": 5}
+    assert "untrusted" not in plain["segmentation"] and plain == counted(judge=other)
+    ruled = [
+        counted(untrusted={"times": 4}),
+        counted(untrusted={"times": 5}),
+        counted(untrusted={"times": 4}, judge=other),
+    ]
+    assert all(found != plain for found in ruled) and all(ruled[0] != found for found in ruled[1:])
+
+
 def test_any_device_fits_where_none_is_asked_for(parameters: dict[str, Any]) -> None:
     on_a_gpu = lineage("train_generator", changed(parameters, "compute.device", "cuda"))
     assert not differences(on_a_gpu, lineage("train_generator", changed(parameters, "compute.device", "auto")))

@@ -74,7 +74,10 @@ def test_each_stage_says_what_it_will_do_or_what_came_out(smoke: tuple[Project, 
         ],
         [r"Sampling: \d+ pairs by 'diffusion'"],
         [r"Judge: fpn_mobilenetv3, trained on 160 images", rf"Judge: fpn_mobilenetv3, mIoU {number}"],
-        [rf"Segmentation: 1 of them are new, about {number} minutes"],
+        [
+            rf"Segmentation: 1 of them are new, about {number} minutes",
+            rf"Segmentation: with 1 seed and \d+ test scenes, .* at least {number} standard errors",
+        ],
         [rf"Report: the verdict and \d+ sections, {number} MB"],
     ]
     for lines in stages:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,27 @@ def test_equal_settings_are_trained_once_and_each_cell_has_its_row(
     assert table["network"].tolist() == ["one", "one", "two", "two"]
     assert table["synthetic_pairs"].tolist() == [0, 4, 0, 4] and (table["real_pairs"] == 4).all()
     assert recorder.reuses[-1][1]["test_miou"] == table["miou"].iloc[-1] == table["miou"].iloc[1]
+
+
+def test_what_the_grid_can_show_is_said_with_its_plan_from_what_is_done(
+    trained: tuple[Recorder, Workspace, list[Any]], settings: SegmentationSettings, stores: Stores
+) -> None:
+    _, workspace, finished = trained
+    assert stores.synthetic is not None
+    seen: list[tuple[list[dict[str, Any]], int, int]] = []
+
+    def foresight(done: Sequence[FinishedTraining], seeds: int, scenes: int) -> str:
+        seen.append(([one.row for one in done], seeds, scenes))
+        raise InterruptedError("said")
+
+    more = settings.model_copy(update={"seeds": (0, 1)})
+    with single_thread(), pytest.raises(InterruptedError):
+        train_grid(stores.tiles, stores.synthetic, more, CPU, workspace, foresight=foresight)
+    assert seen == [([one.row for one in finished], 2, 3)]
+    with single_thread():
+        # Where all is done, the verdict says it.
+        train_grid(stores.tiles, stores.synthetic, settings, CPU, workspace, foresight=foresight)
+    assert len(seen) == 1
 
 
 def test_the_confusion_of_all_scenes_gives_the_scores(trained: tuple[Recorder, Workspace, list[Any]]) -> None:

@@ -12,7 +12,7 @@ from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.settings import SegmentationNetwork
 from satsynth.work.errors import ResourceError, SatSynthError
 
-OF_SMP = [name for name in ARCHITECTURES if name not in ("farseg", "pfsegnet")]
+OF_SMP = [name for name in ARCHITECTURES if name not in ("farseg", "pfsegnet", "segdiff")]
 
 
 class OfflineError(OSError, ValueError):

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from satsynth.segmentation.settings import SegmentationSettings
+from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
 
 GRID = {
     "networks": {"a": {"architecture": "unet", "encoder": "resnet18"}},
@@ -24,9 +24,27 @@ def test_a_misspelt_architecture_is_refused_with_the_nearest_name():
         SegmentationSettings(**{**GRID, "networks": {"a": network}})
 
 
-def test_farseg_is_no_judge():
-    with pytest.raises(ValidationError, match="'a' has the architecture 'farseg'"):
-        SegmentationSettings(**{**GRID, "networks": {"a": {"architecture": "farseg", "encoder": "resnet18"}}})
+@pytest.mark.parametrize(("architecture", "encoder"), [("farseg", "resnet18"), ("segdiff", "rrdb")])
+def test_some_are_no_judge(architecture, encoder):
+    with pytest.raises(ValidationError, match=f"'a' has the architecture '{architecture}'"):
+        SegmentationSettings(**{**GRID, "networks": {"a": {"architecture": architecture, "encoder": encoder}}})
+
+
+def test_a_network_without_values_of_its_own_is_identified_as_ever():
+    grid = SegmentationSettings(**GRID)
+    known = {"architecture": "unet", "encoder": "resnet18", "weights": None, "options": {}}
+    assert grid.networks["a"].model_dump(mode="json") == grid.model_dump(mode="json")["networks"]["a"] == known
+    assert grid.networks["a"].trained_by(grid.training) == grid.training
+
+
+def test_values_of_its_own_take_the_place_of_those_of_all():
+    own = {"images": 20, "batch_size": 4, "learning_rate": 1e-4, "ema": 0.9}
+    network = SegmentationNetwork(architecture="unet", encoder="resnet18", **own)
+    assert own.items() <= network.model_dump(mode="json").items()
+    training = TrainingSettings(evaluations=5)
+    changed = {name: value for name, value in own.items() if name != "ema"}
+    assert network.trained_by(training).model_dump() == {**training.model_dump(), **changed}
+    assert SegmentationNetwork.model_validate(network.model_dump()) == network
 
 
 def test_the_defaults_are_a_grid():
@@ -59,6 +77,8 @@ def test_ratios_must_be_distinct_and_hold_the_baseline(ratios):
         {"protocols": ["as_long_as_it_takes"]},
         {"augmentations": ["flips", "flips"]},
         {"real_shares": [1.0]},
+        {"networks": {"a": {"architecture": "unet", "encoder": "resnet18", "batch_size": 1}}},
+        {"networks": {"a": {"architecture": "unet", "encoder": "resnet18", "ema": 1.0}}},
     ],
 )
 def test_what_makes_no_sense_is_refused(change):

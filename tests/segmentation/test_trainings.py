@@ -162,3 +162,34 @@ def test_a_planned_training_can_be_sent_to_another_process(stores: dict[str, Pai
 def test_a_ratio_that_no_number_of_pairs_gives_is_refused(ratio: float, problem: str) -> None:
     with pytest.raises(SatSynthError, match=problem):
         synthetic_rows(Cell("small", Arm(ratio), 0), real=10, available=100)
+
+
+def test_a_training_is_identified_by_how_it_is_trained_whoever_says_so(stores: dict[str, PairStore]) -> None:
+    """By the network or by the grid; without values of its own a network's trainings are those of before."""
+
+    def planned(network: dict[str, Any], **training: Any) -> PlannedTraining:
+        grid = SETTINGS.model_dump()
+        grid["networks"]["small"] |= network
+        grid["training"] |= training
+        settings = SegmentationSettings.model_validate(grid)
+        (found,) = plan_trainings([Cell("small", Arm(0.0), 0)], stores["tiles"], None, settings, CPU)
+        return found
+
+    own, of_all = planned({"images": 8, "learning_rate": 1e-4}), planned({}, images=8, learning_rate=1e-4)
+    assert own.settings == of_all.settings and own.images == 8
+    assert own.step.settings["training"] == of_all.step.settings["training"]
+    known = {"architecture": "fpn", "encoder": "resnet18", "weights": None, "options": {}}
+    assert planned({}).step.settings["network"] == of_all.step.settings["network"] == known
+    steps = {one.step.fingerprint for one in (own, planned({}), planned({"ema": 0.9}), planned({"batch_size": 8}))}
+    assert len(steps) == 4
+
+
+def test_what_evaluations_cost_is_known_before(stores: dict[str, PairStore]) -> None:
+    (usual,) = plan_trainings([Cell("small", Arm(0.0), 0)], stores["tiles"], None, SETTINGS, CPU)
+    assert usual.images_in_evaluation(6, 9) == pytest.approx((2 * 6 + 9) / 3)
+    voting = {"architecture": "segdiff", "encoder": "rrdb", "options": {"steps": 5, "votes": 9, "val_votes": 2}}
+    grid = SETTINGS.model_dump()
+    grid["networks"]["voting"] = voting
+    settings = SegmentationSettings.model_validate(grid)
+    (found,) = plan_trainings([Cell("voting", Arm(0.0), 0)], stores["tiles"], None, settings, CPU)
+    assert found.images_in_evaluation(6, 9) == pytest.approx((2 * 6 * 10 + 9 * 45) / 3)

@@ -8,6 +8,7 @@ import click
 
 from satsynth.commands.describe import describe
 from satsynth.commands.failures import one_message
+from satsynth.commands.sharing import share
 from satsynth.commands.storage import prune, storage
 
 
@@ -32,3 +33,4 @@ def project_commands() -> None:
 project_commands.add_command(describe)
 project_commands.add_command(storage)
 project_commands.add_command(prune)
+project_commands.add_command(share)

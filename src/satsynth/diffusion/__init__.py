@@ -1,1 +1,1 @@
-"""Joint diffusion of images and masks: label codes, denoiser, samplers, training, generation."""
+"""Joint diffusion of images and masks: denoiser, samplers, training, generation."""

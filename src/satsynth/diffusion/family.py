@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from satsynth.diffusion.beforehand import check_size, require_alike
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
+from satsynth.diffusion.starting_points import starting_point
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.families import Report
 from satsynth.generation.saved import SavedGenerator
@@ -42,7 +42,7 @@ class JointDiffusion:
         """Refuse tiles that its network does not take, and a generator that it cannot start from."""
         check_size(settings.model.network, side)
         if settings.start_from:
-            require_alike(settings.model, SavedGenerator(Path(settings.start_from)))
+            require_alike(settings.model, starting_point(settings.start_from))
         return None
 
     def seconds_an_image(self, settings: DenoiserSettings, classes: int, side: int, compute: ComputeSettings) -> float:
@@ -57,13 +57,13 @@ class JointDiffusion:
         Raises:
             SatSynthError: There is none in that place.
         """
-        return {"start": SavedGenerator(Path(settings.start_from)).digest} if settings.start_from else {}
+        return {"start": starting_point(settings.start_from).digest} if settings.start_from else {}
 
     def scenes_before(self, settings: DenoiserSettings) -> set[str]:
         """Return the scenes of the generator that its weights start from."""
         if not settings.start_from:
             return set()
-        start = SavedGenerator(Path(settings.start_from))
+        start = starting_point(settings.start_from)
         return start.scenes.union(start.held_out_images)
 
     def train(

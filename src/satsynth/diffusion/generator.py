@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from satsynth.diffusion.codes import LabelCode
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS, Denoiser
 from satsynth.diffusion.network import StemUNet, memory_format
 from satsynth.diffusion.preconditionings import preconditioning_of
@@ -18,6 +17,7 @@ from satsynth.diffusion.samplers import Denoise
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
 from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
+from satsynth.pairs.codes import LabelCode
 from satsynth.training.seeds import shared_random_state
 
 # Noise levels of what is given, and of what is not known at all.

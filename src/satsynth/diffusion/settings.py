@@ -175,8 +175,9 @@ class DenoiserSettings(ImageLearnerSettings):
     )
     start_from: str = Field(
         default="",
-        description="Folder of a finished generator whose averaged weights are the start, as far as they fit; label "
-        "channels are new where code or classes differ. Empty: a start from nothing. Relative to the project.",
+        description="Folder of a finished generator, or the name of one in the package, whose averaged weights are the "
+        "start, as far as they fit; label channels are new where code or classes differ. Empty: a start from nothing. "
+        "Relative to the project.",
     )
     drawing: DiffusionDrawing = DiffusionDrawing()
 
@@ -201,7 +202,7 @@ class DenoiserSettings(ImageLearnerSettings):
         """Refuse images without masks where image and mask have one noise level in common."""
         if self.unlabelled_share and self.model.noise_levels == "common" and self.model.label_code != "none":
             raise SatSynthError(
-                "The data set has images without masks (`images.unlabelled`), but the generator's "
+                "There are images without masks (`images.unlabelled`, `tiling.label_rest`), but the generator's "
                 "`model.noise_levels` is `common`, so it cannot learn from an image whose mask is not known.",
                 "Set `model.noise_levels: separate` in the family's parameters (`diffusion.model.noise_levels`), or "
                 "`unlabelled_share: 0` to leave these images out.",

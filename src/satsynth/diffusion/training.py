@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,9 +17,9 @@ from satsynth.diffusion.network import StemUNet, memory_format
 from satsynth.diffusion.saved import AVERAGED, HISTORY, WEIGHTS
 from satsynth.diffusion.settings import DenoiserSettings
 from satsynth.diffusion.starting import start_from
+from satsynth.diffusion.starting_points import starting_point
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
-from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import training_stream
 from satsynth.training.best import BestWeights
@@ -171,7 +170,7 @@ def _train(
     _announce(folder, pairs, unlabelled, origin, settings, compute, ranks)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
     if settings.start_from:
-        start_from(generator, settings.model, origin["classes"], SavedGenerator(Path(settings.start_from)))
+        start_from(generator, settings.model, origin["classes"], starting_point(settings.start_from))
     network = generator.denoiser
     watch = Watch(pairs, val, settings.drawing, device, compute, report.pictures)
     course = averaged_training(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -80,7 +81,7 @@ def layouts_of(
 def scene_masks(
     tiles: PairStore, scenes: pd.DataFrame, description: DatasetDescription, workspace: Workspace
 ) -> MaskStore:
-    """Return the masks of the training scenes, read once.
+    """Return the masks of the training scenes that are labelled, read once.
 
     Raises:
         AncestryError: The tiles were cut from other scenes.
@@ -91,11 +92,15 @@ def scene_masks(
             f"`tiles` ({tiles.path}) were cut from other `scenes` than the current ones.",
             "Make them again: kedro run --pipeline=tiling",
         )
-    settings = {"description": description.reading()}
+    settings: dict[str, Any] = {"description": description.reading()}
+    unused = set(tiles.unused_labels)
+    if unused:
+        settings["unused_labels"] = sorted(unused)
     step = Step("scene_masks", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
 
     def write(folder: WorkFolder) -> None:
-        found = [scene for scene in scenes_from_frame(scenes) if scene.split == "train"]
+        train = [scene for scene in scenes_from_frame(scenes) if scene.split == "train"]
+        found = [scene for scene in train if scene.scene_id not in unused]
         raw = raw_folder(description, workspace.raw, workspace.folder)
         cache = DigestCache(workspace.work / "digests.json", forget=workspace.fresh)
         require_unchanged(found, raw, cache.digest)

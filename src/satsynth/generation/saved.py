@@ -59,7 +59,7 @@ def require_unseen(generator: SavedGenerator, tiles: PairStore) -> None:
 
 
 def require_held_out(scenes: Set[str], tiles: PairStore) -> None:
-    """Refuse a start from a generator that has seen scenes which are held out here.
+    """Refuse a start from a generator that has seen scenes which are held out here, or whose masks are not to be used.
 
     Args:
         scenes: What it has seen.
@@ -73,6 +73,13 @@ def require_held_out(scenes: Set[str], tiles: PairStore) -> None:
         raise AncestryError(
             f"The generator to start from was trained on {len(seen)} scene(s) that are val or test here:\n"
             f"{listing(seen, 5)}",
+            "Start from a generator of other scenes, or from nothing.",
+        )
+    seen = sorted(scenes & set(tiles.unused_labels))
+    if seen:
+        raise AncestryError(
+            f"The generator to start from was trained on {len(seen)} scene(s) whose masks are not to be used here "
+            f"(`tiling.label_share`, `tiling.label_scenes`):\n{listing(seen, 5)}",
             "Start from a generator of other scenes, or from nothing.",
         )
 

@@ -62,9 +62,10 @@ class Plan:
             )
         if compute.engine == "ray":
             require_ray()
-        side = self._of("tiling", TilingSettings).tile_size
+        tiling = self._of("tiling", TilingSettings)
+        side = tiling.tile_size
         if "tiling" in self.tags:
-            check_keep(self._of("tiling", TilingSettings), self._description.class_names)
+            check_keep(tiling, self._description.class_names)
         if self.tags & {"judge", "segmentation", "rivals"}:
             networks = self._of("segmentation", SegmentationSettings).networks
             if "tiling" in self.tags:
@@ -73,7 +74,7 @@ class Plan:
         for family, settings in self._trained:
             family.require_ready(settings, side)
             settings.require_processes(compute.processes)
-            if self._description.images.unlabelled:
+            if self._description.images.unlabelled or (tiling.some_labels and tiling.label_rest == "unlabelled"):
                 settings.require_unlabelled()
         if "rivals" in self.tags:
             self._require_ratio()

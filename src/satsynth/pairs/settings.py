@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from satsynth.datasets.description import KeepSettings
-from satsynth.work.frozen import LARGEST_SHARD, LARGEST_TILE, Frozen
+from satsynth.work.frozen import LARGEST_SHARD, LARGEST_TILE, SEED_END, Frozen
 
 Angles = Literal["any", "right", "none"]
 Zoom = Annotated[float, Field(ge=0.1, le=10)]
@@ -27,6 +27,45 @@ class TilingSettings(Frozen):
     )
     keep: KeepSettings = KeepSettings()
     shard_tiles: int = Field(default=256, description="Candidate tiles per shard.", ge=1, le=LARGEST_SHARD)
+    label_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the training scenes whose masks are used, by number of scenes and at least one. Whole "
+        "scenes are chosen by `label_seed`; those of a smaller share are among those of a larger one.",
+    )
+    label_scenes: tuple[str, ...] = Field(
+        default=(),
+        description="The training scenes whose masks are used, by identifier or pattern, instead of a share.",
+    )
+    label_seed: int = Field(
+        default=0, ge=0, lt=SEED_END, description="Seed of the order in which `label_share` takes scenes."
+    )
+    label_rest: Literal["drop", "unlabelled"] = Field(
+        default="drop",
+        description="What becomes of training scenes whose masks are not used. `drop`: nothing is made of them. "
+        "`unlabelled`: generators learn from their images, as from those of `images.unlabelled`.",
+    )
+
+    @model_validator(mode="after")
+    def _chosen_once(self) -> TilingSettings:
+        if self.label_share < 1 and self.label_scenes:
+            raise ValueError("`label_share` and `label_scenes` both choose the labelled scenes; set only one of them")
+        return self
+
+    @property
+    def some_labels(self) -> bool:
+        """Whether the masks of some training scenes only are used."""
+        return self.label_share < 1 or bool(self.label_scenes)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the parameters that decide the tiles: those of labels count only where they leave something out."""
+        unused = {name for name in type(self).model_fields if name.startswith("label_")}
+        if self.label_scenes:
+            unused = {"label_share", "label_seed"}
+        elif self.some_labels:
+            unused = {"label_scenes"}
+        return self.model_dump(mode="json", exclude=unused)
 
 
 class PastedRegions(Frozen):

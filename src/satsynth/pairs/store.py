@@ -31,6 +31,8 @@ from satsynth.work.verified import verify
 
 # Entry of a manifest: the scenes of val and test that unlabelled images show.
 HELD_OUT_IMAGES = "held_out_images"
+# Entry of a manifest: the training scenes whose masks are used, where not those of all are.
+LABELS = "labels"
 _SHARD_REMEDY = "Run the same command again: it makes damaged work anew."
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -282,6 +284,11 @@ class PairStore(Finished):
             "tile_size": self.tile_size,
             "scenes": sorted(set(self.scenes("train"))),
         }
+
+    @property
+    def unused_labels(self) -> list[str]:
+        """Training scenes whose masks are not to be used: those beyond `tiling.label_share` or `label_scenes`."""
+        return list(self.manifest.get(LABELS, {}).get("unused", ()))
 
     def _columns(self, file: Path, columns: list[str]) -> pd.DataFrame:
         missing = sorted(set(columns) - set(pq.read_schema(file).names))

@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.pairs.labels import chosen_labels
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import TilingSettings
-from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore, finish_store, write_shard
+from satsynth.pairs.store import HELD_OUT_IMAGES, LABELS, PairStore, finish_store, write_shard
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
 from satsynth.scenes.splits import UNLABELLED, check_apart
@@ -203,9 +204,12 @@ def cut_scenes(
 
     Raises:
         PartDone: The folder's share of the shards is cut.
-        DataError: No tile fits, or `keep` leaves no training tile.
+        DataError: No tile fits, `keep` leaves no training tile, or `label_scenes` names no training scene.
     """
     check_apart(scenes, shared_masks=reader.description.masks.encoding == "attribute")
+    labels = chosen_labels(scenes, settings)
+    if labels is not None:
+        scenes = labels.applied(scenes)
     cuts = plan(scenes, settings)
     size = settings.shard_tiles
     parts = [cuts[i : i + size] for i in range(0, len(cuts), size)]
@@ -232,6 +236,8 @@ def cut_scenes(
     more: dict[str, Any] = {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
     if shown := sorted({scene.shows for scene in scenes if scene.shows}):
         more[HELD_OUT_IMAGES] = shown
+    if labels is not None:
+        more[LABELS] = labels.entry
     return finish_store(folder, classes, settings.tile_size, more)
 
 

@@ -12,6 +12,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import FAMILIES, WITHOUT_MASKS, FamilySettings
 from satsynth.generation.settings import GenerationSettings, RivalsSettings
+from satsynth.pairs.settings import TilingSettings
 from satsynth.pipelines.graph import step_name
 from satsynth.pipelines.parameters import MODELS
 from satsynth.scenes.settings import IngestionSettings
@@ -83,6 +84,10 @@ def _of_ingestion(node: str, ingestion: IngestionSettings) -> Counted:
     return ingestion.model_dump(mode="json")
 
 
+def _of_tiling(node: str, tiling: TilingSettings) -> Counted:
+    return tiling.identity()
+
+
 def _of_description(node: str, description: DatasetDescription) -> Counted:
     if node == "find_scenes":
         return description.model_dump(mode="json", exclude=_WORDS | {"tiling"})
@@ -116,7 +121,9 @@ def _of_segmentation(node: str, segmentation: SegmentationSettings) -> Counted:
         return {"judge": judge, "networks": chosen, "training": settings["training"]}
     if node == "compare_networks":
         return {"networks": settings["networks"]}
-    del settings["judge"]
+    if segmentation.untrusted is None:
+        # Networks are trained without a look at what the judge says.
+        del settings["untrusted"], settings["judge"]
     return settings
 
 
@@ -134,6 +141,7 @@ _RULES: dict[type[BaseModel], Callable[[str, Any], Counted]] = {
     Workspace: _of_workspace,
     ComputeSettings: _of_compute,
     IngestionSettings: _of_ingestion,
+    TilingSettings: _of_tiling,
     DatasetDescription: _of_description,
     FamilySettings: _of_family,
     ComparisonSettings: _of_comparison,

@@ -16,6 +16,7 @@ from satsynth.training.device import autocast
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
 from satsynth.work.ignore import IGNORE_INDEX
+from satsynth.work.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def evaluate(
     compute: ComputeSettings,
     batch_size: int = 32,
     boundaries: BoundaryTally | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the confusion matrix ``(K, K)`` of each scene, by name.
 
@@ -85,6 +87,7 @@ def evaluate(
         compute: How to compute.
         batch_size: Tiles at once.
         boundaries: Counts boundaries too, if given.
+        progress: Counts tiles, if given.
     """
     network.eval()
     matrices: dict[str, np.ndarray] = {}
@@ -101,5 +104,7 @@ def evaluate(
             matrices[scene] = matrices.get(scene, 0) + confusion_matrix(guess, mask, classes)
             if boundaries is not None:
                 boundaries.add(guess.numpy(), mask.numpy())
+        if progress is not None:
+            progress.update(len(part))
     network.train()
     return matrices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -19,10 +19,13 @@ from satsynth.segmentation.sizes import check_tile_size
 from satsynth.segmentation.trainings import FinishedTraining, PlannedTraining, plan_trainings
 from satsynth.segmentation.units import Stores, train_all
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import WorkFolder
 from satsynth.work.remembered import is_remembered
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
+# Says in a sentence what a grid can show, from its trainings that are done and its numbers of seeds and test scenes.
+Foresight = Callable[[Sequence[FinishedTraining], int, int], str]
 
 
 def train_grid(
@@ -32,6 +35,7 @@ def train_grid(
     compute: ComputeSettings,
     workspace: Workspace,
     tracker: TrainingTracker = UNTRACKED,
+    foresight: Foresight | None = None,
 ) -> list[FinishedTraining]:
     """Train every network in every arm with every seed, or find the trainings done.
 
@@ -42,6 +46,7 @@ def train_grid(
         compute: Where.
         workspace: Where work is kept.
         tracker: Keeps a record of each training.
+        foresight: Says with the plan which differences the grid can show.
 
     Returns:
         The trainings in the order of the grid.
@@ -51,7 +56,9 @@ def train_grid(
     """
     check_tile_size(settings.networks, tiles.tile_size)
     planned = plan_trainings(cells_of(settings), tiles, synthetic, settings, compute)
-    _announce(planned, tiles, settings, compute, workspace)
+    done = _announce(planned, tiles, settings, compute, workspace)
+    if foresight is not None and len(done) < len(planned) and max(settings.ratios) > 0:
+        log.info("Segmentation: %s", foresight(done, len(settings.seeds), _labelled_scenes(tiles)))
     if len(settings.seeds) > 1:
         _announce_shared(settings, tiles.count("train"), synthetic.count("synthetic"))
     numbers = count(1)
@@ -121,26 +128,46 @@ def _announce(
     settings: SegmentationSettings,
     compute: ComputeSettings,
     workspace: Workspace,
-) -> None:
-    """Log what will be trained, and how long it takes, estimated from a few steps of each network."""
+) -> list[FinishedTraining]:
+    """Log what will be trained, and how long it takes, estimated from a few steps of each network.
+
+    Returns:
+        The trainings that are done.
+    """
     named = ", ".join(dict.fromkeys(f"{one.cell.network} {one.cell.arm.title}" for one in planned))
     log.info("Segmentation: %d trainings, each with seeds %s: %s", len(planned), list(settings.seeds), named)
-    missing = [one for one in planned if not is_remembered(workspace, one.step)]
+    missing: list[PlannedTraining] = []
+    done: list[FinishedTraining] = []
+    for one in planned:
+        if is_remembered(workspace, one.step):
+            done.append(FinishedTraining(one.cell, WorkFolder(workspace.work, one.step), found=True))
+        else:
+            missing.append(one)
     if not missing:
         log.info("Segmentation: reused, all of them were done before")
-        return
+        return done
     from satsynth.segmentation.training import seconds_an_image
     from satsynth.training.device import choose_device, describe_device, memory_in_words
 
-    classes, side, batch_size = len(tiles.class_names), tiles.tile_size, settings.training.batch_size
+    classes, side = len(tiles.class_names), tiles.tile_size
+    first = {one.cell.network: one for one in missing}
     rates = {
-        name: seconds_an_image(settings.networks[name], classes, side, batch_size, compute)
-        for name in dict.fromkeys(one.cell.network for one in missing)
+        name: seconds_an_image(one.network, classes, side, one.settings.batch_size, compute)
+        for name, one in first.items()
     }
-    minutes = sum(rates[one.cell.network] * one.images for one in missing) / 60
+    val, test = tiles.count("val"), tiles.count("test")
+    minutes = sum(rates[one.cell.network] * (one.images + one.images_in_evaluation(val, test)) for one in missing) / 60
     device = choose_device(compute)
     where, memory = describe_device(device), memory_in_words(device)
     log.info("Segmentation: %d of them are new, about %.1f minutes on %s, %s", len(missing), minutes, where, memory)
+    return done
+
+
+def _labelled_scenes(tiles: PairStore) -> int:
+    """Return the number of test scenes with a label."""
+    index = tiles.index()
+    test = (index["split"] == "test").to_numpy() & (tiles.pixel_counts().sum(1) > 0)
+    return int(index.loc[test, "scene_id"].nunique())
 
 
 def _announce_shared(settings: SegmentationSettings, real: int, available: int) -> None:

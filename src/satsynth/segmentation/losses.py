@@ -29,6 +29,19 @@ def cross_entropy(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     return pixel_errors(logits, masks).sum() / (masks != IGNORE_INDEX).sum().clamp(min=1)
 
 
+def squared_error(found: torch.Tensor, wanted: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared error of channels, both ``(B, C, H, W)``, over labelled pixels.
+
+    Args:
+        found: What is predicted.
+        wanted: What it should be.
+        masks: ``(B, H, W)`` of class indices, 255 = ignore.
+    """
+    labelled = (masks != IGNORE_INDEX)[:, None]
+    errors = (found.float() - wanted).square() * labelled
+    return errors.sum() / (labelled.sum() * wanted.shape[1]).clamp(min=1)
+
+
 def hard_cross_entropy(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Return the mean cross entropy of hard pixels, and of the hardest sixteenth where fewer are hard.
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from satsynth.pairs.settings import AugmentationName
 from satsynth.segmentation.architectures.registry import ARCHITECTURES, known_architecture
@@ -17,12 +24,17 @@ Ratio = Annotated[float, Field(ge=0, le=LARGEST_RATIO)]
 Seed = Annotated[int, Field(ge=0, lt=SEED_END)]
 
 
+# What a network may have of its own in its training.
+_OWN = frozenset({"images", "batch_size", "learning_rate", "ema"})
+
+
 class SegmentationNetwork(Frozen):
     """One segmentation network."""
 
     architecture: Annotated[str, AfterValidator(known_architecture)] = Field(
         description="Kind of network. `farseg` needs the extra `farseg` and one of the encoders resnet18, 34, 50 and "
-        "101; `pfsegnet` takes any encoder; all others are those of segmentation-models-pytorch.",
+        "101; `pfsegnet` takes any encoder, `segdiff` only its own, `rrdb`; all others are those of "
+        "segmentation-models-pytorch.",
         json_schema_extra={"enum": list(ARCHITECTURES)},
     )
     encoder: str = Field(description="Encoder by its name in segmentation-models-pytorch.")
@@ -34,6 +46,35 @@ class SegmentationNetwork(Frozen):
     options: Annotated[dict[str, Any], AfterValidator(plain_options)] = Field(
         default={}, description="Further arguments of the architecture, such as widths."
     )
+    images: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_IMAGES,
+        description="Its own training budget in images; null takes that of `segmentation.training`.",
+    )
+    batch_size: int | None = Field(
+        default=None, ge=2, le=LARGEST_BATCH, description="Its own batch size; null likewise."
+    )
+    learning_rate: float | None = Field(
+        default=None, gt=0, le=100, description="Its own peak learning rate; null likewise."
+    )
+    ema: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Decay of a moving average of its weights, which takes their place on val and test; null has none.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What identifies a training knows a network's own values only where it has them.
+        fields: dict[str, Any] = serialise(self)
+        return {name: value for name, value in fields.items() if value is not None or name not in _OWN}
+
+    def trained_by(self, training: TrainingSettings) -> TrainingSettings:
+        """Return how it is trained: by its own values where it has them."""
+        own = {name: getattr(self, name) for name in _OWN & TrainingSettings.model_fields.keys()}
+        return training.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
 class TrainingSettings(Frozen):
@@ -64,6 +105,17 @@ class JudgeSettings(Frozen):
         ge=0,
         lt=SEED_END,
         description="Seed of its training; the training at R = 0 with this seed is the same one.",
+    )
+
+
+class UntrustedPixels(Frozen):
+    """Pixels of synthetic pairs that networks are not trained on."""
+
+    times: float = Field(
+        gt=0,
+        le=1e6,
+        description="A pixel is ignored where the judge's cross entropy against the mask is larger than this many "
+        "times the mean of its class on real val pairs.",
     )
 
 
@@ -109,6 +161,11 @@ class SegmentationSettings(Frozen):
         default=(None,),
         min_length=1,
         description="Share of real pairs in a batch where R > 0, an arm each; null is that of the union, 1 / (1 + R).",
+    )
+    untrusted: UntrustedPixels | None = Field(
+        default=None,
+        description="Which pixels of synthetic pairs are ignored in training, because the judge contradicts them; "
+        "null uses all.",
     )
     training: TrainingSettings = TrainingSettings()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from satsynth.pairs.mixtures import Stream
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
@@ -18,6 +19,7 @@ from satsynth.segmentation.saved import SCORES, WEIGHTS, training_row
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.training.best import BestWeights
 from satsynth.training.device import autocast, choose_device, memory_errors, seconds_a_step
+from satsynth.training.ema import MovingAverage
 from satsynth.training.loop import PartLoss, Training, look_points, train, warm_cosine
 from satsynth.training.reporting import SILENCE, Report
 from satsynth.training.seeds import shared_random_state
@@ -25,6 +27,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.training.weights import save_weights
 from satsynth.work.finished import write_timing
 from satsynth.work.folder import WorkFolder
+from satsynth.work.progress import Progress
 
 # What a seed is used for; order and augmentation have 0 and 1.
 DROPOUT = 2
@@ -85,7 +88,7 @@ def train_network(
     held_out.require_labels()
     device = choose_device(compute)
     learner = _Learner(task, held_out, device, compute)
-    with memory_errors("Lower `segmentation.training.batch_size`."):
+    with memory_errors("Lower `segmentation.training.batch_size`, or `batch_size` of this network."):
         checkpoint = folder.path / "checkpoint.pt"
         seconds = train(learner.training(), task.stream, checkpoint, device, compute, report.metrics)
     row, confusion = learner.outcome()
@@ -113,6 +116,8 @@ class _Learner:
             network = build_network(task.network, held_out.classes)
         self._architecture = ARCHITECTURES[task.network.architecture]
         self._network = network.to(device).to(memory_format=torch.channels_last)
+        decay = task.network.ema
+        self._average = None if decay is None else MovingAverage(self._network, decay)
         self._looks = look_points(task.steps / 2, task.steps, task.settings.evaluations)
         self.best = BestWeights()
 
@@ -122,6 +127,7 @@ class _Learner:
         optimizer = torch.optim.AdamW(
             self._network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
+        averaged = {} if self._average is None else {"average": self._average}
         return Training(
             title=task.title,
             network=self._network,
@@ -131,15 +137,17 @@ class _Learner:
             batch_size=settings.batch_size,
             rate_at=warm_cosine(settings.learning_rate, task.steps, max(1, task.steps // 20)),
             clip=settings.clip,
-            parts={"network": self._network, "optimizer": optimizer, "best": self.best},
-            after_step=self._look,
+            parts={"network": self._network, "optimizer": optimizer, "best": self.best, **averaged},
+            after_step=self._after_step,
         )
 
     def outcome(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Evaluate the best weights on test; return the row and the confusion matrix of each scene."""
         self._network.load_state_dict(self.best.weights)
         boundaries = BoundaryTally(self._held_out.classes)
-        confusion = self._confusion(self._held_out.test, boundaries)
+        test = self._held_out.test
+        with Progress(len(test.pairs), f"{self._task.title}, test", "tiles") as progress:
+            confusion = self._confusion(self._network, test, boundaries, progress)
         total, boundary = scores(np.sum(list(confusion.values()), axis=0)), boundaries.f1()
         return {
             **self._task.columns,
@@ -156,9 +164,17 @@ class _Learner:
             },
         }, confusion
 
-    def _confusion(self, held_out: HeldOut, boundaries: BoundaryTally | None = None) -> dict[str, np.ndarray]:
+    def _confusion(
+        self,
+        network: nn.Module,
+        held_out: HeldOut,
+        boundaries: BoundaryTally | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, np.ndarray]:
         classes = self._held_out.classes
-        return evaluate(self._network, held_out, classes, self._device, self._compute, boundaries=boundaries)
+        return evaluate(
+            network, held_out, classes, self._device, self._compute, boundaries=boundaries, progress=progress
+        )
 
     def _step_loss(self, images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         # Dropout draws from the random state that all share: a continued training must equal an unbroken one.
@@ -166,12 +182,16 @@ class _Learner:
             loss = self._architecture.loss(self._network, images, masks)
         yield loss, {}
 
-    def _look(self, done: int) -> Mapping[str, float]:
+    def _after_step(self, done: int) -> Mapping[str, float]:
         """Evaluate on val at some of the steps, and keep the weights if they are the best so far."""
+        if self._average is not None:
+            self._average.update_parameters(self._network)
         if done not in self._looks:
             return {}
-        found = scores(np.sum(list(self._confusion(self._held_out.val).values()), axis=0))
-        self.best.offer(found.miou, done, self._network)
+        network = self._network if self._average is None else self._average.module
+        quick = self._architecture.quick(network, self._task.network)
+        found = scores(np.sum(list(self._confusion(quick, self._held_out.val).values()), axis=0))
+        self.best.offer(found.miou, done, network)
         return {"val_miou": found.miou}
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from satsynth.pairs.store import PairStore
+from satsynth.segmentation.architectures.registry import ARCHITECTURES
 from satsynth.segmentation.cells import Cell, synthetic_rows
 from satsynth.segmentation.saved import training_row
 from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
@@ -23,6 +25,8 @@ from satsynth.work.files import digest_of
 from satsynth.work.folder import Step, WorkFolder
 
 RESULT_VERSION = 5
+# Time of a forward pass as a share of a step of training, whose backward pass takes twice as long.
+PASS = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,16 @@ class PlannedTraining:
     def images(self) -> int:
         """Its budget in images."""
         return self.cell.arm.images(self.settings)
+
+    def images_in_evaluation(self, val: int, test: int) -> float:
+        """Return to how many images of training its evaluations amount, in time.
+
+        Args:
+            val: Number of val tiles.
+            test: Number of test tiles.
+        """
+        passes = partial(ARCHITECTURES[self.network.architecture].passes, self.network)
+        return PASS * (self.settings.evaluations * val * passes(quick=True) + test * passes(quick=False))
 
     @property
     def params(self) -> dict[str, Any]:
@@ -106,14 +120,15 @@ def plan_trainings(
     planned = []
     for cell in cells:
         network = settings.networks[cell.network]
+        training = network.trained_by(settings.training)
         rows = tuple(synthetic_rows(cell, tiles.count("train"), len(contents)).tolist())
         decided = {
             **cell.columns,
             "network": network.model_dump(mode="json"),
-            "training": settings.training.model_dump(mode="json"),
+            "training": training.model_dump(mode="json"),
             **exact,
             "synthetic": {"rows": digest_of([contents[row] for row in rows])} if rows else None,
         }
         step = Step("segmentation", RESULT_VERSION, digests(tiles=tiles), decided)
-        planned.append(PlannedTraining(cell, network, settings.training, rows, step))
+        planned.append(PlannedTraining(cell, network, training, rows, step))
     return planned

@@ -10,7 +10,7 @@ from markupsafe import escape
 
 from satsynth.analysis.measures.table import Row, rows_table
 from satsynth.analysis.report.page import Section, printable, report_html
-from satsynth.analysis.report.sections import held_out_notes, segmentation
+from satsynth.analysis.report.sections import held_out_notes, label_notes, segmentation
 from satsynth.analysis.statistics.summary import gains_by_class, summarise
 from satsynth.analysis.statistics.verdict import verdict
 from trainings_made import HELPED, iou, tables_of
@@ -128,6 +128,15 @@ def test_the_page_needs_no_network_and_holds_everything(answer: dict[str, list[s
     outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"(src|href)=[\"'](?!data:)", outside) and "http" not in outside
     assert not re.search(r"<script[^>]+src", page)
+
+
+def test_the_page_says_how_many_training_scenes_are_labelled() -> None:
+    assert label_notes(None) == []
+    labels = {"used": ["a", "b"], "unused": ["c"] * 6, "rest": "drop"}
+    (note,) = label_notes(labels)
+    assert "the masks of 2 of 8 training scenes are used (25%)" in note and "the others take no part" in note
+    (note,) = label_notes({**labels, "rest": "unlabelled"})
+    assert "generators may learn from the images of the others" in note
 
 
 def test_the_page_says_of_which_held_out_scenes_the_generator_has_seen_images() -> None:

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from satsynth.analysis.measures.table import Row, rows_table
 from satsynth.analysis.report.comparisons import network_rows
-from satsynth.analysis.report.sections import fidelity, inception_notes, segmentation
+from satsynth.analysis.report.page import printable
+from satsynth.analysis.report.sections import fidelity, inception_notes, segmentation, untrusted_pixels
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.summary import summarise
 from trainings_made import iou, tables_of
@@ -53,3 +54,13 @@ def test_inception_names_its_weights_and_warns_of_few_images() -> None:
     assert "weights" not in inception_notes(table, ComparisonSettings())[0]
     many = table.assign(value=table["value"].where(table["measure"] != "images", 5000))
     assert len(inception_notes(many, switched_on)) == 1
+
+
+def test_untrusted_pixels_are_shown_only_where_there_is_a_rule() -> None:
+    columns = ["class", "real_error", "limit", "pixels", "removed", "share"]
+    assert untrusted_pixels(pd.DataFrame(columns=columns)) == []
+    rows = [["water", 0.2, 0.8, 1000, 250, 0.25], ["land", None, None, 0, 0, None]]
+    (section,) = untrusted_pixels(pd.DataFrame(rows, columns=columns))
+    (table,) = section.tables
+    assert table["removed %"].tolist()[0] == 25 and table["removed"].tolist() == [250, 0]
+    assert [printable(value) for value in table.iloc[1][["loss on real pairs", "limit", "removed %"]]] == ["–"] * 3

@@ -131,6 +131,9 @@ def test_words_of_a_change():
     )
     assert "zero lies outside" in sentence
     assert "no evidence" not in sentence
+    # By hand, as above: half the width of the interval.
+    half = 100 * 4.302653 * 0.01 / np.sqrt(3)
+    assert sentence.endswith(f"; a difference below {half:.2f} points could not have been shown.")
     assert "this generator, the pairs drawn from it, and this test area" in condition
     assert absent == "No test scene has c: not scored, and left out of the means."
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satsynth.diffusion.cascade.reduction import condition, reduce_images, reduce_masks, reduced
-from satsynth.diffusion.codes import LabelCode
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.codes import LabelCode
 from satsynth.work.ignore import IGNORE_INDEX
 
 CLASSES = 3

@@ -28,6 +28,7 @@ def segmentation(
     ratio_curve: go.Figure,
     dataset: str,
     held_out_images: Sequence[str] = (),
+    labels: Mapping[str, Any] | None = None,
 ) -> list[Section]:
     """Return the scores, and the tables of networks and of augmentations where they add to the first table.
 
@@ -38,6 +39,7 @@ def segmentation(
         ratio_curve: Figure.
         dataset: Name of the data set.
         held_out_images: Scenes of val and test whose images the generator has seen.
+        labels: The training scenes whose masks are used, where not those of all are, as the manifest of tiles has them.
     """
     paper = paper_table(dataset)
     sections = [
@@ -47,6 +49,7 @@ def segmentation(
                 "Scores come from one confusion matrix over all test scenes, in percent. Intervals (95 %) are over "
                 "seeds and test scenes. Only val scenes were used to select the model.",
                 NOTE if paper is not None else "The paper has no results on this data set.",
+                *label_notes(labels),
                 *held_out_notes(held_out_images),
             ],
             [tables.score_table(summary), *([paper] if paper is not None else [])],
@@ -64,6 +67,22 @@ def segmentation(
         table = tables.augmentation_table(augmentations)
         sections.append(Section("Augmentations", [text, AUGMENTATION_NOTE], [table]))
     return sections
+
+
+def label_notes(labels: Mapping[str, Any] | None) -> list[str]:
+    """Return how many training scenes are labelled, if not all of them are."""
+    if not labels:
+        return []
+    used, unused = len(labels["used"]), len(labels["unused"])
+    rest = (
+        "generators may learn from the images of the others"
+        if labels["rest"] == "unlabelled"
+        else "the others take no part"
+    )
+    return [
+        f"Train: the masks of {used} of {used + unused} training scenes are used ({used / (used + unused):.0%}), for "
+        f"the generator, the judge and all networks; {rest}. R counts from the pairs of these scenes."
+    ]
 
 
 def held_out_notes(scenes: Sequence[str]) -> list[str]:
@@ -84,6 +103,18 @@ def gains_by_class(gains: pd.DataFrame, plot: go.Figure, dataset: str) -> Sectio
         "one test scene has, over seeds only."
     )
     return Section("Gain by class", [text, gain_note(dataset)], [tables.gain_table(gains)], [plot])
+
+
+def untrusted_pixels(table: pd.DataFrame) -> list[Section]:
+    """Return which pixels of synthetic pairs networks were not trained on, if there is such a rule."""
+    if table.empty:
+        return []
+    text = (
+        "Pixels of synthetic pairs at which the judge's loss (cross entropy, in nats) against the mask is above a "
+        "limit, a multiple of the mean of the class on real val pairs (`segmentation.untrusted`). Networks ignore them "
+        "in training; all other sections count them. A class that is in no real pair of val or train has no limit."
+    )
+    return [Section("Untrusted pixels", [text], [tables.untrusted_table(table)])]
 
 
 def class_distribution(distribution: pd.DataFrame, adjacency: pd.DataFrame, plot: go.Figure) -> Section:

@@ -62,6 +62,14 @@ def augmentation_table(augmentations: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def untrusted_table(untrusted: pd.DataFrame) -> pd.DataFrame:
+    """Return what is removed of each class."""
+    table = untrusted[["class"]].assign(**{"loss on real pairs": untrusted["real_error"], "limit": untrusted["limit"]})
+    table["pixels"], table["removed"] = untrusted["pixels"], untrusted["removed"]
+    table["removed %"] = _points(untrusted["share"])
+    return table
+
+
 def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
     """Return IoU at R = 0 and at R of each class."""
     table = _arms(gains)

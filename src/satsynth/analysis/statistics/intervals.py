@@ -22,6 +22,7 @@ class Interval:
         scene_error: Standard error due to the scenes; NaN for one scene.
         degrees: Degrees of freedom of the t quantile.
         scenes: Number of scenes with a class to score.
+        seeds: Number of paired seeds.
     """
 
     difference: float
@@ -31,10 +32,47 @@ class Interval:
     scene_error: float
     degrees: float
     scenes: int
+    seeds: int = 0
+
+    @property
+    def half_width(self) -> float:
+        """How far it reaches to either side: a smaller difference could not have been told from zero."""
+        return (self.high - self.low) / 2
+
+    def expected_half_width(self, seeds: int, confidence: float = 0.95) -> float:
+        """Return the half-width to expect with another number of seeds, at least two, which vary as these do.
+
+        The variance between seeds falls with their number; what test scenes add stays.
+        """
+        if seeds == self.seeds:
+            return self.half_width
+        whole = (self.half_width / t_quantile(self.degrees, confidence)) ** 2
+        now = min(self.seed_error**2, whole)
+        seed_part, scene_part = now * self.seeds / seeds, whole - now
+        spread = seed_part**2 / (seeds - 1) + (scene_part**2 / (self.scenes - 1) if self.scenes > 1 else 0)
+        degrees = (seed_part + scene_part) ** 2 / spread if spread else seeds - 1
+        return float(t_quantile(degrees, confidence) * np.sqrt(seed_part + scene_part))
 
 
 _NAN = float("nan")
 UNKNOWN = Interval(_NAN, _NAN, _NAN, _NAN, _NAN, _NAN, scenes=0)
+
+
+def t_quantile(degrees: float, confidence: float = 0.95) -> float:
+    """Return the standard errors by which an interval of Student's t reaches to either side."""
+    # Takes a second to import, which no run should wait for before its first line.
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + confidence) / 2, degrees))
+
+
+def least_standard_errors(seeds: int, scenes: int, confidence: float = 0.95) -> float:
+    """Return how many standard errors `paired_interval` reaches to either side at least; infinite without an interval.
+
+    Satterthwaite's degrees of freedom are at most the sum of those of seeds and scenes.
+    """
+    degrees = seeds + scenes - 2
+    return t_quantile(degrees, confidence) if degrees > 0 else float("inf")
 
 
 def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, confidence: float = 0.95) -> Interval:
@@ -67,13 +105,13 @@ def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, co
         return UNKNOWN
     scored = int(np.isfinite(per_class(totals[0, 0])).any(-1).sum())
     if scored == 1:
-        return _one_way(difference, each, scored, confidence, over_seeds=True)
+        return _one_way(difference, each, scored, seeds, confidence, over_seeds=True)
     without = np.subtract(*per_class(whole[:, :, None] - totals)[::-1])
     # A class that only this scene has does not show how scenes differ.
     influence = np.nan_to_num(_class_mean(change[:, None] - without))
     pseudo = each[:, None] + (scenes - 1) * influence
     if seeds == 1:
-        return _one_way(difference, pseudo[0], scored, confidence, over_seeds=False)
+        return _one_way(difference, pseudo[0], scored, seeds, confidence, over_seeds=False)
 
     rows, columns = pseudo.mean(1, keepdims=True), pseudo.mean(0, keepdims=True)
     squares = {
@@ -90,7 +128,7 @@ def paired_interval(base: np.ndarray, other: np.ndarray, per_class: PerClass, co
         degrees = float(seeds - 1 if seed_part >= scene_part else scored - 1)
     else:
         degrees = float(variance**2 / spread) if spread else float(seeds - 1)
-    return _around(difference, variance, degrees, np.sqrt(seed_part), np.sqrt(scene_part), scored, confidence)
+    return _around(difference, variance, degrees, np.sqrt(seed_part), np.sqrt(scene_part), scored, seeds, confidence)
 
 
 def _class_mean(values: np.ndarray) -> np.ndarray:
@@ -100,15 +138,17 @@ def _class_mean(values: np.ndarray) -> np.ndarray:
         return np.where(known, values, 0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
 
 
-def _one_way(difference: float, values: np.ndarray, scored: int, confidence: float, over_seeds: bool) -> Interval:
+def _one_way(
+    difference: float, values: np.ndarray, scored: int, seeds: int, confidence: float, over_seeds: bool
+) -> Interval:
     nan = float("nan")
     if len(values) < 2:
-        return Interval(difference, nan, nan, nan, nan, nan, scored)
+        return Interval(difference, nan, nan, nan, nan, nan, scored, seeds)
     variance = float(values.var(ddof=1) / len(values))
     error = float(np.sqrt(variance))
     seed_error, scene_error = (error, nan) if over_seeds else (nan, error)
     degrees = (len(values) if over_seeds else scored) - 1.0
-    return _around(difference, variance, degrees, seed_error, scene_error, scored, confidence)
+    return _around(difference, variance, degrees, seed_error, scene_error, scored, seeds, confidence)
 
 
 def _around(
@@ -118,12 +158,9 @@ def _around(
     seed_error: float,
     scene_error: float,
     scored: int,
+    seeds: int,
     confidence: float,
 ) -> Interval:
-    # Takes a second to import, which no run should wait for before its first line.
-    from scipy import stats
-
-    half = float(stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance))
-    return Interval(
-        difference, difference - half, difference + half, float(seed_error), float(scene_error), float(degrees), scored
-    )
+    half = float(t_quantile(degrees, confidence) * np.sqrt(variance))
+    low, high = difference - half, difference + half
+    return Interval(difference, low, high, float(seed_error), float(scene_error), float(degrees), scored, seeds)

@@ -37,7 +37,7 @@ def summarise(
     """
     classes = [column for column in runs.columns if column.startswith("iou_")]
     rows = []
-    for key, part, interval, scenes in _compared(runs, confusion, per_class, against):
+    for key, part, interval, scenes in compared(runs, confusion, per_class, against):
         known = {name: pd.to_numeric(part[name]) for name in [*SCORES, *classes]}
         row: Row = {**key, "seeds": len(part), "scenes": scenes}
         for name in SCORES:
@@ -68,7 +68,7 @@ def gains_by_class(
         def one(matrices: np.ndarray, k: int = k) -> np.ndarray:
             return per_class(matrices)[..., k : k + 1]
 
-        for key, part, interval, _ in _compared(runs, confusion, one):
+        for key, part, interval, _ in compared(runs, confusion, one):
             if interval is not None:
                 iou = float(pd.to_numeric(part[f"iou_{name}"]).mean())
                 row: Row = {**key, "class": name, "share": share, "scenes": interval.scenes}
@@ -89,7 +89,7 @@ def _difference(interval: Interval | None) -> dict[str, float]:
     }
 
 
-def _compared(
+def compared(
     runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass, against: str | None = None
 ) -> Iterator[tuple[Row, pd.DataFrame, Interval | None, int]]:
     """Yield key, runs, difference (None of what is compared with) and number of test scenes of each arm and ratio."""
@@ -172,6 +172,11 @@ def change_in_points(row: Mapping[str, Any]) -> str:
     return f"{change} [{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
 
 
+def smallest_shown(row: Mapping[str, Any]) -> float:
+    """Return the smallest difference that the interval of a row could have told from zero: its half-width."""
+    return float(row["difference_high"] - row["difference_low"]) / 2
+
+
 def in_words(summary: pd.DataFrame) -> list[str]:
     """Return one sentence for each ratio above zero: did the synthetic pairs help, and how certain is this?
 
@@ -192,7 +197,8 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         over += " of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds"
         interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
         single = "; one seed does not show how much trainings vary" if row["seeds"] == 1 else ""
-        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}.")
+        shown = f"a difference below {100 * smallest_shown(row):.2f} points could not have been shown"
+        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}; {shown}.")
     if sentences:
         sentences.append("This holds for this generator, the pairs drawn from it, and this test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from satsynth.diffusion.codes import LabelCode
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.codes import LabelCode
 from satsynth.pairs.stream import to_image, to_tensors
 from satsynth.work.ignore import IGNORE_INDEX
 

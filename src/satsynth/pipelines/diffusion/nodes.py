@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from satsynth.generation.training import train_generator, training_step
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.families import chosen, takes_families
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import WorkFolder
+from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
 
@@ -48,10 +48,8 @@ def make_generator(
     step = training_step(family, settings, tiles, compute)
     params, seen = tracking.flat(step.settings), tracking.data_inputs(tiles=tiles)
 
-    @contextmanager
-    def reporting(folder: WorkFolder) -> Iterator[Report]:
-        with tracking.active_tracker().child(family.name, params, folder, seen) as child:
-            yield TrackedReport(child, tiles.colors)
+    def reporting(folder: WorkFolder) -> AbstractContextManager[Report]:
+        return tracked_report(family.name, step, folder, tiles)
 
     done = remembered(
         workspace,
@@ -62,6 +60,21 @@ def make_generator(
         log.info("Generator: reused, trained before with the same settings on the same tiles")
         tracking.active_tracker().reused(family.name, params, done.folder, {}, seen)
     return SavedGenerator(done.result)
+
+
+@contextmanager
+def tracked_report(family: str, step: Step, folder: WorkFolder, tiles: PairStore) -> Iterator[Report]:
+    """Open the run in MLflow of a training, or the one that it had before an interruption.
+
+    Args:
+        family: Name of the family.
+        step: What identifies the training.
+        folder: Its work folder.
+        tiles: Real pairs.
+    """
+    params, seen = tracking.flat(step.settings), tracking.data_inputs(tiles=tiles)
+    with tracking.active_tracker().child(family, params, folder, seen) as child:
+        yield TrackedReport(child, tiles.colors)
 
 
 class TrackedReport:

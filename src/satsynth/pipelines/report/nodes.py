@@ -17,7 +17,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.verdict import verdict
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.saved import SavedGenerator
-from satsynth.pairs.store import PairStore
+from satsynth.pairs.store import LABELS, PairStore
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.ancestry import digests
 from satsynth.work.finished import Finished
@@ -34,6 +34,7 @@ def write_report(
     segmentation_summary: pd.DataFrame,
     segmentation_runs: pd.DataFrame,
     class_gains: pd.DataFrame,
+    untrusted_pixels: pd.DataFrame,
     network_comparison: pd.DataFrame,
     augmentation_comparison: pd.DataFrame,
     class_distribution: pd.DataFrame,
@@ -62,6 +63,7 @@ def write_report(
         segmentation_summary: A row for each arm and ratio.
         segmentation_runs: A row for each training.
         class_gains: A row for each arm, ratio and class.
+        untrusted_pixels: A row for each class, where pixels of synthetic pairs are left out.
         network_comparison: A row for each network and ratio above zero.
         augmentation_comparison: A row for each augmentation and ratio.
         class_distribution: A row for each set and class.
@@ -99,8 +101,10 @@ def write_report(
             ratio_curve,
             description.name,
             generator.held_out_images,
+            tiles.manifest.get(LABELS),
         ),
         report.gains_by_class(class_gains, class_gain_plot, description.name),
+        *report.untrusted_pixels(untrusted_pixels),
         Section(
             "Pairs", ["Chosen at even intervals, not by appearance."], images={"Real and synthetic pairs": pair_gallery}
         ),

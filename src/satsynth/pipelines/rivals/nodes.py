@@ -26,11 +26,12 @@ from satsynth.generation.budgets import with_budget
 from satsynth.generation.families import FamilySettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
-from satsynth.measuring import SYNTHETIC, evenly
+from satsynth.generation.together import train_together
+from satsynth.measuring import SYNTHETIC, detectable_difference, evenly
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.nodes import find_copies, measure_alignment, measure_fidelity
-from satsynth.pipelines.diffusion.nodes import make_generator
+from satsynth.pipelines.diffusion.nodes import make_generator, tracked_report
 from satsynth.pipelines.families import chosen, takes_families
 from satsynth.pipelines.rivals.grid import rivals_grid
 from satsynth.pipelines.sampling.nodes import draw_pairs
@@ -41,6 +42,7 @@ from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.finished import Finished
+from satsynth.work.folder import WorkFolder
 from satsynth.work.gathered import Gathered, gather
 from satsynth.work.workspace import Workspace
 
@@ -67,13 +69,22 @@ def train_rivals(
     Returns:
         The `rival_generators`, each in a folder of its family.
     """
+    budgeted = dict(families)
+    for name in rivals.families:
+        family, settings = chosen(name, families)
+        budgeted[name] = with_budget(family, settings, rivals.budget, tiles, compute, workspace)
+    together: dict[str, WorkFolder] = {}
+    if compute.engine == "ray":
+        asked = {name: budgeted[name] for name in rivals.families}
+        together = train_together(asked, tiles, compute, workspace, lambda *training: tracked_report(*training, tiles))
     trained: dict[str, Finished] = {}
     for name in rivals.families:
         log.info("Rivals: the generator of '%s', %d of %d", name, len(trained) + 1, len(rivals.families))
-        family, settings = chosen(name, families)
-        settings = with_budget(family, settings, rivals.budget, tiles, compute, workspace)
-        given = {**families, name: settings}
-        trained[name] = make_generator(tiles, GenerationSettings(family=name), compute, workspace, **given)
+        trained[name] = (
+            SavedGenerator(together[name].result)
+            if name in together
+            else make_generator(tiles, GenerationSettings(family=name), compute, workspace, **budgeted)
+        )
     return gather(workspace, "rival_generators", trained, {"tiles": tiles})
 
 
@@ -193,11 +204,14 @@ def put_rivals_to_work(
         The table `generator_worth`, a row for each family, network and use of its pairs.
     """
     from satsynth.segmentation.metrics import class_iou
+    from satsynth.segmentation.untrusted import used_pairs
 
     settings, summaries = rivals_grid(rivals, segmentation), {}
     for name, store in _stores(rival_pairs).items():
         log.info("Rivals: what the pairs of '%s' are worth", name)
-        finished = train_grid(tiles, store, settings, compute, workspace, TrackedTrainings(name))
+        tracker = TrackedTrainings(name)
+        pairs, _ = used_pairs(tiles, store, settings, compute, workspace, tracker)
+        finished = train_grid(tiles, pairs, settings, compute, workspace, tracker, detectable_difference)
         summaries[name] = summarise(training_table(finished), confusion_table(finished), class_iou)
     networks = {name: (network.architecture, network.encoder) for name, network in settings.networks.items()}
     return worth_table(summaries, description.name, networks, tiles.tile_size)

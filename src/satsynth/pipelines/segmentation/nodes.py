@@ -9,6 +9,7 @@ from satsynth.analysis.report.comparisons import augmentation_rows, network_rows
 from satsynth.analysis.report.figures import class_gain_figure, ratio_figure
 from satsynth.analysis.statistics.summary import gains_by_class, summarise
 from satsynth.datasets.description import DatasetDescription
+from satsynth.measuring import detectable_difference
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
@@ -24,7 +25,7 @@ def train_networks(
     segmentation: SegmentationSettings,
     compute: ComputeSettings,
     workspace: Workspace,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Train every network in every arm with every seed.
 
     Args:
@@ -35,11 +36,15 @@ def train_networks(
         workspace: Where work is kept.
 
     Returns:
-        The tables `segmentation_runs`, a row a training, and `scene_confusion`, a row a training and test scene.
+        The tables `segmentation_runs`, a row a training, `scene_confusion`, a row a training and test scene, and
+        `untrusted_pixels`, a row a class, which has no rows where all pixels are used.
     """
+    from satsynth.segmentation.untrusted import used_pairs
+
     require_parent(synthetic_pairs, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
-    finished = train_grid(tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings())
-    return training_table(finished), confusion_table(finished)
+    pairs, untrusted = used_pairs(tiles, synthetic_pairs, segmentation, compute, workspace, TrackedTrainings())
+    finished = train_grid(tiles, pairs, segmentation, compute, workspace, TrackedTrainings(), detectable_difference)
+    return training_table(finished), confusion_table(finished), untrusted
 
 
 def summarise_trainings(segmentation_runs: pd.DataFrame, scene_confusion: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ def create_pipeline() -> Pipeline:
             node(
                 nodes.train_networks,
                 inputs,
-                ["segmentation_runs", "scene_confusion"],
+                ["segmentation_runs", "scene_confusion", "untrusted_pixels"],
                 name="train_networks",
                 tags=["segmentation", "gpu"],
             ),

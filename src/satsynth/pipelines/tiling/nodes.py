@@ -9,7 +9,7 @@ import pandas as pd
 from satsynth.datasets.description import DatasetDescription
 from satsynth.pairs.required import missing_classes, require_labels
 from satsynth.pairs.settings import TilingSettings
-from satsynth.pairs.store import PairStore
+from satsynth.pairs.store import LABELS, PairStore
 from satsynth.pairs.tiling import ON_A_GRID, RESULT_VERSION, check_keep, cut_scenes
 from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
@@ -44,7 +44,7 @@ def cut_tiles(
     """
     check_keep(tiling, description.class_names)
     raw = raw_folder(description, workspace.raw, workspace.folder)
-    settings = {"tiling": tiling.model_dump(mode="json"), "description": description.reading()}
+    settings = {"tiling": tiling.identity(), "description": description.reading()}
     step = Step("tiling", RESULT_VERSION, {"scenes": frame_digest(scenes)}, settings)
 
     def cut(work: WorkFolder) -> None:
@@ -70,6 +70,8 @@ def cut_tiles(
         tiles.tile_size,
         ", ".join(f"{tiles.count(s)} {s}" for s in ALL_SPLITS if tiles.count(s)),
     )
+    _announce_labels(tiles)
+    scenes = scenes[~scenes["scene_id"].isin(tiles.unused_labels)]
     for split, kind in ON_A_GRID.items():
         small = scenes[(scenes["split"] == split) & (scenes[["height", "width"]].min(axis=1) < tiles.tile_size)]
         if len(small):
@@ -82,7 +84,22 @@ def cut_tiles(
             )
     for lacking in missing_classes(tiles):
         log.warning(
-            "There are no pixels of %s. Such a class cannot be learned or scored; check `splits` and `tiling.keep`.",
+            "There are no pixels of %s. Such a class cannot be learned or scored; check `splits`, `tiling.keep`%s.",
             lacking,
+            " and which scenes are labelled" if tiling.some_labels else "",
         )
     return tiles
+
+
+def _announce_labels(tiles: PairStore) -> None:
+    """Log which training scenes are labelled, where not all of them are to be."""
+    if labels := tiles.manifest.get(LABELS):
+        used, rest = labels["used"], labels["rest"]
+        log.info(
+            "Labels: the masks of %d of %d training scenes are used (%s%s); the others %s",
+            len(used),
+            len(used) + len(labels["unused"]),
+            ", ".join(used[:10]),
+            " and others" if len(used) > 10 else "",
+            "are images without masks" if rest == "unlabelled" else "are left out",
+        )

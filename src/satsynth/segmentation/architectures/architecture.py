@@ -73,3 +73,16 @@ class Architecture(ABC):
         from satsynth.segmentation.losses import cross_entropy
 
         return cross_entropy(network(images), masks)
+
+    def quick(self, network: nn.Module, settings: SegmentationNetwork) -> nn.Module:
+        """Return what predicts val during a training: the network itself, unless a prediction is expensive."""
+        return network
+
+    def passes(self, settings: SegmentationNetwork, quick: bool) -> int:
+        """Return how many forward passes the prediction of an image takes.
+
+        Args:
+            settings: Which network.
+            quick: For the prediction by `quick`, not by the network itself.
+        """
+        return 1

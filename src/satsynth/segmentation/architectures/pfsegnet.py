@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from satsynth.segmentation.architectures.architecture import Architecture
+from satsynth.segmentation.architectures.options import options_of
 from satsynth.segmentation.architectures.smp import smp_errors
-from satsynth.work.errors import SatSynthError
 from satsynth.work.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class PFSegNet(Architecture):
 
     def require_ready(self, settings: SegmentationNetwork) -> None:
         """Refuse options that it does not have."""
-        _options(settings)
+        options_of(PFSegNetOptions, settings)
 
     def build(self, settings: SegmentationNetwork, classes: int) -> nn.Module:
         """Build the encoder by segmentation-models-pytorch, and the decoder on its last four feature maps."""
@@ -47,7 +47,7 @@ class PFSegNet(Architecture):
 
         from satsynth.segmentation.point_flow import PFSegNet as Network
 
-        options = _options(settings)
+        options = options_of(PFSegNetOptions, settings)
         with smp_errors(self.name, settings):
             encoder = smp.encoders.get_encoder(
                 settings.encoder, weights=settings.weights, output_stride=options.encoder_output_stride
@@ -75,21 +75,3 @@ class PFSegNet(Architecture):
         from satsynth.segmentation.losses import point_flow_loss
 
         return point_flow_loss(*cast("Network", network).with_edges(images), masks)
-
-
-def _options(settings: SegmentationNetwork) -> PFSegNetOptions:
-    """Return the options.
-
-    Raises:
-        SatSynthError: There is no such option, or it has no such value.
-    """
-    try:
-        return PFSegNetOptions.model_validate(settings.options)
-    except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in found["loc"])
-        raise SatSynthError(
-            f"pfsegnet cannot be built with the option {name} = {found['input']!r}: {found['msg']}. It has "
-            f"{', '.join(PFSegNetOptions.model_fields)}.",
-            "Correct `options` in `segmentation.networks`.",
-        ) from error

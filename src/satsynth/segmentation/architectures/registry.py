@@ -7,6 +7,7 @@ import difflib
 from satsynth.segmentation.architectures.architecture import Architecture
 from satsynth.segmentation.architectures.farseg import FarSeg
 from satsynth.segmentation.architectures.pfsegnet import PFSegNet
+from satsynth.segmentation.architectures.segdiff import SegDiff
 from satsynth.segmentation.architectures.smp import SmpArchitecture
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -20,6 +21,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         SmpArchitecture("unet", any_side=True),
         FarSeg("farseg"),
         PFSegNet("pfsegnet"),
+        SegDiff("segdiff"),
     )
 }
 

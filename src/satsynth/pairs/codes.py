@@ -55,11 +55,15 @@ class LabelCode:
         rows = torch.where(mask == IGNORE_INDEX, len(self.codebook), mask)
         return self._table(mask.device)[rows].movedim(-1, 1)
 
+    def closeness(self, channels: torch.Tensor) -> torch.Tensor:
+        """Return how close channels ``(B, C, H, W)`` are to each codeword, ``(B, K, H, W)``; most for the nearest."""
+        codebook = self._table(channels.device)[:-1].to(channels.dtype)
+        # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |c| is the same for all codewords of a code of +-scale.
+        return torch.einsum("bchw,kc->bkhw", channels, codebook)
+
     def decode(self, channels: torch.Tensor) -> torch.Tensor:
         """Return the nearest codeword's index, ``(B, H, W)`` int64, for channels ``(B, C, H, W)``."""
         if not self.channels:
             size = (len(channels), *channels.shape[2:])
             return torch.full(size, IGNORE_INDEX, dtype=torch.int64, device=channels.device)
-        codebook = self._table(channels.device)[:-1].to(channels.dtype)
-        # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |c| is the same for all codewords of a code of +-scale.
-        return torch.einsum("bchw,kc->bkhw", channels, codebook).argmax(1)
+        return self.closeness(channels).argmax(1)

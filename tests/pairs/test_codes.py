@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from satsynth.diffusion.codes import LabelCode
+from satsynth.pairs.codes import LabelCode
 from satsynth.work.ignore import IGNORE_INDEX
 
 KINDS = ("bits", "one_hot")
