@@ -29,11 +29,11 @@ import torch
 from measures import NETWORK, parameters
 from torch.nn import functional as F
 
+from satsynth.diffusion.averaged import optimizer_for
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.losses import denoising_step
 from satsynth.diffusion.settings import DiffusionSettings
-from satsynth.diffusion.training import optimizer_for
 from satsynth.generation.drawers import Request
 from satsynth.generation.settings import SamplingSettings
 from satsynth.segmentation.networks import build_network

@@ -24,10 +24,10 @@ from measures import PROJECT, parameters, tiles_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from satsynth.diffusion.averaged import optimizer_for
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.losses import denoising_step
 from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings
-from satsynth.diffusion.training import optimizer_for
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.stream import PairStream
 from satsynth.training.device import choose_device

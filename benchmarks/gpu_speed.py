@@ -22,12 +22,13 @@ from packed import SIDE, Packed
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from satsynth.diffusion.averaged import optimizer_for
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.losses import denoising_step
 from satsynth.diffusion.network import StemUNet
 from satsynth.diffusion.settings import DiffusionSettings
-from satsynth.diffusion.training import optimizer_for, train_denoiser
+from satsynth.diffusion.training import train_denoiser
 from satsynth.generation.drawers import Request
 from satsynth.generation.families import Silence
 from satsynth.pairs.stream import PairStream, batches

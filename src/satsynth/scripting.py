@@ -83,7 +83,7 @@ def train(
     """
     if family not in FAMILIES:
         raise SatSynthError(f"There is no family of generators '{family}'.", f"There are: {', '.join(FAMILIES)}.")
-    maker, workspace = family_of(family), _workspace(project)
+    maker, workspace = family_of(family), Workspace(project=str(project))
     settings, where = maker.settings.model_validate(parameters), ComputeSettings(**(compute or {}))
     done = remembered(
         workspace,
@@ -182,7 +182,7 @@ def sample(
         )
     step = sampling_step(generator, family, settings, sampling, tiles, where)
     done = remembered(
-        _workspace(project),
+        Workspace(project=str(project)),
         step,
         lambda folder: sample_pairs(
             folder, generator, settings, sampling, step.settings[NUMBER], where, alike(folder, NUMBER)
@@ -210,7 +210,7 @@ def train_judge(
         SatSynthError: The tiles do not fit the network.
     """
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
-    return grid.train_judge(tiles, settings, where, _workspace(project))
+    return grid.train_judge(tiles, settings, where, Workspace(project=str(project)))
 
 
 def measure(
@@ -239,7 +239,7 @@ def measure(
         AncestryError: The synthetic pairs or the judge were made from other tiles.
     """
     comparison, where = ComparisonSettings(**parameters), ComputeSettings(**(compute or {}))
-    return measured_fidelity(tiles, synthetic, judge, comparison, where, _workspace(project))
+    return measured_fidelity(tiles, synthetic, judge, comparison, where, Workspace(project=str(project)))
 
 
 @dataclass(frozen=True)
@@ -281,18 +281,15 @@ def evaluate(
 
     require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
     settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
-    synthetic, _ = used_pairs(tiles, synthetic, settings, where, _workspace(project))
-    finished = grid.train_grid(tiles, synthetic, settings, where, _workspace(project), foresight=detectable_difference)
+    kept = Workspace(project=str(project))
+    synthetic, _ = used_pairs(tiles, synthetic, settings, where, kept)
+    finished = grid.train_grid(tiles, synthetic, settings, where, kept, foresight=detectable_difference)
     trainings = grid.training_table(finished)
     return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))
 
 
 def _with_drawing(generator: SavedGenerator, drawing: Mapping[str, Any]) -> FamilySettings:
     return family_of(generator.family).settings.model_validate({"drawing": dict(drawing)})
-
-
-def _workspace(project: Path | str) -> Workspace:
-    return Workspace(project=str(project))
 
 
 def _newest(path: Path) -> Path:

@@ -13,10 +13,10 @@ from satsynth.generation.layouts import layouts_of
 from satsynth.generation.saved import require_held_out
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.cache import decoded
-from satsynth.pairs.labels import chosen_labels
+from satsynth.pairs.labels import LABELS, chosen_labels
 from satsynth.pairs.mosaics import MosaicWindows
 from satsynth.pairs.settings import TilingSettings
-from satsynth.pairs.store import LABELS, PairStore
+from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import cut_scenes
 from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.scenes.scene import Scene, scenes_to_frame

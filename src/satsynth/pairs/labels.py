@@ -16,6 +16,9 @@ from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import UNLABELLED
 from satsynth.work.errors import DataError
 
+# Entry of a manifest: the training scenes whose masks are used, where not those of all are.
+LABELS = "labels"
+
 
 @dataclass(frozen=True)
 class Labels:

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from satsynth.pairs.labels import LABELS
 from satsynth.pairs.pair import (
     Pair,
     class_counts,
@@ -31,8 +32,6 @@ from satsynth.work.verified import verify
 
 # Entry of a manifest: the scenes of val and test that unlabelled images show.
 HELD_OUT_IMAGES = "held_out_images"
-# Entry of a manifest: the training scenes whose masks are used, where not those of all are.
-LABELS = "labels"
 _SHARD_REMEDY = "Run the same command again: it makes damaged work anew."
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -249,11 +248,9 @@ class PairStore(Finished):
 
     def pixel_counts(self) -> np.ndarray:
         """Return the pixels of each class in each pair, ``(N, K)`` int64, without decoding a picture."""
-        return (
-            np.stack(self.index()["pixels"].to_list())
-            if self.count()
-            else np.zeros((0, len(self.class_names)), np.int64)
-        )
+        if not self.count():
+            return np.zeros((0, len(self.class_names)), np.int64)
+        return np.stack(self.index()["pixels"].to_list())
 
     def pictures(self, split: str | None = None, limit: int | None = None) -> Iterator[tuple[str, bytes, bytes]]:
         """Yield identifier, image PNG and mask PNG of each pair, one row group in memory at a time."""

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.pairs.labels import chosen_labels
+from satsynth.pairs.labels import LABELS, chosen_labels
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import TilingSettings
-from satsynth.pairs.store import HELD_OUT_IMAGES, LABELS, PairStore, finish_store, write_shard
+from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore, finish_store, write_shard
 from satsynth.rasters.placement import Bounds, bounds_of
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
 from satsynth.scenes.splits import UNLABELLED, check_apart

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from satsynth.diffusion.averaged import averaged_training, optimizer_for, seconds_on_noise
 from satsynth.diffusion.cascade.enlarger import Enlarger
 from satsynth.diffusion.cascade.reduction import condition, reduce_images, reduce_masks
 from satsynth.diffusion.cascade.settings import EnlargerSettings
 from satsynth.diffusion.losses import batch_levels, in_parts, joint_loss, weighted
 from satsynth.diffusion.network import memory_format
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.training import CHECKPOINT, averaged_training, optimizer_for, seconds_on_noise
+from satsynth.diffusion.training import CHECKPOINT
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.mixtures import Stream
 from satsynth.pairs.stream import PairStream, training_stream

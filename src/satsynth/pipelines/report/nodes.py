@@ -17,7 +17,8 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.verdict import verdict
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.saved import SavedGenerator
-from satsynth.pairs.store import LABELS, PairStore
+from satsynth.pairs.labels import LABELS
+from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.work.ancestry import digests
 from satsynth.work.finished import Finished

@@ -7,9 +7,10 @@ import logging
 import pandas as pd
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.pairs.labels import LABELS
 from satsynth.pairs.required import missing_classes, require_labels
 from satsynth.pairs.settings import TilingSettings
-from satsynth.pairs.store import LABELS, PairStore
+from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import ON_A_GRID, RESULT_VERSION, check_keep, cut_scenes
 from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
