@@ -83,9 +83,8 @@ def test_a_segmentation_training_shows_what_a_plot_of_miou_by_ratio_needs(
     monkeypatch.setattr("satsynth.segmentation.training.train_network", train)
     monkeypatch.setattr("satsynth.segmentation.training.seconds_an_image", lambda *_: 1.0)
     synthetic = write_store(tmp_path / "synthetic", made_pairs(8, split="synthetic"), parents={"tiles": tiles.digest})
-    judge: Any = None
     for _ in range(2):
-        train_networks(tiles, synthetic, judge, SEGMENTATION, ComputeSettings(), Workspace(project=str(tmp_path)))
+        train_networks(tiles, synthetic, SEGMENTATION, ComputeSettings(), Workspace(project=str(tmp_path)))
     (_, real_params, real_inputs), (name, params, inputs) = recorder.begun
     assert name == "small R=0.5 seed=0" and inputs == ["tiles", "synthetic_pairs"]
     assert real_inputs == ["tiles"], "real pairs alone saw no synthetic ones"
@@ -141,7 +140,7 @@ def test_only_a_new_training_of_the_generator_is_estimated(
         checkpoint.touch()
         raise BegunError
 
-    monkeypatch.setattr(training, "seconds_an_image", lambda *_: 1.5)
+    monkeypatch.setattr(training, "seconds_an_image", lambda *_, **__: 1.5)
     monkeypatch.setattr(training, "train", begin)
     monkeypatch.setattr(training, "check_size", lambda *_: None)
     run, lines = Workspace(project=str(tmp_path)), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.summary import arm_title, summarise
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.budgets import with_budget
-from satsynth.generation.families import FamilySettings
+from satsynth.generation.families import FamilySettings, Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
 from satsynth.generation.together import train_together
@@ -42,7 +43,7 @@ from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.finished import Finished
-from satsynth.work.folder import WorkFolder
+from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.gathered import Gathered, gather
 from satsynth.work.workspace import Workspace
 
@@ -76,7 +77,11 @@ def train_rivals(
     together: dict[str, WorkFolder] = {}
     if compute.engine == "ray":
         asked = {name: budgeted[name] for name in rivals.families}
-        together = train_together(asked, tiles, compute, workspace, lambda *training: tracked_report(*training, tiles))
+
+        def reported(name: str, step: Step, folder: WorkFolder) -> AbstractContextManager[Report]:
+            return tracked_report(name, step, folder, tiles)
+
+        together = train_together(asked, tiles, compute, workspace, reported)
     trained: dict[str, Finished] = {}
     for name in rivals.families:
         log.info("Rivals: the generator of '%s', %d of %d", name, len(trained) + 1, len(rivals.families))
