@@ -58,12 +58,25 @@ class Project:
         return output
 
     def _ended(self, pipeline: str, env: str, **params: str) -> tuple[int, str]:
-        return run_command(self.arguments(pipeline, env, **params), self.path, clean_environment(), 900)
+        environment = clean_environment()
+        if _read_at_start(environment) != _AT_START:
+            process = self.start(pipeline, env, **params)
+            output, _ = process.communicate(timeout=900)
+            return process.returncode, output
+        return run_command(self.arguments(pipeline, env, **params), self.path, environment, 900)
 
 
 def clean_environment() -> dict[str, str]:
     hidden = ("MLFLOW_", "KEDRO_", "PYTHONPATH")
     return {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+
+
+def _read_at_start(environment: dict[str, str]) -> dict[str, str]:
+    """Return what an interpreter reads when it starts, so that a forked run would not heed it."""
+    return {key: value for key, value in environment.items() if key.startswith(("LANG", "LC_", "PYTHON"))}
+
+
+_AT_START = _read_at_start(clean_environment())
 
 
 def make_project(folder: Path) -> Project:
