@@ -33,6 +33,7 @@ PREVIEWS = {
     "scene_confusion": "TablePreview",
     "segmentation_summary": "TablePreview",
     "class_gains": "TablePreview",
+    "untrusted_pixels": "TablePreview",
     "network_comparison": "TablePreview",
     "augmentation_comparison": "TablePreview",
     "ratio_curve": "PlotlyPreview",
