@@ -13,6 +13,8 @@ from projects import ROOT, Project
 
 # A list for repairs, what `fidelity` and `class_distribution` sum up, what two figures are drawn from, and origins.
 NOT_SHOWN = {"bad_files", "class_adjacency", "image_curves", "lineage"}
+# What has no rows unless a parameter asks for it.
+NOT_SHOWN |= {"untrusted_pixels"}
 # What only the pipeline `rivals` makes; the tour is of a run of `augment`.
 NOT_SHOWN |= {f"generator_{name}" for name in ("comparison", "findings", "gallery", "worth")}
 
