@@ -131,7 +131,9 @@ def test_dense_blocks_against_their_definition() -> None:
 
 
 @pytest.mark.parametrize("predicts", ["noise", "clean"])
-def test_a_perfect_prediction_has_no_loss_and_gives_the_mask(images: torch.Tensor, predicts: str) -> None:
+def test_a_perfect_prediction_has_no_loss_and_gives_the_mask(
+    images: torch.Tensor, predicts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a network that knows the mask: what is wanted of it in training is what it is asked for in a draw."""
     network = random_network(changed(predicts=predicts))
     masks = torch.randint(3, (5, 16, 16), generator=torch.Generator().manual_seed(3))
@@ -143,7 +145,7 @@ def test_a_perfect_prediction_has_no_loss_and_gives_the_mask(images: torch.Tenso
         spread = network.levels.noisy(none, level, torch.ones_like(clean))
         return clean if predicts == "clean" else (noisy - kept) / spread
 
-    network.predict = perfect  # type: ignore[method-assign]  # what stands for a trained U-Net
+    monkeypatch.setattr(network, "predict", perfect)
     assert network.loss(images, masks).item() == pytest.approx(0, abs=1e-6)
     assert torch.equal(network(images).argmax(1), masks)
 

@@ -22,7 +22,8 @@ def made(seeds: int, scenes: int, draw: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng([seeds, scenes, draw])
     right = 700 + 40 * random.standard_normal((2, seeds, 1, 2)) + 40 * random.standard_normal((2, 1, scenes, 2))
     right = (right + 10 * random.standard_normal((2, seeds, scenes, 2))).clip(1, 999)
-    return tuple(right[..., None] * np.eye(2) + (1000 - right)[..., None] * (1 - np.eye(2)))  # type: ignore[return-value]
+    one, other = right[..., None] * np.eye(2) + (1000 - right)[..., None] * (1 - np.eye(2))
+    return one, other
 
 
 @pytest.mark.parametrize(("seeds", "scenes"), [(1, 2), (2, 1), (3, 5), (8, 9)])
