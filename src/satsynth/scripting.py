@@ -175,7 +175,7 @@ def sample(
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
     family, settings = family_of(generator.family), _with_drawing(generator, drawing or {})
     sampling, where = SamplingSettings(**parameters), ComputeSettings(**(compute or {}))
-    if sampling.layouts in ("real", "folder"):
+    if sampling.layouts in ("auto", "real", "folder"):
         raise SatSynthError(
             f"`layouts` is `{sampling.layouts}`, which needs the description of the data set.",
             "Run `kedro run --pipeline=sampling`, or paint masks of your own by `satsynth.paint`.",

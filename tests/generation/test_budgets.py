@@ -83,10 +83,12 @@ def test_families_are_known_and_distinct(families: list[str]) -> None:
         RivalsSettings(families=tuple(families))
 
 
-def test_all_families_draw_as_many_pairs_jointly() -> None:
+def test_all_families_draw_as_many_pairs_in_a_way_that_each_of_them_can() -> None:
     usual = SamplingSettings(ratio=2, max_pairs=5, layouts="folder", layout_folder="masks", seed=4)
     for pairs, number in ((None, 5), (1, 1), (300, 300)):
         asked = RivalsSettings(pairs=pairs).sampling_of(usual, 7)
         assert asked.total(7) == number and asked.layouts == "joint" and asked.seed == 4
+    for layouts, way in (("joint", "joint"), ("model", "joint"), ("real", "auto"), ("auto", "auto")):
+        assert RivalsSettings().sampling_of(usual.model_copy(update={"layouts": layouts}), 7).layouts == way
     # As a run draws them, but for their number.
     assert RivalsSettings(pairs=3).sampling_of(SamplingSettings(), 7).identity() == SamplingSettings().identity()

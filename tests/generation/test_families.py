@@ -13,9 +13,11 @@ import pytest
 from satsynth.generation.drawers import Request
 from satsynth.generation.families import FAMILIES, FamilySettings, family_of
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.settings import SamplingSettings
 from satsynth.generation.training import train_generator, training_step
 from satsynth.pairs.store import PairStore
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.errors import SatSynthError
 from satsynth.work.files import MANIFEST
 from satsynth.work.folder import work_folder
 from threads import one_thread  # noqa: F401  # a fixture is used by being imported
@@ -40,6 +42,16 @@ def test_a_family_is_known_by_its_name_and_has_settings_of_its_own(name: str) ->
     # A micro batch counts where there is one.
     left_out = {"drawing", "start_from", "micro_batch"}
     assert family.settings().training_identity().keys() == family.settings.model_fields.keys() - left_out
+
+
+def test_auto_layouts_are_those_that_it_can_draw(name: str, settings_of: dict[str, FamilySettings]) -> None:
+    family, settings = family_of(name), settings_of[name]
+    sampling = SamplingSettings(layouts="auto").settled(family.paints(settings))
+    family.require_layouts(settings, sampling.layouts)
+    if sampling.layouts == "joint":
+        with pytest.raises(SatSynthError, match=r"`sampling\.layouts: real`"):
+            family.require_layouts(settings, "real")
+    assert sampling.settled(paints=True) == sampling
 
 
 def test_it_is_imported_without_heavy_libraries(name: str) -> None:

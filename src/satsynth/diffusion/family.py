@@ -33,9 +33,13 @@ class JointDiffusion:
     drawing_files: ClassVar[tuple[str, ...]] = (AVERAGED,)
     settings: type[DenoiserSettings] = DiffusionSettings
 
+    def paints(self, settings: DenoiserSettings) -> bool:
+        """Return whether images and masks have noise levels of their own."""
+        return settings.model.noise_levels == "separate"
+
     def require_layouts(self, settings: DenoiserSettings, layouts: str) -> None:
         """Refuse layouts apart from images where both have one noise level in common."""
-        if layouts != "joint" and settings.model.noise_levels == "common":
+        if layouts != "joint" and not self.paints(settings):
             raise common_levels(f"with `sampling.layouts: {layouts}`")
 
     def require_ready(self, settings: DenoiserSettings, side: int) -> int | None:

@@ -122,6 +122,10 @@ class Family(Protocol):
         """The model of its parameters."""
         ...
 
+    def paints(self, settings: Any) -> bool:
+        """Return whether a generator of these parameters draws an image for a given mask, and masks by themselves."""
+        ...
+
     def require_layouts(self, settings: Any, layouts: str) -> None:
         """Refuse `sampling.layouts` that a generator of these parameters cannot draw.
 
@@ -209,6 +213,10 @@ class Together:
     """What a family says that has images and masks together only, and reads real pairs only; others override it."""
 
     name: ClassVar[str]
+
+    def paints(self, settings: Any) -> bool:
+        """Return False."""
+        return False
 
     def require_layouts(self, settings: Any, layouts: str) -> None:
         """Refuse all layouts but `joint`."""

@@ -50,11 +50,12 @@ class SamplingSettings(Frozen):
         gt=0,
         le=LARGEST_RATIO,
     )
-    layouts: Literal["joint", "model", "real", "folder"] = Field(
+    layouts: Literal["auto", "joint", "model", "real", "folder"] = Field(
         default="joint",
         description="Where masks come from. `joint`: image and mask are drawn together. The others need a generator "
         "whose `noise_levels` are `separate`: `model` draws the mask first, `real` cuts masks anew from training "
-        "scenes, `folder` takes those of `layout_folder`; then the image is painted for its mask.",
+        "scenes, `folder` takes those of `layout_folder`; then the image is painted for its mask. `auto` is `real` "
+        "where the generator can paint, and `joint` elsewhere.",
     )
     layout_folder: str = Field(
         default="",
@@ -85,6 +86,16 @@ class SamplingSettings(Frozen):
         if self.layouts == "folder" and not self.layout_folder:
             raise ValueError("`layouts` is `folder`, so `layout_folder` must name a folder of masks")
         return self
+
+    def settled(self, paints: bool) -> SamplingSettings:
+        """Return the same with `layouts: auto` decided.
+
+        Args:
+            paints: Whether the generator can draw an image for a given mask.
+        """
+        if self.layouts != "auto":
+            return self
+        return self.model_copy(update={"layouts": "real" if paints else "joint"})
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the pairs beside the way they are drawn; not how many of them there are."""
@@ -154,14 +165,17 @@ class RivalsSettings(Frozen):
         return families
 
     def sampling_of(self, sampling: SamplingSettings, real: int) -> SamplingSettings:
-        """Return how pairs are drawn from each family: image and mask together, which all of them can.
+        """Return how pairs are drawn from each family, each of which can draw image and mask together.
+
+        Families that can paint do so where a run's pairs are painted for masks of training scenes.
 
         Args:
             sampling: How the pairs of a run are drawn.
             real: Number of real training pairs.
         """
         number = {} if self.pairs is None else {"ratio": self.pairs / real, "max_pairs": None}
-        return sampling.model_copy(update={"layouts": "joint", "layout_folder": "", **number})
+        layouts = "auto" if sampling.layouts in ("auto", "real") else "joint"
+        return sampling.model_copy(update={"layouts": layouts, "layout_folder": "", **number})
 
 
 class LabellingSettings(Frozen):

@@ -114,8 +114,8 @@ class Plan:
 
     def _require_layouts(self) -> None:
         """Refuse, before it is trained, a generator that cannot draw pairs for the layouts that are asked for."""
-        sampling = self._of("sampling", SamplingSettings)
         family, settings = self._family
+        sampling = self._of("sampling", SamplingSettings).settled(family.paints(settings))
         family.require_layouts(settings, sampling.layouts)
         if sampling.layouts == "folder":
             find_drawn_masks(sampling.layout_folder, self._of("workspace", Workspace).folder)

@@ -158,12 +158,14 @@ class TrackingHooks:
     def _as_model(self, generator: SavedGenerator) -> tracking.ModelToLog:
         """Return a generator as a model, named by data set, and by environment where it is not the default."""
         where = "" if self._environment in ("base", "local") else f"-{self._environment}"
+        family = family_of(generator.family)
+        settings = family.settings.model_validate(self._parameters[generator.family])
         return tracking.ModelToLog(
             f"{self._parameters['tracking']['experiment']}{where}-generator",
             generator.family,
             generator,
-            family_of(generator.family).settings.model_validate(self._parameters[generator.family]),
-            SamplingSettings.model_validate(self._parameters["sampling"]),
+            settings,
+            SamplingSettings.model_validate(self._parameters["sampling"]).settled(family.paints(settings)),
             ComputeSettings.model_validate(self._parameters["compute"]).precision,
         )
 

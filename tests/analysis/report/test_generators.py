@@ -42,7 +42,12 @@ def fidelity(value: float) -> pd.DataFrame:
 def comparison(dataset: str, side: int = 128) -> pd.DataFrame:
     rows = []
     for name, value in FID.items():
-        work = {"training.images": 640, "training.seconds": 12.5, "drawing.seconds": None}
+        work = {
+            "layouts.real": float(name == "gan"),
+            "training.images": 640,
+            "training.seconds": 12.5,
+            "drawing.seconds": None,
+        }
         rows += comparison_rows(name, fidelity(value), ALIGNMENT, COPIES, work)
     return comparison_table([*rows, *real_rows(fidelity(30), ALIGNMENT)], dataset, side)
 
@@ -108,6 +113,7 @@ def test_the_section_shows_scores_of_every_family_and_survives_a_file(tmp_path: 
     assert classes["arm"].tolist() == scores["arm"].tolist() and len(classes.columns) > 2
     assert measures.columns[1:4].str.split("\n").str[0].tolist() == ["diffusion", "gan", "val"]
     assert beside["pairs of"].tolist() == ["diffusion", "gan", "val"]
+    assert any(text.startswith("Masks of `gan` were cut anew") for text in shown[0].text)
     (ranked,) = [text for text in shown[0].text if text.startswith("fpn, real and synthetic pairs, R = 1: ")]
     best, second = ranked.split(", by ")[1].split("], ")
     assert best.startswith("gan +") and second.startswith("diffusion +"), "the best first"

@@ -24,6 +24,7 @@ BESIDE: dict[str, tuple[str, float]] = {
     "alignment.accuracy": ("judge agrees with masks,\naccuracy", 1),
     "copies.pixels": ("suspiciously close\nin pixels, %", 100),
     "copies.features": ("suspiciously close\nin features, %", 100),
+    "layouts.real": ("masks cut from\ntraining scenes", 1),
     "training.images": ("images trained on", 1),
     "training.seconds": ("seconds of training", 1),
     "drawing.seconds": ("seconds of drawing", 1),
@@ -32,6 +33,10 @@ NOTES = {
     "replay": "The pairs of `replay` are training pairs: it shows the best values that the measures can have.",
     "image_ddpm": "The masks of `image_ddpm` are the judge's own predictions: their alignment says nothing about it.",
 }
+PAINTED_NOTE = (
+    "Masks of {} were cut anew from the training scenes and images painted for them, so measures of masks say nothing "
+    "about it. `sampling.layouts: joint` draws all masks together with the images, as the paper does."
+)
 PAPER_NOTE = (
     "The paper's Tables 1a and 1b compare a GAN over image and mask with joint diffusion. Its figures stand beside "
     "those of this run where data set and tile size are the same; it trains far longer."
@@ -52,7 +57,8 @@ def comparison_rows(
         fidelity: The table `fidelity` of its pairs.
         alignment: Their metrics `alignment`.
         memorisation: Their metrics `memorisation`.
-        work: ``training.images``, ``training.seconds`` and ``drawing.seconds``; None where there is nothing known.
+        work: ``layouts.real``, 1 where masks were cut anew and 0 elsewhere, ``training.images``, ``training.seconds``
+            and ``drawing.seconds``; None where there is nothing known.
     """
     yield from (row._replace(set=name) for row in rows_of(fidelity[fidelity["set"] == SYNTHETIC]))
     yield from _alignment(name, alignment[SYNTHETIC])
@@ -175,6 +181,7 @@ def generators_section(comparison: pd.DataFrame, worth: pd.DataFrame, gallery: n
         gallery: The picture `generator_gallery`.
     """
     families = set(worth["family"])
+    painted = [f"`{name}`" for name, value in values_of(comparison, "layouts.real").items() if value == 1]
     text = [
         "Each family was trained, drew the same number of pairs, and went through the same measures and trainings. Val "
         "shows what real images of other scenes reach.",
@@ -182,6 +189,7 @@ def generators_section(comparison: pd.DataFrame, worth: pd.DataFrame, gallery: n
         "Where intervals of two families overlap, these trainings do not show which family is better. This holds for "
         "these generators, the pairs drawn from them, and this test area.",
         *(note for name, note in NOTES.items() if name in families),
+        *([PAINTED_NOTE.format(" and ".join(painted))] if painted else []),
         PAPER_NOTE,
     ]
     found = [paper_worth(worth), class_table(worth), tables.fidelity_table(comparison), beside_table(comparison)]

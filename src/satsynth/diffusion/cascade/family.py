@@ -31,9 +31,13 @@ class Cascade(Together):
     drawing_files: ClassVar[tuple[str, ...]] = (SMALL, ENLARGER)
     settings = CascadeSettings
 
+    def paints(self, settings: CascadeSettings) -> bool:
+        """Return whether images and masks of the small pairs have noise levels of their own."""
+        return settings.small.model.noise_levels == "separate"
+
     def require_layouts(self, settings: CascadeSettings, layouts: str) -> None:
         """Refuse layouts apart from images where the small pairs have one noise level in common."""
-        if layouts != "joint" and settings.small.model.noise_levels == "common":
+        if layouts != "joint" and not self.paints(settings):
             raise common_levels(f"with `sampling.layouts: {layouts}`")
 
     def require_ready(self, settings: CascadeSettings, side: int) -> int | None:

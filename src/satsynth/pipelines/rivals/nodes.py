@@ -175,6 +175,7 @@ def compare_rivals(
         _, memorisation = find_copies(tiles, store, judge, compute, workspace)
         generator = SavedGenerator(rival_generators.member(name))
         work = {
+            "layouts.real": float(store.manifest.get("layouts") == "real"),
             "training.images": generator.manifest.get("images"),
             "training.seconds": generator.seconds,
             "drawing.seconds": store.seconds,

@@ -64,6 +64,7 @@ def draw_pairs(
     require_unseen(generator, tiles)
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
     family, settings = chosen(generation.family, families)
+    sampling = sampling.settled(family.paints(settings))
     family.require_layouts(settings, sampling.layouts)
     layouts = layouts_of(sampling, tiles, scenes, description, workspace)
     step = sampling_step(generator, family, settings, sampling, tiles, compute, layouts)
