@@ -77,7 +77,7 @@ class JointDrawer:
             SatSynthError: Image and mask have one noise level in common.
         """
         require_separate(self._generator)
-        given = torch.from_numpy(masks).to(self._device).long()
+        given = torch.from_numpy(np.array(masks)).to(self._device).long()
         painter = self._generator.paint(given, self._settings.clip)
         return to_image(self.solve(IMAGE_CHANNELS, numbers, mixed_seed(seed, PAINTING), painter))
 
