@@ -19,6 +19,7 @@ from satsynth.diffusion.cascade.settings import CascadeSettings
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.generation.families import FAMILIES, family_of
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.seen import Seen
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
@@ -111,7 +112,7 @@ def test_their_tiles_are_a_split_of_their_own_and_change_no_other(
         top, left = SIDE * (number // 3), SIDE * (number % 3)
         assert np.array_equal(cut, image[top : top + SIDE, left : left + SIDE]) and (mask == IGNORE_INDEX).all()
     assert set(tiles.scenes(UNLABELLED)) == {"unlabelled/1/x"}
-    assert HELD_OUT_IMAGES not in tiles.manifest and tiles.training_origin() == labelled.training_origin()
+    assert HELD_OUT_IMAGES not in tiles.manifest and Seen.of(tiles, "train") == Seen.of(labelled, "train")
 
 
 def test_tiles_of_mostly_transparent_images_are_left_out(tmp_path: Path) -> None:
