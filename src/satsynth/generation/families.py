@@ -1,7 +1,7 @@
 """Families of generators by name: what each of them offers to all that is done with generators and their pairs.
 
-A family lives in a room of its own and is imported when it is first asked for, without PyTorch. To add one, write such
-a module with an object `FAMILY`, name it here, and give its parameters a group of the same name in `conf/base`.
+A family lives in a package of its own and is imported when it is first asked for, without PyTorch. To add one, write
+such a module with an object `FAMILY`, name it here, and give its parameters a group of the same name in `conf/base`.
 """
 
 from __future__ import annotations
