@@ -149,6 +149,8 @@ def test_generators_learn_from_them(world: World, tiles: PairStore, family: str)
     generator = world.train(tiles, family)
     train = set(tiles.scenes("train"))
     assert generator.scenes == train | {"unlabelled/1/x"} and HELD_OUT_IMAGES not in generator.manifest
+    assert Seen.by(generator) == Seen.of(tiles, "train") | Seen.of(tiles, UNLABELLED)
+    assert {part.scene_id for part in generator.image_parts} == generator.scenes
     settings: dict[str, Any] = FAMILY_SETTINGS[family]
     without = world.train(tiles, family, **{family: family_of(family).settings(**{**settings, "unlabelled_share": 0})})
     assert without.scenes == train
