@@ -14,7 +14,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends chromium git make \
     && rm -rf /var/lib/apt/lists/*
 
-# Whoever mounts a folder of another owner gives --build-arg UID=$(id -u).
+# To mount a folder of another owner, build with --build-arg UID=$(id -u).
 ARG UID=1000
 RUN useradd --create-home --uid ${UID} satsynth
 USER satsynth

@@ -6,7 +6,7 @@
     python benchmarks/gpu.py draw  --data <packed> --to <folder> --pairs 1005
     python benchmarks/gpu.py worth --data <packed> --to <folder> --seeds 5
 
-It needs the numerical rooms of satsynth alone, neither Kedro nor MLflow, and data packed by `benchmarks/packed.py`.
+It needs only packages of satsynth that know neither Kedro nor MLflow, and data packed by `benchmarks/packed.py`.
 `train` and `worth` continue where they were stopped. Lines of JSON and tables go to standard output and to files
 beside; docs/gpu.md and docs/experiments.md were written from them. `--tiny` makes everything small enough for a CPU, to
 see that it works before a GPU is at hand.

@@ -6,34 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import satsynth.judging as judging
-from made_data import CLASSES, made_pairs, write_store
+from made_data import made_pairs, write_store
 from satsynth.generation.saved import SavedGenerator
 from satsynth.judging import judged_pairs
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.workspace import Workspace
+from toy_judge import Redness, finished_model
 
 SIDE, NUMBER = 16, 7
 COMPUTE = ComputeSettings(device="cpu")
-
-
-class Redness(torch.nn.Module):
-    """Says which third of its range the red of a pixel is in, and how many images it has seen."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = 0
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.seen += len(images)
-        red = ((images[:, 0] + 1) * 127.5).round().long() // 86
-        return torch.nn.functional.one_hot(red, 3).movedim(-1, 1).float()
 
 
 @pytest.fixture
@@ -52,18 +38,11 @@ def drawn(tmp_path: Path) -> PairStore:
     return write_store(tmp_path / "drawn", pairs, side=SIDE, shard=3, extra={"family": "image_ddpm"})
 
 
-def finished(root: Path, name: str) -> Path:
-    folder = WorkFolder(root / name, Step(name, 1, {"tiles": "0"}, {}))
-    folder.result.mkdir(parents=True, exist_ok=True)
-    folder.finish({"kind": name, "classes": [c["name"] for c in CLASSES], "tile_size": SIDE})
-    return folder.result
-
-
 def judged(drawn: PairStore, root: Path, smallest: int = 0) -> PairStore:
     tiles = write_store(root / "tiles", made_pairs(2, side=SIDE), side=SIDE)
-    judge, generator = SavedNetwork(finished(root, "judge")), SavedGenerator(finished(root, "generator"))
+    judge, generator = (finished_model(root, kind, {"tiles": "0"}, tile_size=SIDE) for kind in ("judge", "generator"))
     workspace = Workspace(project=str(root / "project"))
-    return judged_pairs(drawn, judge, tiles, generator, smallest, COMPUTE, workspace)
+    return judged_pairs(drawn, SavedNetwork(judge), tiles, SavedGenerator(generator), smallest, COMPUTE, workspace)
 
 
 def test_masks_are_what_the_judge_sees_and_images_stay(drawn: PairStore, network: Redness, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from losses_made import BATCH, CLASSES, SIDE
 
 import tiny
 from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, NoiseSettings
@@ -11,8 +13,6 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.ignore import IGNORE_INDEX
 from threads import one_thread, single_thread  # noqa: F401  # a fixture is used by being imported
-
-CLASSES = 4
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +75,16 @@ def train_tiny(training_pairs):
 def trained(train_tiny, tmp_path_factory):
     """A tiny generator, trained without interruption."""
     return train_tiny(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def batch():
+    """Images and masks, one of which is unknown, and one of which in part."""
+    random = torch.Generator().manual_seed(0)
+    images = torch.rand((BATCH, 3, SIDE, SIDE), generator=random) * 2 - 1
+    masks = torch.randint(0, CLASSES, (BATCH, SIDE, SIDE), generator=random)
+    masks[1] = masks[4, :9] = IGNORE_INDEX
+    return images, masks
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from scipy import stats
 
-import satsynth.training.loop as loop
 from satsynth.diffusion.generator import Generator, load_generator
 from satsynth.diffusion.losses import draw_sigmas, joint_loss
 from satsynth.diffusion.network import StemUNet
@@ -23,6 +22,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.ignore import IGNORE_INDEX
+from stopping import stopped_at
 from tiny import MODEL
 
 RESULTS = ("model.safetensors", "ema.safetensors", "history.json", "manifest.json")
@@ -133,18 +133,9 @@ def contents(saved):
 
 
 @pytest.mark.parametrize("stop", [1, 13, 20])
-def test_continued_equals_uninterrupted_after_a_checkpoint(train_tiny, trained, tmp_path, monkeypatch, stop):
-    save = loop._save
-
-    def save_and_stop(training, path, done, seconds):
-        save(training, path, done, seconds)
-        if done == stop:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "_save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train_tiny(tmp_path)
+def test_continued_equals_uninterrupted_after_a_checkpoint(train_tiny, trained, tmp_path, stop):
+    with stopped_at(stop):
+        train_tiny(tmp_path)
     assert not list(tmp_path.rglob("manifest.json"))
     assert contents(train_tiny(tmp_path)) == contents(trained)
 

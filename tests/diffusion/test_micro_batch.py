@@ -9,49 +9,23 @@ from typing import Any
 
 import pytest
 import torch
+from losses_made import BATCH, CLASSES, COMPUTE, LOSSES, SIDE, Losses
 from safetensors.torch import load_file
 
-import satsynth.training.loop as loop
 import tiny
-from satsynth.diffusion.cascade.enlarger import Enlarger
-from satsynth.diffusion.cascade.enlarging import enlarging_step
 from satsynth.diffusion.cascade.settings import CascadeSettings, EnlargerSettings
-from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.losses import denoising_step
-from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings, TaskSettings
+from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
 from satsynth.diffusion.training import seconds_an_image
 from satsynth.generation.saved import SavedGenerator
-from satsynth.training.loop import StepLoss
-from satsynth.training.settings import ComputeSettings
-from satsynth.work.ignore import IGNORE_INDEX
-
-CLASSES, BATCH, SIDE = 4, 6, 32
-CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
-TASKS = TaskSettings(joint=0.5, image=0.3, mask=0.2)
+from satsynth.training.loop import PartLoss, Training
+from stopping import stopped_at
 
 
-def joint(micro_batch: int | None) -> tuple[Generator, StepLoss]:
-    """Return a generator and its losses."""
-    generator = tiny.random_generator(CLASSES, tiny.SEPARATE)
-    settings = DiffusionSettings(model=tiny.SEPARATE, tasks=TASKS, batch_size=BATCH, micro_batch=micro_batch)
-    return generator, denoising_step(generator, settings, CPU, COMPUTE, unlabelled=True)
-
-
-def enlarging(micro_batch: int | None) -> tuple[Generator, StepLoss]:
-    """Return an enlarger and its losses."""
-    torch.manual_seed(3)
-    settings = EnlargerSettings(batch_size=BATCH, micro_batch=micro_batch)
-    enlarger = Enlarger(settings.model, CLASSES)
-    return enlarger, enlarging_step(enlarger, 2, settings, CPU, COMPUTE, unlabelled=True)
-
-
-@pytest.mark.parametrize("model", [joint, enlarging])
-def test_losses_and_gradients_of_parts_add_up(
-    model: Callable[[int | None], tuple[Generator, StepLoss]], batch: tuple[torch.Tensor, torch.Tensor]
-) -> None:
+@pytest.mark.parametrize("losses", LOSSES)
+def test_losses_and_gradients_of_parts_add_up(losses: Losses, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     found = []
     for micro_batch in (None, 6, 2, 1):
-        generator, step_loss = model(micro_batch)
+        generator, step_loss = losses(micro_batch)
         parts = list(step_loss(*batch, 12))
         assert len(parts) == BATCH // (micro_batch or BATCH)
         for loss, _ in parts:
@@ -66,18 +40,8 @@ def test_losses_and_gradients_of_parts_add_up(
         torch.testing.assert_close(other_gradients, gradients, rtol=1e-3, atol=1e-5 * float(gradients.abs().max()))
 
 
-@pytest.fixture(scope="module")
-def batch() -> tuple[torch.Tensor, torch.Tensor]:
-    """Images and masks, one of which is unknown, and one of which in part."""
-    random = torch.Generator().manual_seed(0)
-    images = torch.rand((BATCH, 3, SIDE, SIDE), generator=random) * 2 - 1
-    masks = torch.randint(0, CLASSES, (BATCH, SIDE, SIDE), generator=random)
-    masks[1] = masks[4, :9] = IGNORE_INDEX
-    return images, masks
-
-
 def test_trained_alike_to_rounding_and_continued_to_the_byte(
-    train_tiny: Callable[..., SavedGenerator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train_tiny: Callable[..., SavedGenerator], tmp_path: Path
 ) -> None:
     whole = train_tiny(tmp_path / "whole", images=16, looks=1)
     parts = train_tiny(tmp_path / "parts", images=16, looks=1, micro_batch=1)
@@ -90,17 +54,8 @@ def test_trained_alike_to_rounding_and_continued_to_the_byte(
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
-    save = loop._save
-
-    def save_and_stop(training: Any, path: Path, done: int, seconds: float) -> None:
-        save(training, path, done, seconds)
-        if done == 5:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "_save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train_tiny(tmp_path / "continued", images=16, looks=1, micro_batch=1)
+    with stopped_at(5):
+        train_tiny(tmp_path / "continued", images=16, looks=1, micro_batch=1)
     continued = train_tiny(tmp_path / "continued", images=16, looks=1, micro_batch=1)
     assert continued.manifest == parts.manifest
     for name in ("model.safetensors", "ema.safetensors", "history.json"):
@@ -124,12 +79,12 @@ def test_a_part_that_is_not_finite_spoils_the_step(batch: tuple[torch.Tensor, to
     network = torch.nn.Conv2d(3, CLASSES, 1)
     before = network.weight.detach().clone()
 
-    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[loop.PartLoss]:
+    def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         for number in range(3):
             loss = network(images[2 * number : 2 * number + 2]).square().mean()
             yield loss * (float("nan") if seen == 0 and number == 1 else 1), {}
 
-    training = loop.Training(
+    training = Training(
         title="",
         network=network,
         optimizer=torch.optim.AdamW(network.parameters(), 0.1),

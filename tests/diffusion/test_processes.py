@@ -10,27 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from losses_made import BATCH, LOSSES, SIDE, Losses
 from safetensors.torch import load_file
 
-import satsynth.training.loop as loop
 import tiny
-from satsynth.diffusion.cascade.enlarger import Enlarger
-from satsynth.diffusion.cascade.enlarging import enlarging_step
 from satsynth.diffusion.cascade.settings import CascadeSettings, EnlargerSettings
-from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.losses import denoising_step
-from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings, TaskSettings
+from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
-from satsynth.training.loop import StepLoss
 from satsynth.training.ranks import Ranks
-from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.ignore import IGNORE_INDEX
+from stopping import stopped_at
 
 Train = Callable[..., SavedGenerator]
-CLASSES, BATCH, SIDE = 4, 6, 32
-CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
 # Twelve steps; a look after six of them.
 GIVEN: dict[str, Any] = {"images": 24, "looks": 2, "unlabelled_share": 0.5}
 
@@ -49,20 +42,11 @@ def given(images_alone: DecodedPairs) -> dict[str, Any]:
 
 
 def test_a_training_goes_on_by_another_number_of_processes(
-    train_tiny: Train, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train_tiny: Train, given: dict[str, Any], tmp_path: Path
 ) -> None:
     by_one = train_tiny(tmp_path / "one", **given)
-    save = loop._save
-
-    def save_and_stop(training: Any, path: Path, done: int, seconds: float) -> None:
-        save(training, path, done, seconds)
-        if done == 4:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "_save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train_tiny(tmp_path / "two", **given)
+    with stopped_at(4):
+        train_tiny(tmp_path / "two", **given)
     heard: list[int] = []
     saved = train_tiny(tmp_path / "two", processes=2, on_metrics=lambda step, metrics: heard.append(step), **given)
     assert heard == [6, 12, 12] and not list(tmp_path.rglob("*.pt"))
@@ -81,36 +65,17 @@ def test_a_training_goes_on_by_another_number_of_processes(
     }
 
 
-def joint(ranks: Ranks) -> tuple[Generator, StepLoss]:
-    """Return a generator and its losses in one of several processes."""
-    generator = tiny.random_generator(CLASSES, tiny.SEPARATE)
-    tasks = TaskSettings(joint=0.5, image=0.3, mask=0.2)
-    settings = DiffusionSettings(model=tiny.SEPARATE, tasks=tasks, batch_size=BATCH, micro_batch=2)
-    return generator, denoising_step(generator, settings, CPU, COMPUTE, True, ranks)
-
-
-def enlarging(ranks: Ranks) -> tuple[Generator, StepLoss]:
-    """Return an enlarger and its losses in one of several processes."""
-    torch.manual_seed(3)
-    settings = EnlargerSettings(batch_size=BATCH, micro_batch=2)
-    enlarger = Enlarger(settings.model, CLASSES)
-    return enlarger, enlarging_step(enlarger, 2, settings, CPU, COMPUTE, True, ranks)
-
-
-@pytest.mark.parametrize("model", [joint, enlarging])
+@pytest.mark.parametrize("losses", LOSSES)
 def test_each_row_of_a_batch_has_its_noise_whatever_the_number_of_processes(
-    model: Callable[[Ranks], tuple[Generator, StepLoss]],
+    losses: Losses, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    random = torch.Generator().manual_seed(0)
-    images = torch.rand((BATCH, 3, SIDE, SIDE), generator=random) * 2 - 1
-    masks = torch.randint(0, CLASSES, (BATCH, SIDE, SIDE), generator=random)
-    masks[1] = masks[4] = IGNORE_INDEX
+    images, masks = batch
     found = []
     for count in (1, 2, 3):
         sums: list[torch.Tensor] = []
         for number in range(count):
             ranks = Ranks(number, count)
-            generator, step_loss = model(ranks)
+            generator, step_loss = losses(2, ranks)
             rows, total = ranks.rows(BATCH), torch.zeros(())
             for loss, _ in step_loss(images[rows], masks[rows], 12):
                 loss.backward()

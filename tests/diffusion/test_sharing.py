@@ -12,16 +12,23 @@ from satsynth.diffusion.sharing import write_starting_point
 from satsynth.diffusion.starting import start_from
 from satsynth.diffusion.starting_points import SHIPPED, shipped, starting_point
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.seen import Seen
+from satsynth.scenes.image_parts import ImagePart, parts_entry
 from satsynth.work.errors import DataError, SatSynthError
+
+PART = ImagePart("a", "f00d", (0, 0, 64, 32))
 
 
 def test_a_start_in_half_precision_is_that_of_the_generator_but_for_rounding(tmp_path):
-    saved, made = saved_generator(tmp_path / "made", tiny.SEPARATE, images=40, held_out_images=["c"])
+    saved, made = saved_generator(
+        tmp_path / "made", tiny.SEPARATE, images=40, held_out_images=["c"], **parts_entry([PART])
+    )
     write_starting_point(saved, tmp_path / "small", {"licence": "CC0"})
     small = starting_point(str(tmp_path / "small"))
     small.verify()
     assert small.manifest["about"] == {"licence": "CC0"} and small.manifest["made_from"] == saved.digest
-    assert FAMILY.scenes_before(DiffusionSettings(start_from=str(small.path))) == {"a", "b", "c"}
+    assert FAMILY.seen_before(DiffusionSettings(start_from=str(small.path))) == Seen.by(saved)
+    assert Seen.by(saved) == Seen(frozenset({"a", "b", "c"}), frozenset({PART}))
     new = tiny.random_generator(4, tiny.SEPARATE)
     assert start_from(new, tiny.SEPARATE, FOUR, small) == 1
     now = new.denoiser.state_dict()
@@ -54,6 +61,7 @@ def test_those_of_the_package_say_where_they_come_from_and_are_small(name):
     start.verify()
     assert start.path == SHIPPED / name and isinstance(start, SavedGenerator)
     assert {"data", "licence", "command", "machine"} <= set(start.manifest["about"])
+    assert {part.scene_id for part in start.image_parts} == start.scenes
     assert len(start.scenes) > 10 and start.manifest["images"] > 50_000
     weights = load_file(start.file("ema.safetensors"))
     assert {value.dtype for value in weights.values()} == {torch.float16}

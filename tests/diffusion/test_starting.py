@@ -1,18 +1,20 @@
 """A training that starts from the weights of another generator."""
 
 import shutil
-from typing import ClassVar
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 import tiny
+from made_data import made_pairs, write_store
 from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.generator import load_generator
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.diffusion.starting import start_from
-from satsynth.generation.saved import SavedGenerator, require_held_out
+from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.seen import Seen, require_held_out
 from satsynth.work.errors import AncestryError, SatSynthError
 from satsynth.work.folder import Step, work_folder
 
@@ -136,18 +138,17 @@ def test_the_digest_identifies_the_start_and_its_place_does_not(tmp_path):
 
 
 def test_scenes_that_the_start_has_seen(tmp_path):
-    class Tiles:
-        unused_labels: ClassVar[list[str]] = []
-
-        def scenes(self, split):
-            return {"val": ["b"], "test": ["c"]}[split]
-
+    pairs = [
+        replace(made_pairs(1, split=split)[0], scene_id=scene)
+        for split, scene in {"train": "a", "val": "b", "test": "c"}.items()
+    ]
+    tiles = write_store(tmp_path / "tiles", pairs)
     saved, _ = saved_generator(tmp_path, tiny.MODEL)
-    seen = FAMILY.scenes_before(DiffusionSettings(start_from=str(saved.path)))
-    assert seen == {"a", "b"}
+    seen = FAMILY.seen_before(DiffusionSettings(start_from=str(saved.path)))
+    assert seen == Seen(frozenset({"a", "b"})) and FAMILY.seen_before(DiffusionSettings()) == Seen()
     with pytest.raises(AncestryError, match="1 scene"):
-        require_held_out(seen, Tiles())
-    require_held_out({"a"}, Tiles())
+        require_held_out(seen, tiles)
+    require_held_out(Seen(frozenset({"a"})), tiles)
 
 
 def test_a_training_goes_on_from_where_the_other_ended(train_tiny, trained, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from made_data import MadeData, describe, save
 from satsynth.generation.layouts import layouts_of
-from satsynth.generation.saved import require_held_out
+from satsynth.generation.seen import Seen, require_held_out
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.labels import LABELS, chosen_labels
@@ -206,9 +207,12 @@ def test_classes_that_no_labelled_scene_has_are_named(
 
 def test_a_generator_that_saw_other_masks_is_no_start(made: MadeData, workspace: Workspace) -> None:
     tiles = tiles_of(made, workspace, label_scenes=["train/5"])
-    require_held_out({"train/5", "elsewhere"}, tiles)
+    require_held_out(Seen(frozenset({"train/5", "elsewhere"})), tiles)
     with pytest.raises(AncestryError, match=r"1 scene\(s\) whose masks are not to be used"):
-        require_held_out({"train/4", "train/5"}, tiles)
+        require_held_out(Seen(frozenset({"train/4", "train/5"})), tiles)
+    other = replace(next(part for part in tiles.image_parts if part.scene_id == "train/4"), scene_id="elsewhere")
+    with pytest.raises(AncestryError, match=r"not to be used.*\n.*train/4, whose image it saw as elsewhere"):
+        require_held_out(Seen(frozenset({"elsewhere"}), frozenset({other})), tiles)
 
 
 def test_frames_of_scenes_keep_their_masks(made: MadeData, workspace: Workspace) -> None:

@@ -19,6 +19,7 @@ from satsynth.diffusion.cascade.settings import CascadeSettings
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.generation.families import FAMILIES, family_of
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.seen import Seen
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
@@ -111,7 +112,7 @@ def test_their_tiles_are_a_split_of_their_own_and_change_no_other(
         top, left = SIDE * (number // 3), SIDE * (number % 3)
         assert np.array_equal(cut, image[top : top + SIDE, left : left + SIDE]) and (mask == IGNORE_INDEX).all()
     assert set(tiles.scenes(UNLABELLED)) == {"unlabelled/1/x"}
-    assert HELD_OUT_IMAGES not in tiles.manifest and tiles.training_origin() == labelled.training_origin()
+    assert HELD_OUT_IMAGES not in tiles.manifest and Seen.of(tiles, "train") == Seen.of(labelled, "train")
 
 
 def test_tiles_of_mostly_transparent_images_are_left_out(tmp_path: Path) -> None:
@@ -148,6 +149,8 @@ def test_generators_learn_from_them(world: World, tiles: PairStore, family: str)
     generator = world.train(tiles, family)
     train = set(tiles.scenes("train"))
     assert generator.scenes == train | {"unlabelled/1/x"} and HELD_OUT_IMAGES not in generator.manifest
+    assert Seen.by(generator) == Seen.of(tiles, "train") | Seen.of(tiles, UNLABELLED)
+    assert {part.scene_id for part in generator.image_parts} == generator.scenes
     settings: dict[str, Any] = FAMILY_SETTINGS[family]
     without = world.train(tiles, family, **{family: family_of(family).settings(**{**settings, "unlabelled_share": 0})})
     assert without.scenes == train

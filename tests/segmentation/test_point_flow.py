@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-import satsynth.training.loop as loop
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.point_flow import PFSegNet, PointFlow, at_points, edge_points, salient_points, scattered
 from satsynth.segmentation.settings import SegmentationNetwork, TrainingSettings
 from satsynth.work.errors import SatSynthError
+from stopping import stopped_at
 
 SMALL = SegmentationNetwork(architecture="pfsegnet", encoder="resnet18", options={"decoder_channels": 16})
 
@@ -149,20 +149,12 @@ def test_what_cannot_be_built_is_named(change: dict[str, Any], said: str) -> Non
 
 
 def test_trained_by_the_common_loop_it_continues_as_if_uninterrupted(
-    train_small: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metrics: Any
+    train_small: Callable[..., Any], tmp_path: Path, metrics: Any
 ) -> None:
     network = SMALL.model_copy(update={"encoder": "tu-mobilenetv3_small_050"})
     settings = TrainingSettings(images=16, batch_size=4, evaluations=1)
     folder, _ = train_small(tmp_path / "whole", network=network, settings=settings, report=metrics)
-    save = loop._save
-
-    def save_and_stop(training: Any, path: Path, done: int, seconds: float) -> None:
-        save(training, path, done, seconds)
-        if done == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(loop, "_save", save_and_stop)
+    with stopped_at(2):
         train_small(tmp_path / "parts", network=network, settings=settings)
     again, _ = train_small(tmp_path / "parts", network=network, settings=settings)
     for name in ("manifest.json", "model.safetensors"):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import satsynth.training.loop as loop
 from made_data import made_pairs, write_store
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
 from satsynth.segmentation.features import load_network
@@ -24,6 +23,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.workspace import Workspace
+from stopping import stopped_at
 from threads import single_thread
 
 OPTIONS: dict[str, Any] = {
@@ -263,21 +263,13 @@ def test_what_is_bright_is_learned(predicts: str) -> None:
 
 
 def test_trained_by_the_common_loop_it_continues_as_if_uninterrupted(
-    train_small: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train_small: Callable[..., Any], tmp_path: Path
 ) -> None:
     network = changed(stem=4).model_copy(update={"ema": 0.9})
     settings = TrainingSettings(images=24, batch_size=4, evaluations=2)
     folder, _ = train_small(tmp_path / "whole", network=network, settings=settings)
     assert "seed" in load_file(folder.result / "model.safetensors")
-    save = loop._save
-
-    def save_and_stop(training: Any, path: Path, done: int, seconds: float) -> None:
-        save(training, path, done, seconds)
-        if done == 4:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(loop, "_save", save_and_stop)
+    with stopped_at(4):
         train_small(tmp_path / "parts", network=network, settings=settings)
     torch.manual_seed(5)
     again, _ = train_small(tmp_path / "parts", network=network, settings=settings)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 import satsynth.segmentation.training as training
-import satsynth.training.loop as loop
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.segmentation.alignment import agreement
 from satsynth.segmentation.evaluation import HeldOut, evaluate
@@ -18,6 +17,7 @@ from satsynth.training.loop import look_points
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import DataError
 from satsynth.work.ignore import IGNORE_INDEX
+from stopping import stopped_at
 
 CPU, COMPUTE = torch.device("cpu"), ComputeSettings(device="cpu")
 
@@ -99,18 +99,9 @@ def test_another_seed_gives_another_row(train_small, trained_small, tmp_path):
 
 
 @pytest.mark.parametrize("stop", [2, 8])
-def test_continued_equals_uninterrupted(train_small, trained_small, tmp_path, monkeypatch, stop):
-    save = loop._save
-
-    def save_and_stop(training, path, done, seconds):
-        save(training, path, done, seconds)
-        if done == stop:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "_save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train_small(tmp_path)
+def test_continued_equals_uninterrupted(train_small, trained_small, tmp_path, stop):
+    with stopped_at(stop):
+        train_small(tmp_path)
     # Whatever a process drew before must not matter.
     torch.manual_seed(123)
     folder, _ = train_small(tmp_path)

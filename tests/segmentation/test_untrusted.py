@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional as F
 
 import satsynth.segmentation.untrusted as untrusted
 from made_data import NAMES, made_pairs, picture, write_store
@@ -16,26 +14,13 @@ from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.untrusted import COLUMNS, limits_of, trusted_pairs, untrusted_table, without_untrusted
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.placement import PartDone
 from satsynth.work.workspace import Workspace
+from toy_judge import Redness, finished_model
 
 SIDE, NUMBER = 16, 8
 COMPUTE = ComputeSettings(device="cpu")
-
-
-class Redness(torch.nn.Module):
-    """Sees a class in the red of a pixel, with more or less certainty in its green; counts images."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = 0
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.seen += len(images)
-        red, green = (((images[:, channel] + 1) * 127.5).round() for channel in (0, 1))
-        return F.one_hot(red.long() // 86, 3).movedim(-1, 1).float() * (1 + green[:, None] / 100)
 
 
 @pytest.fixture
@@ -63,10 +48,7 @@ def synthetic(tmp_path: Path, tiles: PairStore) -> PairStore:
 
 
 def judge_of(root: Path, tiles: PairStore) -> SavedNetwork:
-    folder = WorkFolder(root / "judge", Step("judge", 1, {"tiles": tiles.digest}, {}))
-    folder.result.mkdir(parents=True, exist_ok=True)
-    folder.finish({"kind": "judge", "classes": NAMES})
-    return SavedNetwork(folder.result)
+    return SavedNetwork(finished_model(root, "judge", {"tiles": tiles.digest}))
 
 
 def trusted(root: Path, synthetic: PairStore, tiles: PairStore, times: float, **compute: Any) -> PairStore:

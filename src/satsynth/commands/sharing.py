@@ -17,7 +17,7 @@ def share(generator: Path, folder: Path, about: tuple[str, ...]) -> None:
     """Write the weights of GENERATOR in half precision to FOLDER, for others to start from.
 
     GENERATOR is the folder of a finished generator of the family `diffusion`. Others name FOLDER in
-    `diffusion.start_from`. Its manifest lists classes and training scenes.
+    `diffusion.start_from`. Its manifest lists classes and training scenes, with digests of their images.
     """
     from satsynth.diffusion.sharing import write_starting_point
     from satsynth.generation.saved import SavedGenerator

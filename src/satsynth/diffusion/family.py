@@ -12,6 +12,7 @@ from satsynth.diffusion.starting_points import starting_point
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.families import Report
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.seen import Seen
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
@@ -63,12 +64,9 @@ class JointDiffusion:
         """
         return {"start": starting_point(settings.start_from).digest} if settings.start_from else {}
 
-    def scenes_before(self, settings: DenoiserSettings) -> set[str]:
+    def seen_before(self, settings: DenoiserSettings) -> Seen:
         """Return the scenes of the generator that its weights start from."""
-        if not settings.start_from:
-            return set()
-        start = starting_point(settings.start_from)
-        return start.scenes.union(start.held_out_images)
+        return Seen.by(starting_point(settings.start_from)) if settings.start_from else Seen()
 
     def train(
         self,

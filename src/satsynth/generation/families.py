@@ -1,7 +1,7 @@
 """Families of generators by name: what each of them offers to all that is done with generators and their pairs.
 
-A family lives in a room of its own and is imported when it is first asked for, without PyTorch. To add one, write such
-a module with an object `FAMILY`, name it here, and give its parameters a group of the same name in `conf/base`.
+A family lives in a package of its own and is imported when it is first asked for, without PyTorch. To add one, write
+such a module with an object `FAMILY`, name it here, and give its parameters a group of the same name in `conf/base`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.seen import Seen
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.training import reporting
 from satsynth.training.settings import ComputeSettings
@@ -168,7 +169,7 @@ class Family(Protocol):
         """
         ...
 
-    def scenes_before(self, settings: Any) -> set[str]:
+    def seen_before(self, settings: Any) -> Seen:
         """Return the scenes that it has seen before its training on the real pairs."""
         ...
 
@@ -189,7 +190,7 @@ class Family(Protocol):
             folder: Work folder.
             pairs: Real training pairs.
             val: Real pairs of held-out scenes, used only to measure.
-            origin: ``family``, ``classes``, ``tile_size`` and ``scenes``, for the manifest.
+            origin: ``family``, ``classes``, ``tile_size`` and the entries of `Seen`, for the manifest.
             settings: Its parameters.
             compute: Where.
             report: What the training reports to.
@@ -235,9 +236,9 @@ class Together:
         """Return nothing: it reads real pairs only."""
         return {}
 
-    def scenes_before(self, settings: Any) -> set[str]:
+    def seen_before(self, settings: Any) -> Seen:
         """Return nothing that is known."""
-        return set()
+        return Seen()
 
 
 def family_of(name: str) -> Family:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from satsynth.generation.families import Family, FamilySettings, Report, Silence
-from satsynth.generation.saved import require_held_out
+from satsynth.generation.seen import Seen, require_held_out
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
 from satsynth.scenes.splits import UNLABELLED
@@ -71,17 +71,17 @@ def train_generator(
         AncestryError: What it starts from was trained on scenes that are held out here.
         SatSynthError: A generator of these parameters cannot learn from images without masks, which there are.
     """
-    before = family.scenes_before(settings)
-    require_held_out(before, tiles)
+    seen = family.seen_before(settings)
+    require_held_out(seen, tiles)
+    seen |= Seen.of(tiles, "train")
     with reporting(folder) as report:
         pairs, val = (decoded(tiles, split, work) for split in ("train", "val"))
-        origin = {"family": family.name, **tiles.training_origin()}
+        origin = {"family": family.name, "classes": tiles.manifest["classes"], "tile_size": tiles.tile_size}
         unlabelled = None
         if settings.learns_from_images() and tiles.count(UNLABELLED):
             settings.require_unlabelled()
             unlabelled = decoded(tiles, UNLABELLED, work)
-            before = before.union(tiles.scenes(UNLABELLED))
+            seen |= Seen.of(tiles, UNLABELLED)
             if HELD_OUT_IMAGES in tiles.manifest:
                 origin[HELD_OUT_IMAGES] = tiles.manifest[HELD_OUT_IMAGES]
-        origin["scenes"] = sorted(before.union(origin["scenes"]))
-        family.train(folder, pairs, val, origin, settings, compute, report, unlabelled)
+        family.train(folder, pairs, val, origin | seen.entries, settings, compute, report, unlabelled)

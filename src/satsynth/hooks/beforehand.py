@@ -11,7 +11,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import Family, FamilySettings, family_of
 from satsynth.generation.sampling import require_distinct
-from satsynth.generation.saved import require_held_out
+from satsynth.generation.seen import require_held_out
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
 from satsynth.measuring import SPLITS, chosen_rows
 from satsynth.pairs.layouts import accepted
@@ -95,7 +95,7 @@ class Plan:
         if self.tags & {"judge", "diffusion", "segmentation", "rivals"}:
             require_training(tiles)
         for family, settings in self._trained:
-            require_held_out(family.scenes_before(settings), tiles)
+            require_held_out(family.seen_before(settings), tiles)
         real, sampling = tiles.count("train"), self._of("sampling", SamplingSettings)
         if {"diffusion", "sampling"} <= self.tags:
             self._require_distinct([self._family], sampling.total(real), tiles)

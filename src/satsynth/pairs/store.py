@@ -24,6 +24,7 @@ from satsynth.pairs.pair import (
     encode_mask,
     pixel_digest,
 )
+from satsynth.scenes.image_parts import ImagePart, parts_in
 from satsynth.work.errors import DamagedError, SatSynthError
 from satsynth.work.files import atomic, file_digest, link_or_copy
 from satsynth.work.finished import Finished
@@ -274,13 +275,10 @@ class PairStore(Finished):
             while chunk := list(islice(pictures, 256)):
                 yield from pool.map(lambda row: (decode_image(row[1]), decode_mask(row[2])), chunk)
 
-    def training_origin(self) -> dict[str, Any]:
-        """Return what the manifest of a generator says of the training pairs: classes, size, scenes."""
-        return {
-            "classes": self.manifest["classes"],
-            "tile_size": self.tile_size,
-            "scenes": sorted(set(self.scenes("train"))),
-        }
+    @property
+    def image_parts(self) -> list[ImagePart]:
+        """Part of an image that each scene covers; none where an earlier version of satsynth cut the tiles."""
+        return parts_in(self.manifest)
 
     @property
     def unused_labels(self) -> list[str]:

@@ -7,7 +7,7 @@ its neighbour has covered already is set to ignore.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,15 +23,17 @@ from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore, finish_store, write_shard
 from satsynth.rasters.placement import Bounds, bounds_of
+from satsynth.scenes.image_parts import image_parts, parts_entry
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
 from satsynth.scenes.splits import UNLABELLED, check_apart
 from satsynth.work.errors import DataError
+from satsynth.work.files import file_digest
 from satsynth.work.folder import WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.placement import HERE, Placement
 from satsynth.work.units import Report, Unit, run_units
 
-RESULT_VERSION = 5
+RESULT_VERSION = 6
 # Splits that are cut on a regular grid, and what their scenes are called.
 ON_A_GRID = {"train": "training", UNLABELLED: "unlabelled"}
 
@@ -191,6 +193,7 @@ def cut_scenes(
     settings: TilingSettings,
     workers: int,
     placement: Placement = HERE,
+    digest: Callable[[Path], str] = file_digest,
 ) -> PairStore:
     """Cut all scenes into a pair store, shard by shard; shards that exist are kept.
 
@@ -201,12 +204,15 @@ def cut_scenes(
         settings: How to cut.
         workers: Threads.
         placement: Where shards are cut.
+        digest: Digest of a file's content.
 
     Raises:
         PartDone: The folder's share of the shards is cut.
         DataError: No tile fits, `keep` leaves no training tile, or `label_scenes` names no training scene.
     """
     check_apart(scenes, shared_masks=reader.description.masks.encoding == "attribute")
+    # Of all scenes, those that are left out among them: a start must not have seen them either.
+    more: dict[str, Any] = parts_entry(image_parts(scenes, reader.raw, digest))
     labels = chosen_labels(scenes, settings)
     if labels is not None:
         scenes = labels.applied(scenes)
@@ -233,7 +239,7 @@ def cut_scenes(
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
     if not any(_has_training(shard.outcome) for shard in shards):
         raise DataError(f"`tiling.keep` left no training tile out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
-    more: dict[str, Any] = {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
+    more |= {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
     if shown := sorted({scene.shows for scene in scenes if scene.shows}):
         more[HELD_OUT_IMAGES] = shown
     if labels is not None:

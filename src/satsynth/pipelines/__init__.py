@@ -1,1 +1,1 @@
-"""Kedro pipelines: thin nodes over the numerical rooms."""
+"""Kedro pipelines: thin nodes over the numerical packages."""

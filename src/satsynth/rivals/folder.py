@@ -12,6 +12,7 @@ from pydantic import Field
 from satsynth.generation.drawers import Drawer, Request
 from satsynth.generation.families import FamilySettings, Report, Together
 from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.seen import Seen
 from satsynth.pairs.cache import DecodedPairs, write_decoded
 from satsynth.rivals.reading import find_pairs
 from satsynth.rivals.stored import STORED, stored_pairs
@@ -113,7 +114,7 @@ class Folder(Together):
         side = int(origin["tile_size"])
         write_decoded(folder.result, len(found), side, found.read(side, origin["classes"]))
         # What its maker saw is not known, so no scenes are claimed.
-        folder.finish({"kind": "generator", "pairs": len(found), **origin, "scenes": []}, STORED)
+        folder.finish({"kind": "generator", "pairs": len(found), **origin, **Seen().entries}, STORED)
 
     def load(self, saved: SavedGenerator, settings: FolderSettings, compute: ComputeSettings) -> Drawer:
         """Return the kept pairs, ready to be drawn."""

@@ -26,16 +26,15 @@ from satsynth.generation.families import Silence
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.stream import PairStream
-from satsynth.training import loop
 from satsynth.training.seeds import generator as seeded
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import Step, work_folder
+from stopping import stopped_at
 
 SIDE, FACTOR, PAIRS = 32, 2, 6
 K = len(CLASSES)
 COMPUTE = ComputeSettings(device="cpu", checkpoint_seconds=1e-9)
-BETWEEN = ("Diffusion", 12)
 STEP = Step("diffusion", 1, {}, {})
 NETWORK = NetworkSettings(stem=2, widths=(8, 16), attention=False, head=8)
 SETTINGS = CascadeSettings(
@@ -81,34 +80,25 @@ def bytes_of(saved: SavedGenerator) -> dict[str, bytes]:
     return {name: (saved.path / name).read_bytes() for name in (SMALL, ENLARGER, HISTORY)}
 
 
-@pytest.mark.parametrize("stop", [("Diffusion", 7), BETWEEN, ("Enlargement", 5)])
+@pytest.mark.parametrize(("title", "step"), [("Diffusion", 7), ("Enlargement", 5)])
 def test_continued_equals_uninterrupted_in_both_models(
-    saved: SavedGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: tuple[str, int]
+    saved: SavedGenerator, tmp_path: Path, title: str, step: int
 ) -> None:
-    save = loop._save
+    with stopped_at(step, title):
+        trained(tmp_path)
+    assert bytes_of(trained(tmp_path)) == bytes_of(saved)
 
-    def save_and_stop(course: loop.Course, path: Path, done: int, seconds: float) -> None:
-        save(course, path, done, seconds)
-        if (course.title, done) == stop:
-            raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "_save", save_and_stop)
-        if stop != BETWEEN:
-            with pytest.raises(KeyboardInterrupt):
-                trained(tmp_path)
-        else:
+def test_continued_between_the_models_the_first_is_not_trained_again(
+    saved: SavedGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyboardInterrupt
 
-            def broken(*_: Any) -> None:
-                raise KeyboardInterrupt
-
-            # The small pairs' model is finished, and is not trained again.
-            patched.setattr(training, "train_enlarger", broken)
-            with pytest.raises(KeyboardInterrupt):
-                trained(tmp_path)
-            patched.undo()
-            patched.setattr(training, "train_denoiser", broken)
-            assert bytes_of(trained(tmp_path)) == bytes_of(saved)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(training, "train_enlarger", broken)
+        trained(tmp_path)
+    monkeypatch.setattr(training, "train_denoiser", broken)
     assert bytes_of(trained(tmp_path)) == bytes_of(saved)
 
 
@@ -189,9 +179,8 @@ def test_constant_pairs_stay_constant_after_training_on_them(tmp_path: Path) -> 
     grey = DecodedPairs(np.full((4, SIDE, SIDE, 3), 200, np.uint8), np.ones((4, SIDE, SIDE), np.uint8))
     settings = SETTINGS.enlarger.model_copy(update={"images": 400, "learning_rate": 5e-3, "ema": 0.9})
     with work_folder(tmp_path, STEP) as folder:
-        enlarging.train_enlarger(
-            folder, grey, grey, K, FACTOR, settings, ComputeSettings(device="cpu"), training.Renamed(Silence())
-        )
+        task = enlarging.Enlargement(grey, grey, K, FACTOR, settings)
+        enlarging.train_enlarger(folder, task, ComputeSettings(device="cpu"), training.Renamed(Silence()))
     enlarger = Enlarger(settings.model, K)
     take_weights(enlarger, folder.result / "ema.safetensors", torch.device("cpu"))
     drawing = CascadeDrawing(enlarger=DiffusionDrawing(steps=8, sigma_max=10.0), condition_noise=0.0)

@@ -3,14 +3,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-import satsynth.training.loop as loop
 from satsynth.generation.drawers import Request
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.cache import DecodedPairs
@@ -18,6 +16,7 @@ from satsynth.rivals.gan.family import AVERAGED, FAMILY
 from satsynth.rivals.gan.settings import GanDrawing, GanSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
+from stopping import stopped_at
 from tiny_gan import SETTINGS, Metrics
 
 COMPUTE = ComputeSettings(device="cpu")
@@ -34,15 +33,7 @@ def test_continued_equals_uninterrupted(
     train_tiny: Train, trained: SavedGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     """Stopped before, at and after steps with penalties."""
-    save = loop._save
-
-    def save_and_stop(training: Any, path: Path, done: int, seconds: float) -> None:
-        save(training, path, done, seconds)
-        if done == stop:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(loop, "_save", save_and_stop)
+    with stopped_at(stop):
         train_tiny(tmp_path)
     assert not list(tmp_path.rglob("manifest.json"))
     # Whatever a process drew before must not matter.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -65,62 +66,57 @@ class Crops(Stream):
         return image[:, rows, columns].contiguous(), mask[rows, columns].contiguous()
 
 
-def train_enlarger(
-    folder: WorkFolder,
-    pairs: DecodedPairs,
-    val: DecodedPairs,
-    classes: int,
-    factor: int,
-    settings: EnlargerSettings,
-    compute: ComputeSettings,
-    report: Report,
-    unlabelled: DecodedPairs | None = None,
-) -> None:
-    """Train an enlarger on crops of pairs and of their reductions, and finish its folder.
+@dataclass(frozen=True)
+class Enlargement:
+    """What an enlarger is trained on, and how.
 
     Args:
-        folder: Its work folder.
         pairs: Real training pairs, of the size of a tile.
         val: Real pairs of held-out scenes, used only to measure errors.
         classes: Number of classes.
         factor: Pixels along a side for one of the small pairs.
         settings: What to train and how.
-        compute: Where.
-        report: Takes metrics.
         unlabelled: Images without masks.
     """
-    settings.require_processes(compute.processes)
-    in_ranks(_train, (folder, pairs, val, classes, factor, settings, unlabelled), compute, report)
+
+    pairs: DecodedPairs
+    val: DecodedPairs
+    classes: int
+    factor: int
+    settings: EnlargerSettings
+    unlabelled: DecodedPairs | None = None
 
 
-def _train(
-    folder: WorkFolder,
-    pairs: DecodedPairs,
-    val: DecodedPairs,
-    classes: int,
-    factor: int,
-    settings: EnlargerSettings,
-    unlabelled: DecodedPairs | None,
-    compute: ComputeSettings,
-    report: Report,
-    ranks: Ranks,
-) -> None:
+def train_enlarger(folder: WorkFolder, task: Enlargement, compute: ComputeSettings, report: Report) -> None:
+    """Train an enlarger on crops of pairs and of their reductions, and finish its folder.
+
+    Args:
+        folder: Its work folder.
+        task: What is trained.
+        compute: Where.
+        report: Takes metrics.
+    """
+    task.settings.require_processes(compute.processes)
+    in_ranks(_train, (folder, task), compute, report)
+
+
+def _train(folder: WorkFolder, task: Enlargement, compute: ComputeSettings, report: Report, ranks: Ranks) -> None:
     """Do the part of one process; see `train_enlarger`."""
-    device = choose_device(compute)
-    enlarger = _fresh_enlarger(settings, classes, device)
-    held_out = Crops(PairStream([val], settings.seed, "none"), settings.crop, factor, settings.seed)
+    device, settings, factor = choose_device(compute), task.settings, task.factor
+    enlarger = _fresh_enlarger(settings, task.classes, device)
+    held_out = Crops(PairStream([task.val], settings.seed, "none"), settings.crop, factor, settings.seed)
     log.info(
         "Enlargement: training on %d crops of %d pixels, on %s", settings.images, settings.crop, describe_device(device)
     )
 
     def look(averaged: nn.Module, done: int) -> Mapping[str, float]:
-        seen, number = enlarger.with_denoiser(averaged), min(SEEN, len(val))
+        seen, number = enlarger.with_denoiser(averaged), min(SEEN, len(task.val))
         return {"val_error": error_on(seen, held_out, number, factor, settings, compute)}
 
-    step_loss = enlarging_step(enlarger, factor, settings, device, compute, unlabelled is not None, ranks)
+    step_loss = enlarging_step(enlarger, factor, settings, device, compute, task.unlabelled is not None, ranks)
     course = averaged_training("Enlargement", enlarger.denoiser, settings, step_loss, look, ranks)
     training = course.training
-    mixed = training_stream(pairs, unlabelled, settings.unlabelled_share, settings.seed)
+    mixed = training_stream(task.pairs, task.unlabelled, settings.unlabelled_share, settings.seed)
     stream = Crops(mixed, settings.crop, factor, settings.seed)
     with memory_errors(MEMORY):
         seconds = train(training, stream, folder.path / CHECKPOINT, device, compute, report.metrics)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from satsynth.diffusion.cascade.enlarging import train_enlarger
+from satsynth.diffusion.cascade.enlarging import Enlargement, train_enlarger
 from satsynth.diffusion.cascade.reduction import reduced
 from satsynth.diffusion.cascade.saved import ENLARGER, HISTORY, SMALL
 from satsynth.diffusion.cascade.settings import CascadeSettings
@@ -89,7 +89,8 @@ def train_cascade(
     with work_folder(folder.path, Step("enlarger", VERSION, {}, identity), "") as large:
         if not large.finished:
             alone = unlabelled if settings.enlarger.learns_from_images() else None
-            train_enlarger(large, pairs, val, classes, factor, settings.enlarger, compute, Renamed(report), alone)
+            task = Enlargement(pairs, val, classes, factor, settings.enlarger, alone)
+            train_enlarger(large, task, compute, Renamed(report))
     for stage, name in ((small, SMALL), (large, ENLARGER)):
         shutil.copyfile(stage.result / AVERAGED, folder.result / name)
     stages = {"small": small.result, "enlarger": large.result}

@@ -61,7 +61,7 @@ def cut_tiles(
         cache = DigestCache(workspace.work / "digests.json", forget=workspace.fresh)
         require_unchanged(found, raw, cache.digest)
         reader = SceneReader(description, raw, compute.threads)
-        cut_scenes(work, found, reader, tiling, compute.threads, compute.placement)
+        cut_scenes(work, found, reader, tiling, compute.threads, compute.placement, cache.digest)
 
     tiles = PairStore(remembered(workspace, step, cut, compute.part).result)
     require_labels(tiles)
