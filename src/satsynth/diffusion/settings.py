@@ -221,14 +221,27 @@ class DenoiserSettings(ImageLearnerSettings):
     def _common_is_joint(self) -> DenoiserSettings:
         if self.model.noise_levels == "common" and self.tasks.joint != 1:
             raise ValueError(
-                f"`model.noise_levels` is `common`, so `tasks.joint` must be 1, not {self.tasks.joint:g}; set "
-                "`model.noise_levels: separate` for other tasks"
+                f"`model.noise_levels` is `common`, so `tasks.joint` must be 1 and all others 0, but it is "
+                f"{self.tasks.joint:g}; set them so, or `model.noise_levels: separate`"
             )
         return self
 
 
+# What a generator learns that may be asked for images, for masks, and for both.
+MIXED = TaskSettings(joint=0.3, image=0.35, mask=0.2, independent=0.15)
+
+
+def _usual_tasks(given: dict[str, Any]) -> TaskSettings:
+    """Return the tasks of a generator by its noise levels."""
+    model = given.get("model")
+    return MIXED if isinstance(model, GeneratorSettings) and model.noise_levels == "separate" else TaskSettings()
+
+
 class DiffusionSettings(DenoiserSettings):
     """Training of a denoiser, and drawing from it."""
+
+    model: GeneratorSettings = GeneratorSettings(noise_levels="separate")
+    tasks: TaskSettings = Field(default_factory=_usual_tasks)
 
     @model_validator(mode="after")
     def _labels(self) -> DiffusionSettings:

@@ -51,7 +51,7 @@ class SamplingSettings(Frozen):
         le=LARGEST_RATIO,
     )
     layouts: Literal["auto", "joint", "model", "real", "folder"] = Field(
-        default="joint",
+        default="auto",
         description="Where masks come from. `joint`: image and mask are drawn together. The others need a generator "
         "whose `noise_levels` are `separate`: `model` draws the mask first, `real` cuts masks anew from training "
         "scenes, `folder` takes those of `layout_folder`; then the image is painted for its mask. `auto` is `real` "

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from satsynth.diffusion.settings import (
+    MIXED,
     DenoiserSettings,
     DiffusionDrawing,
     DiffusionSettings,
@@ -65,7 +66,7 @@ class CascadeSettings(FamilySettings):
     factor: Literal[2, 4] = Field(default=2, description="Side of a tile over the side of the small pairs.")
     small: DiffusionSettings = DiffusionSettings(
         model=GeneratorSettings(network=NetworkSettings(stem=2), noise_levels="separate"),
-        tasks=TaskSettings(joint=0.3, image=0.35, mask=0.2, independent=0.15),
+        tasks=MIXED,
     )
     enlarger: EnlargerSettings = EnlargerSettings()
     drawing: CascadeDrawing = CascadeDrawing()
