@@ -27,6 +27,7 @@ CLASSES, SIDE = 4, 32
 DRAWING = DiffusionDrawing(sampler="dpm_solver_2m", steps=4, sigma_max=20.0, sigma_min=0.1)
 GIVEN = ("model", "real", "folder")
 MIXED = TaskSettings(joint=0.25, image=0.25, mask=0.25, independent=0.25)
+COMMON = DiffusionSettings(model={"noise_levels": "common"})
 
 
 @pytest.fixture(scope="module")
@@ -162,13 +163,13 @@ def test_a_generator_of_one_level_refuses_to_paint_and_to_draw_masks(random_gene
     for refused in (
         lambda: drawer.paint([0], masks, 0),
         lambda: drawer.lay_out([0], 0),
-        *(lambda layouts=layouts: FAMILY.require_layouts(DiffusionSettings(), layouts) for layouts in GIVEN),
+        *(lambda layouts=layouts: FAMILY.require_layouts(COMMON, layouts) for layouts in GIVEN),
         lambda: draw_batch(drawer, [0], SamplingSettings(layouts="model")),
     ):
         with pytest.raises(SatSynthError, match="one noise level in common") as caught:
             refused()
         assert "`diffusion.model.noise_levels: separate`" in caught.value.remedy
-    FAMILY.require_layouts(DiffusionSettings(), "joint")
+    FAMILY.require_layouts(COMMON, "joint")
     for layouts in ("joint", *GIVEN):
         FAMILY.require_layouts(DiffusionSettings(model=tiny.SEPARATE), layouts)
 
@@ -186,6 +187,7 @@ def test_a_generator_saved_before_levels_could_differ_has_one_in_common(trained,
 def test_tasks_add_up_to_one_and_need_separate_levels():
     with pytest.raises(ValidationError, match=r"add up to 0\.9"):
         TaskSettings(joint=0.5, image=0.4)
-    with pytest.raises(ValidationError, match=r"`tasks\.joint` must be 1, not 0\.25"):
-        DiffusionSettings(tasks=MIXED)
+    assert DiffusionSettings().tasks.image > 0 and COMMON.tasks == TaskSettings(joint=1)
+    with pytest.raises(ValidationError, match=r"`tasks\.joint` must be 1 and all others 0, but it is 0\.25"):
+        DiffusionSettings(model=COMMON.model, tasks=MIXED)
     assert DiffusionSettings(model=tiny.SEPARATE, tasks=MIXED).tasks == MIXED

@@ -17,7 +17,6 @@ from satsynth.diffusion.losses import denoising_step, draw_levels, joint_loss, u
 from satsynth.diffusion.settings import (
     DenoiserSettings,
     DiffusionSettings,
-    GeneratorSettings,
     ImageDiffusionSettings,
     NoiseSettings,
     TaskSettings,
@@ -152,8 +151,8 @@ def test_a_training_with_them_continues_as_if_uninterrupted(
 @pytest.mark.parametrize(
     "settings",
     [
-        DiffusionSettings(unlabelled_share=0),
-        DiffusionSettings(model=GeneratorSettings(noise_levels="separate")),
+        DiffusionSettings(model={"noise_levels": "common"}, unlabelled_share=0),
+        DiffusionSettings(),
         ImageDiffusionSettings(),
     ],
 )
@@ -163,5 +162,5 @@ def test_generators_that_can_learn_from_images_alone(settings: DenoiserSettings)
 
 def test_one_noise_level_in_common_is_refused() -> None:
     with pytest.raises(SatSynthError, match=r"`model\.noise_levels` is `common`, so it cannot learn") as caught:
-        DiffusionSettings().require_unlabelled()
+        DiffusionSettings(model={"noise_levels": "common"}).require_unlabelled()
     assert "noise_levels: separate" in caught.value.remedy and "unlabelled_share: 0" in caught.value.remedy

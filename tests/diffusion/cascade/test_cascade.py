@@ -247,7 +247,7 @@ def test_bad_settings(make: Callable[[], Any], match: str) -> None:
 
 def test_layouts_need_levels_of_their_own() -> None:
     FAMILY.require_layouts(SETTINGS, "real")
-    common = SETTINGS.model_copy(update={"small": DiffusionSettings()})
+    common = SETTINGS.model_copy(update={"small": DiffusionSettings(model={"noise_levels": "common"})})
     FAMILY.require_layouts(common, "joint")
     with pytest.raises(SatSynthError, match="one noise level in common"):
         FAMILY.require_layouts(common, "model")
