@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis.imagenet import INSTALL
 from satsynth.analysis.measures.feature_space import FEATURES
 from satsynth.analysis.measures.inception import FEW_IMAGES, RESIZE, weights_name
 from satsynth.analysis.measures.inputs import REFERENCE
@@ -18,6 +17,7 @@ from satsynth.analysis.report import tables
 from satsynth.analysis.report.page import Section
 from satsynth.analysis.report.paper import AUGMENTATION_NOTE, NOTE, gain_note, paper_table
 from satsynth.analysis.settings import ComparisonSettings
+from satsynth.training.imagenet import INSTALL
 from satsynth.work.finished import Finished
 
 
