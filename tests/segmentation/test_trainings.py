@@ -184,6 +184,18 @@ def test_a_training_is_identified_by_how_it_is_trained_whoever_says_so(stores: d
     assert len(steps) == 4
 
 
+def test_other_weights_are_another_training(stores: dict[str, PairStore], tmp_path: Path) -> None:
+    file = tmp_path / "encoder.pt"
+    network = SETTINGS.networks["small"].model_copy(update={"weights": str(file)})
+    settings = SETTINGS.model_copy(update={"networks": {"small": network}})
+    found = []
+    for content in (b"one", b"two", b"one"):
+        file.write_bytes(content)
+        (planned,) = plan_trainings([Cell("small", Arm(0.0), 0)], stores["tiles"], None, settings, CPU)
+        found.append(planned.step.fingerprint)
+    assert found[0] == found[2] != found[1]
+
+
 def test_what_evaluations_cost_is_known_before(stores: dict[str, PairStore]) -> None:
     (usual,) = plan_trainings([Cell("small", Arm(0.0), 0)], stores["tiles"], None, SETTINGS, CPU)
     assert usual.images_in_evaluation(6, 9) == pytest.approx((2 * 6 + 9) / 3)

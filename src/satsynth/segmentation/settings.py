@@ -24,6 +24,8 @@ Ratio = Annotated[float, Field(ge=0, le=LARGEST_RATIO)]
 Seed = Annotated[int, Field(ge=0, lt=SEED_END)]
 
 
+# Weights that come with a Python package.
+PACKAGED = "package"
 # What a network may have of its own in its training.
 _OWN = frozenset({"images", "batch_size", "learning_rate", "ema"})
 
@@ -40,8 +42,9 @@ class SegmentationNetwork(Frozen):
     encoder: str = Field(description="Encoder by its name in segmentation-models-pytorch.")
     weights: str | None = Field(
         default=None,
-        description="Pre-trained weights of the encoder: none, a name such as `imagenet` (downloaded), or a local file "
-        "(.safetensors, .pth, .pt) of the encoder's state.",
+        description="Pre-trained weights of the encoder: none; `package` (ImageNet, for the encoder "
+        "`tu-efficientnet_lite0`, from the extra `imagenet`, without network access); a name such as `imagenet` "
+        "(downloaded); or a local file (.safetensors, .pth, .pt) of the encoder's state.",
     )
     options: Annotated[dict[str, Any], AfterValidator(plain_options)] = Field(
         default={}, description="Further arguments of the architecture, such as widths."

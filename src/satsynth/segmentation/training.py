@@ -12,6 +12,7 @@ from torch import nn
 
 from satsynth.pairs.mixtures import Stream
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.beforehand import network_identity
 from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits, evaluate
 from satsynth.segmentation.metrics import BoundaryTally, scores
 from satsynth.segmentation.networks import build_network
@@ -210,7 +211,7 @@ def _store(
     write_timing(folder.result, seconds)
     manifest = {
         "kind": "segmentation",
-        "network": task.network.model_dump(mode="json"),
+        "network": network_identity(task.network),
         "classes": list(held_out.class_names),
         "row": row,
         "confusion": {scene: matrix.tolist() for scene, matrix in sorted(confusion.items())},

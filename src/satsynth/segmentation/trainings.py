@@ -16,6 +16,7 @@ import numpy as np
 
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.beforehand import network_identity
 from satsynth.segmentation.cells import Cell, synthetic_rows
 from satsynth.segmentation.saved import training_row
 from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
@@ -116,6 +117,9 @@ def plan_trainings(
     from satsynth.training.device import arithmetic
 
     exact = arithmetic(compute)
+    cells = list(cells)
+    # Files of weights are read once a network.
+    identities = {name: network_identity(settings.networks[name]) for name in {cell.network for cell in cells}}
     contents = [] if synthetic is None else synthetic.pixel_digests("synthetic")
     planned = []
     for cell in cells:
@@ -124,7 +128,7 @@ def plan_trainings(
         rows = tuple(synthetic_rows(cell, tiles.count("train"), len(contents)).tolist())
         decided = {
             **cell.columns,
-            "network": network.model_dump(mode="json"),
+            "network": identities[cell.network],
             "training": training.model_dump(mode="json"),
             **exact,
             "synthetic": {"rows": digest_of([contents[row] for row in rows])} if rows else None,
