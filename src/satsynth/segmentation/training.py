@@ -91,11 +91,33 @@ def train_network(
     learner = _Learner(task, held_out, device, compute)
     with memory_errors("Lower `segmentation.training.batch_size`, or `batch_size` of this network."):
         checkpoint = folder.path / "checkpoint.pt"
-        seconds = train(learner.training(), task.stream, checkpoint, device, compute, report.metrics)
+        course = learner.training()
+        seconds = train(course, task.stream, checkpoint, device, compute, report.metrics)
     row, confusion = learner.outcome()
+    # The history is a part of checkpoints, so a continued training knows all of its looks.
+    looks = {int(entry["step"]): entry["val_miou"] for entry in course.history if "val_miou" in entry}
+    row["val_rise"] = val_rise(looks)
     report.metrics(task.steps, {f"test_{name}": row[name] for name in SCORES if row[name] is not None})
     _store(folder, task, held_out, learner.best.weights, row, confusion, seconds)
     return training_row(folder)
+
+
+def val_rise(looks: Mapping[int, float]) -> float | None:
+    """Return by how much the mIoU on val has risen in about the last quarter of a training.
+
+    It is the difference of the last look and the earlier one that is nearest to three quarters of the steps, so that it
+    means the same for any number of looks.
+
+    Args:
+        looks: mIoU on val, in [0, 1], by the number of steps done.
+
+    Returns:
+        The difference in [-1, 1], or None with fewer than two looks.
+    """
+    if len(looks) < 2:
+        return None
+    *earlier, last = sorted(looks)
+    return looks[last] - looks[min(earlier, key=lambda step: abs(step - 0.75 * last))]
 
 
 class _Learner:
