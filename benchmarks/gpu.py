@@ -29,7 +29,6 @@ from gpu_speed import FULL, TINY, VERSION, configuration, merged, speed
 from packed import SIDE, Packed, decoded_of, encoder_file, keep_decoded
 from safetensors.torch import load_file, save_file
 
-from satsynth.analysis.imagenet import ENCODER
 from satsynth.diffusion.drawing import JointDrawer
 from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.saved import AVERAGED
@@ -40,6 +39,7 @@ from satsynth.generation.families import Silence
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.mixtures import Shared, Stream
 from satsynth.pairs.stream import PairStream, WindowStream
+from satsynth.training.imagenet import ENCODER
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 

@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from satsynth.analysis.imagenet import encoder_state
 from satsynth.pairs.cache import IMAGES, MASKS, DecodedPairs, write_decoded
 from satsynth.pairs.windows import Windows
+from satsynth.training.imagenet import encoder_state
 from satsynth.work.ignore import IGNORE_INDEX
 
 SIDE = 128

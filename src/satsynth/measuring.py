@@ -20,6 +20,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.segmentation.grid import confusion_table, training_table
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.trainings import FinishedTraining
+from satsynth.training import imagenet as imagenet_weights
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests, require_parent
 from satsynth.work.errors import SatSynthError
@@ -93,7 +94,7 @@ class FeatureSet:
         store = digests(**{self.name: self.store})
         if self.judge is None:
             return Step(
-                "imagenet_features", imagenet.VERSION, {**store, "weights": imagenet.weights_digest()}, settings
+                "imagenet_features", imagenet.VERSION, {**store, "weights": imagenet_weights.weights_digest()}, settings
             )
         return Step("features", FEATURES_VERSION, {**store, **digests(judge=self.judge)}, settings)
 
@@ -110,9 +111,9 @@ class FeatureSet:
 
     def _compute(self, images: np.ndarray, compute: ComputeSettings) -> np.ndarray:
         if self.judge is None:
-            file = imagenet.weights_file()
+            file = imagenet_weights.weights_file()
             assert file is not None, "no measure that needs the weights is switched on without them"
-            return imagenet.imagenet_features(images, imagenet.encoder_state(file), compute)
+            return imagenet.imagenet_features(images, imagenet_weights.encoder_state(file), compute)
         from satsynth.segmentation.features import image_features
 
         return image_features(self.judge, images, compute)
@@ -218,7 +219,7 @@ def measured_fidelity(
     inputs = measure_inputs(tiles, synthetic_pairs, judge, comparison, compute, workspace)
     stores = digests(tiles=tiles, synthetic_pairs=synthetic_pairs)
     features = {**digests(judge=judge), "arithmetic": digest_of(arithmetic(compute))}
-    weights = {"weights": imagenet.weights_digest(), "arithmetic": features["arithmetic"]}
+    weights = {"weights": imagenet_weights.weights_digest(), "arithmetic": features["arithmetic"]}
     return remembered_measures(inputs, stores, features, SELECTION, workspace, weights)
 
 

@@ -105,9 +105,9 @@ def test_the_imagenet_network_sees_each_set_of_images_once(
         return bright(None, images, compute)
 
     (tmp_path / "weights.pth").write_bytes(b"some")
-    for module in ("imagenet", "measures.imagenet_distance"):
-        monkeypatch.setattr(f"satsynth.analysis.{module}.weights_file", lambda: tmp_path / "weights.pth")
-    monkeypatch.setattr("satsynth.analysis.imagenet.encoder_state", lambda file: {})
+    for module in ("training.imagenet", "analysis.measures.imagenet_distance"):
+        monkeypatch.setattr(f"satsynth.{module}.weights_file", lambda: tmp_path / "weights.pth")
+    monkeypatch.setattr("satsynth.training.imagenet.encoder_state", lambda file: {})
     monkeypatch.setattr("satsynth.analysis.imagenet.imagenet_features", counted)
     given = ComputeSettings(), run
     table = nodes.measure_fidelity(tiles, synthetic, judge, ComparisonSettings(), *given)

@@ -166,4 +166,4 @@ def test_the_judge_is_announced_before_it_is_trained(
     with caplog.at_level(logging.INFO), pytest.raises(BegunError):
         train_judge(tiles, SEGMENTATION, ComputeSettings(device="cpu"), Workspace(project=str(tmp_path)))
     (line,) = caplog.messages
-    assert line.startswith("Judge: small, trained on 32 images of 4 real pairs, on CPU")
+    assert line.startswith("Judge: small, trained on 32 images = 8.0 epochs of 4 real pairs, on CPU")

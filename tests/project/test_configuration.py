@@ -19,6 +19,7 @@ from satsynth.diffusion.beforehand import check_size
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pipelines.parameters import MODELS, problems_of
+from satsynth.segmentation.beforehand import require_ready
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.settings import CONFIG_LOADER_ARGS
@@ -175,6 +176,18 @@ def test_the_interface_of_mlflow_is_started_without_its_telemetry() -> None:
     recipe = (ROOT / "Makefile").read_text().split("\nui:")[1].split("\n\n")[0]
     # `mlflow ui` imports nothing of ours, which would switch it off.
     assert "MLFLOW_DISABLE_TELEMETRY=true" in recipe and "mlflow ui" in recipe
+
+
+def test_ready_networks_can_be_chosen_by_their_name(tmp_path: Path) -> None:
+    (tmp_path / "parameters.yml").write_text(
+        "segmentation: {networks: {fpn_mobilenetv3: null, fpn_lite0: '${globals:ready_networks.fpn_lite0}'}, "
+        "judge: {network: fpn_lite0}}"
+    )
+    parameters = loader(str(tmp_path))["parameters"]
+    assert problems_of(parameters) == []
+    (network,) = SegmentationSettings(**parameters["segmentation"]).networks.values()
+    assert (network.weights, network.learning_rate, network.images) == ("package", 1e-3, None)
+    require_ready({"fpn_lite0": network})
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

@@ -16,8 +16,8 @@ import pytest
 import segmentation_models_pytorch as smp
 from safetensors.torch import load_file, save_file
 
-from satsynth.analysis.imagenet import ENCODER
 from satsynth.diffusion.settings import DiffusionSettings
+from satsynth.training.imagenet import ENCODER
 from satsynth.training.settings import ComputeSettings
 
 PROJECT = Path(__file__).resolve().parents[2]

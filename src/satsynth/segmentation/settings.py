@@ -24,6 +24,9 @@ Ratio = Annotated[float, Field(ge=0, le=LARGEST_RATIO)]
 Seed = Annotated[int, Field(ge=0, lt=SEED_END)]
 
 
+MOST_EPOCHS = 1e6
+# Weights that come with a Python package.
+PACKAGED = "package"
 # What a network may have of its own in its training.
 _OWN = frozenset({"images", "batch_size", "learning_rate", "ema"})
 
@@ -40,8 +43,9 @@ class SegmentationNetwork(Frozen):
     encoder: str = Field(description="Encoder by its name in segmentation-models-pytorch.")
     weights: str | None = Field(
         default=None,
-        description="Pre-trained weights of the encoder: none, a name such as `imagenet` (downloaded), or a local file "
-        "(.safetensors, .pth, .pt) of the encoder's state.",
+        description="Pre-trained weights of the encoder: none; `package` (ImageNet, for the encoder "
+        "`tu-efficientnet_lite0`, from the extra `imagenet`, without network access); a name such as `imagenet` "
+        "(downloaded); or a local file (.safetensors, .pth, .pt) of the encoder's state.",
     )
     options: Annotated[dict[str, Any], AfterValidator(plain_options)] = Field(
         default={}, description="Further arguments of the architecture, such as widths."
@@ -50,7 +54,7 @@ class SegmentationNetwork(Frozen):
         default=None,
         ge=1,
         le=MOST_IMAGES,
-        description="Its own training budget in images; null takes that of `segmentation.training`.",
+        description="Its own training budget in images, whatever `segmentation.training` says; null takes that one.",
     )
     batch_size: int | None = Field(
         default=None, ge=2, le=LARGEST_BATCH, description="Its own batch size; null likewise."
@@ -73,15 +77,32 @@ class SegmentationNetwork(Frozen):
 
     def trained_by(self, training: TrainingSettings) -> TrainingSettings:
         """Return how it is trained: by its own values where it has them."""
-        own = {name: getattr(self, name) for name in _OWN & TrainingSettings.model_fields.keys()}
-        return training.model_copy(update={name: value for name, value in own.items() if value is not None})
+        names = _OWN & TrainingSettings.model_fields.keys()
+        own = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return training.model_copy(update={**own, "epochs": None} if "images" in own else own)
 
 
 class TrainingSettings(Frozen):
     """Training of one segmentation network."""
 
     images: int = Field(
-        default=1600, description="Training budget in images, the same for every ratio.", ge=1, le=MOST_IMAGES
+        default=1600,
+        ge=1,
+        le=MOST_IMAGES,
+        description="Training budget in images, the same for every ratio; not used where `epochs` is given.",
+    )
+    epochs: float | None = Field(
+        default=None,
+        gt=0,
+        le=MOST_EPOCHS,
+        description="Training budget in epochs of the real training pairs, the same number of images for every ratio. "
+        "It decides in place of `images`; null leaves it to `images`.",
+    )
+    least_steps: int = Field(
+        default=100,
+        ge=1,
+        le=MOST_IMAGES,
+        description="Fewest steps of a budget in `epochs`, however few real pairs there are.",
     )
     batch_size: int = Field(default=16, description="Pairs a step.", ge=2, le=LARGEST_BATCH)
     learning_rate: float = Field(default=4e-3, gt=0, le=100, description="Peak learning rate of AdamW.")
@@ -94,6 +115,24 @@ class TrainingSettings(Frozen):
         description="Evaluations on the val split, at equal distances in the second half of the training; the weights "
         "of the best one are kept.",
     )
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What identifies a training knows the rule of epochs only where it holds.
+        fields: dict[str, Any] = serialise(self)
+        unset = {"epochs", "least_steps"} if self.epochs is None else set()
+        return {name: value for name, value in fields.items() if name not in unset}
+
+    def for_pairs(self, real: int) -> TrainingSettings:
+        """Return the settings with their budget in images, whichever rule gives it.
+
+        Args:
+            real: Number of real training pairs.
+        """
+        if self.epochs is None:
+            return self
+        images = max(round(self.epochs * real), self.least_steps * self.batch_size)
+        return self.model_copy(update={"images": images, "epochs": None})
 
 
 class JudgeSettings(Frozen):

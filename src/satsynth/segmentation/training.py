@@ -12,6 +12,7 @@ from torch import nn
 
 from satsynth.pairs.mixtures import Stream
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.beforehand import network_identity
 from satsynth.segmentation.evaluation import HeldOut, HeldOutSplits, evaluate
 from satsynth.segmentation.metrics import BoundaryTally, scores
 from satsynth.segmentation.networks import build_network
@@ -90,11 +91,33 @@ def train_network(
     learner = _Learner(task, held_out, device, compute)
     with memory_errors("Lower `segmentation.training.batch_size`, or `batch_size` of this network."):
         checkpoint = folder.path / "checkpoint.pt"
-        seconds = train(learner.training(), task.stream, checkpoint, device, compute, report.metrics)
+        course = learner.training()
+        seconds = train(course, task.stream, checkpoint, device, compute, report.metrics)
     row, confusion = learner.outcome()
+    # The history is a part of checkpoints, so a continued training knows all of its looks.
+    looks = {int(entry["step"]): entry["val_miou"] for entry in course.history if "val_miou" in entry}
+    row["val_rise"] = val_rise(looks)
     report.metrics(task.steps, {f"test_{name}": row[name] for name in SCORES if row[name] is not None})
     _store(folder, task, held_out, learner.best.weights, row, confusion, seconds)
     return training_row(folder)
+
+
+def val_rise(looks: Mapping[int, float]) -> float | None:
+    """Return by how much the mIoU on val has risen in about the last quarter of a training.
+
+    It is the difference of the last look and the earlier one that is nearest to three quarters of the steps, so that it
+    means the same for any number of looks.
+
+    Args:
+        looks: mIoU on val, in [0, 1], by the number of steps done.
+
+    Returns:
+        The difference in [-1, 1], or None with fewer than two looks.
+    """
+    if len(looks) < 2:
+        return None
+    *earlier, last = sorted(looks)
+    return looks[last] - looks[min(earlier, key=lambda step: abs(step - 0.75 * last))]
 
 
 class _Learner:
@@ -210,7 +233,7 @@ def _store(
     write_timing(folder.result, seconds)
     manifest = {
         "kind": "segmentation",
-        "network": task.network.model_dump(mode="json"),
+        "network": network_identity(task.network),
         "classes": list(held_out.class_names),
         "row": row,
         "confusion": {scene: matrix.tolist() for scene, matrix in sorted(confusion.items())},

@@ -16,6 +16,7 @@ import numpy as np
 
 from satsynth.pairs.store import PairStore
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
+from satsynth.segmentation.beforehand import network_identity
 from satsynth.segmentation.cells import Cell, synthetic_rows
 from satsynth.segmentation.saved import training_row
 from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
@@ -36,7 +37,7 @@ class PlannedTraining:
     Args:
         cell: Which training of the grid.
         network: Its network.
-        settings: How it is trained.
+        settings: How it is trained, with its budget in images.
         rows: Numbers of the synthetic pairs that it uses, in increasing order.
         step: What identifies its work.
     """
@@ -84,14 +85,20 @@ class FinishedTraining:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Its row in tables: what identifies it, scores on test, seconds."""
+        """Its row in tables: what identifies it, its budget in images, scores on test, seconds."""
+        budget = self.cell.arm.images(TrainingSettings(**self.folder.step.settings["training"]))
         # Equal settings are trained once, under whatever name.
-        return {**training_row(self.folder), **self.cell.columns}
+        return {**training_row(self.folder), "images": budget, **self.cell.columns}
 
     @property
     def confusion(self) -> dict[str, np.ndarray]:
         """The confusion matrix of each test scene, ``(K, K)`` int64, rows = target, in the order of the names."""
         return {scene: np.array(matrix) for scene, matrix in sorted(self.folder.manifest()["confusion"].items())}
+
+
+def budget_in_words(images: int, real: int) -> str:
+    """Return a budget in images and in epochs of real training pairs."""
+    return f"{images:,} images = {images / real:.1f} epochs of {real:,} real pairs"
 
 
 def plan_trainings(
@@ -116,15 +123,18 @@ def plan_trainings(
     from satsynth.training.device import arithmetic
 
     exact = arithmetic(compute)
+    cells = list(cells)
+    # Files of weights are read once a network.
+    identities = {name: network_identity(settings.networks[name]) for name in {cell.network for cell in cells}}
     contents = [] if synthetic is None else synthetic.pixel_digests("synthetic")
-    planned = []
+    planned, real = [], tiles.count("train")
     for cell in cells:
         network = settings.networks[cell.network]
-        training = network.trained_by(settings.training)
-        rows = tuple(synthetic_rows(cell, tiles.count("train"), len(contents)).tolist())
+        training = network.trained_by(settings.training).for_pairs(real)
+        rows = tuple(synthetic_rows(cell, real, len(contents)).tolist())
         decided = {
             **cell.columns,
-            "network": network.model_dump(mode="json"),
+            "network": identities[cell.network],
             "training": training.model_dump(mode="json"),
             **exact,
             "synthetic": {"rows": digest_of([contents[row] for row in rows])} if rows else None,

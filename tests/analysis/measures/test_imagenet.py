@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import LogisticRegression
 
 from made_sets import SIZES, made_inputs
-from satsynth.analysis import imagenet
 from satsynth.analysis.fidelity import measured
+from satsynth.analysis.imagenet import imagenet_features
 from satsynth.analysis.measures import imagenet_distance
 from satsynth.analysis.measures.feature_space import standardise
 from satsynth.analysis.measures.kernel_distance import bandwidth_of, kernel_distance
@@ -22,8 +21,8 @@ from satsynth.analysis.measures.table import row_of, values_of
 from satsynth.analysis.measures.two_sample_accuracy import _logistic_regression, two_sample_accuracy
 from satsynth.analysis.report.sections import imagenet_notes
 from satsynth.analysis.settings import ComparisonSettings
+from satsynth.training import imagenet
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import ResourceError
 
 COMPUTE = ComputeSettings(device="cpu")
 NAMES = ("imagenet_distance", "two_sample_accuracy")
@@ -106,13 +105,6 @@ def test_the_logistic_regression_is_that_of_scikit_learn() -> None:
     assert found[-1] == pytest.approx(known.intercept_[0], abs=1e-3)
 
 
-def test_foreign_weights_are_refused(tmp_path: Path) -> None:
-    torch.save({"layer": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(ResourceError, match=r"other\.pth does not hold the weights of EfficientNet-Lite0") as caught:
-        imagenet.encoder_state(tmp_path / "other.pth")
-    assert "satsynth[imagenet]" in caught.value.remedy
-
-
 def test_features_of_the_packages_weights(weights: Path) -> None:
     """They do not depend on the batch, and tell smooth images from noise."""
     state = imagenet.encoder_state(weights)
@@ -121,9 +113,9 @@ def test_features_of_the_packages_weights(weights: Path) -> None:
     noise = random.integers(0, 256, (6, 64, 64, 3), np.uint8)
     smooth = np.repeat(np.repeat(noise[:, ::32, ::32], 32, 1), 32, 2)
     images = np.concatenate([noise, smooth])
-    features = imagenet.imagenet_features(images, state, COMPUTE)
+    features = imagenet_features(images, state, COMPUTE)
     assert features.shape == (12, 112 + 320) and features.dtype == np.float32
-    np.testing.assert_allclose(imagenet.imagenet_features(images, state, COMPUTE, 5), features, atol=1e-4)
+    np.testing.assert_allclose(imagenet_features(images, state, COMPUTE, 5), features, atol=1e-4)
     assert bool(np.isfinite(features).all())
     within = np.linalg.norm(features[0] - features[1])
     assert np.linalg.norm(features[0] - features[6]) > 1.5 * within

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from satsynth.analysis.statistics.intervals import paired_interval
-from satsynth.analysis.statistics.summary import gains_by_class, in_words, printed, standard_error, summarise
+from satsynth.analysis.statistics.summary import (
+    gains_by_class,
+    in_words,
+    printed,
+    rises_in_words,
+    standard_error,
+    summarise,
+)
 from trainings_made import HELPED, iou, tables_of
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=8).map(np.array)
@@ -136,6 +143,33 @@ def test_words_of_a_change():
     assert sentence.endswith(f"; a difference below {half:.2f} points could not have been shown.")
     assert "this generator, the pairs drawn from it, and this test area" in condition
     assert absent == "No test scene has c: not scored, and left out of the means."
+
+
+@pytest.mark.parametrize(("rises", "improving"), [((0.03, -0.01, 0.013), True), ((0.03, -0.01, 0.009), False)])
+def test_where_real_pairs_were_not_used_up_the_verdict_says_so(rises, improving):
+    runs, confusion = tables_of(HELPED)
+    # What R = 1 does at its end does not count.
+    runs["val_rise"] = [*rises, 0.5, 0.5, 0.5]
+    summary = summarise(runs, confusion, iou)
+    assert summary["val_rise"].tolist() == pytest.approx([sum(rises) / 3, 0.5])
+    found = [sentence for sentence in in_words(summary) if "still improving" in sentence]
+    assert len(found) == improving
+    assert all(
+        "fpn, R = 0" in sentence and "1.1 points" in sentence and "`segmentation.training.epochs`" in sentence
+        for sentence in found
+    )
+    (note,) = rises_in_words(summary)
+    assert f"fpn {100 * sum(rises) / 3:+.1f} points" in note
+
+
+def test_of_trainings_whose_looks_are_not_known_nothing_is_said():
+    known, unknown = (tables_of(HELPED, network) for network in ("fpn", "unet"))
+    known[0]["val_rise"] = 0.02
+    summary = summary_of(known, unknown)
+    (sentence,) = (sentence for sentence in in_words(summary) if "still improving" in sentence)
+    assert sentence.startswith("fpn, R = 0 was")
+    assert "unet" not in rises_in_words(summary)[0]
+    assert rises_in_words(summary_of(unknown)) == []
 
 
 def test_words_of_no_change():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from satsynth.analysis.imagenet import weights_file
 from satsynth.analysis.measures.inputs import MeasureInputs
 from satsynth.analysis.measures.kernel_distance import kernel_rows
 from satsynth.analysis.measures.registry import Heading, Measure
 from satsynth.analysis.measures.table import Row
 from satsynth.analysis.settings import ComparisonSettings
+from satsynth.training.imagenet import weights_file
 
 NAME = "imagenet_distance"
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from satsynth.analysis.imagenet import INSTALL
 from satsynth.analysis.measures.feature_space import FEATURES
 from satsynth.analysis.measures.inception import FEW_IMAGES, RESIZE, weights_name
 from satsynth.analysis.measures.inputs import REFERENCE
@@ -18,6 +17,8 @@ from satsynth.analysis.report import tables
 from satsynth.analysis.report.page import Section
 from satsynth.analysis.report.paper import AUGMENTATION_NOTE, NOTE, gain_note, paper_table
 from satsynth.analysis.settings import ComparisonSettings
+from satsynth.analysis.statistics.summary import rises_in_words
+from satsynth.training.imagenet import INSTALL
 from satsynth.work.finished import Finished
 
 
@@ -49,6 +50,7 @@ def segmentation(
                 "Scores come from one confusion matrix over all test scenes, in percent. Intervals (95 %) are over "
                 "seeds and test scenes. Only val scenes were used to select the model.",
                 NOTE if paper is not None else "The paper has no results on this data set.",
+                *rises_in_words(summary),
                 *label_notes(labels),
                 *held_out_notes(held_out_images),
             ],

@@ -175,6 +175,10 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
     table = _arms(runs)
     for name in ("seed", "real_pairs", "synthetic_pairs", "steps", "best_step"):
         table[name.replace("_", " ")] = runs[name]
+    # Trainings of earlier versions do not say it.
+    if "images" in runs:
+        table["images"] = runs["images"]
+        table["epochs of real pairs"] = (runs["images"] / runs["real_pairs"]).round(1)
     for name, title in (("val_miou", "val mIoU"), ("miou", "test mIoU"), ("mf1", "test mean F1")):
         table[title] = _points(runs[name])
     table["seconds"] = runs["seconds"].round(1)

@@ -13,6 +13,9 @@ from satsynth.analysis.statistics.intervals import UNKNOWN, Interval, PerClass, 
 # What distinguishes arms, apart from R.
 ARM = ["network", "augmentation", "protocol", "real_share"]
 SCORES = ["miou", "mf1", "accuracy", "boundary_f1"]
+# Of the order of the standard errors over seeds: less cannot be told from chance, more could be the gain that is looked
+# for. The learning rate falls to zero in the last quarter, which raises mIoU by itself, so this warns rather too often.
+STILL_RISING = 0.01
 Row = dict[str, Any]
 
 
@@ -25,7 +28,8 @@ def summarise(
     over both (see `paired_interval`). With one seed there is no standard error (NaN).
 
     Args:
-        runs: Table with `ARM`, ``ratio, seed``, `SCORES` and ``iou_<class>``, a row for each training.
+        runs: Table with `ARM`, ``ratio, seed``, `SCORES` and ``iou_<class>``, a row for each training; ``val_rise``,
+            the rise of mIoU on val in about the last quarter of the training, where it is known.
         confusion: Table with `ARM`, ``ratio, seed, scene_id`` and ``confusion``, a flat list of K x K counts, rows =
             target; a row for each training and test scene.
         per_class: As in `paired_interval`.
@@ -33,7 +37,7 @@ def summarise(
 
     Returns:
         `ARM`, ``ratio, seeds, scenes``, each score and its standard error (``<score>_se``), ``difference,
-        difference_low, difference_high, seed_error, scene_error``, and the mean ``iou_<class>``.
+        difference_low, difference_high, seed_error, scene_error``, the mean ``iou_<class>`` and the mean ``val_rise``.
     """
     classes = [column for column in runs.columns if column.startswith("iou_")]
     rows = []
@@ -43,6 +47,7 @@ def summarise(
         for name in SCORES:
             row |= {name: known[name].mean(), f"{name}_se": standard_error(known[name].to_numpy())}
         row |= _difference(interval) | {name: known[name].mean() for name in classes}
+        row["val_rise"] = pd.to_numeric(part["val_rise"]).mean() if "val_rise" in part else float("nan")
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -200,9 +205,33 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         shown = f"a difference below {100 * smallest_shown(row):.2f} points could not have been shown"
         sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}; {shown}.")
     if sentences:
+        sentences += _still_rising(summary)
         sentences.append("This holds for this generator, the pairs drawn from it, and this test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]
     absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
     if absent:
         sentences.append(f"No test scene has {', '.join(absent)}: not scored, and left out of the means.")
     return sentences
+
+
+def _still_rising(summary: pd.DataFrame) -> list[str]:
+    """Return of which networks R = 0 had not reached its plateau, as far as looks on val were kept."""
+    return [
+        f"{arm_title(row)}, R = 0 was still improving when its budget ended: its mIoU on val rose by "
+        f"{100 * row['val_rise']:.1f} points in about the last quarter of its steps. A gain or loss at this budget may "
+        "be one of the budget: raise `segmentation.training.epochs` or `images` (or the network's own `images`)."
+        for row in _rows(summary[summary["ratio"] == 0])
+        if row["val_rise"] > STILL_RISING
+    ]
+
+
+def rises_in_words(summary: pd.DataFrame) -> list[str]:
+    """Return in a sentence how mIoU on val changed at the end of the trainings at R = 0, where it is known."""
+    rows = [row for row in _rows(summary[summary["ratio"] == 0]) if not np.isnan(row["val_rise"])]
+    if not rows:
+        return []
+    changes = ", ".join(f"{arm_title(row)} {100 * row['val_rise']:+.1f} points" for row in rows)
+    return [
+        f"Change of mIoU on val in about the last quarter of the trainings at R = 0, mean over seeds: {changes}. Above "
+        f"{100 * STILL_RISING:g} point(s), the verdict says that R = 0 was still improving."
+    ]
