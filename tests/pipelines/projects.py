@@ -154,7 +154,17 @@ def add_made_data(project: Project, side: int = 96) -> Project:
         "sampling": {"shard_pairs": 8, "batch_size": 4},
         "comparison": {"gallery_pairs": 4},
         "compute": {"checkpoint_seconds": 0.001},
-        "segmentation": {"ratios": [0, 1], "seeds": [0], "training": {"images": 32, "batch_size": 4, "evaluations": 1}},
+        "segmentation": {
+            "networks": {
+                "fpn_mobilenetv3": {
+                    "encoder": "tu-mobilenetv3_small_050",
+                    "options": {"decoder_pyramid_channels": 16, "decoder_segmentation_channels": 32},
+                }
+            },
+            "ratios": [0, 1],
+            "seeds": [0],
+            "training": {"images": 32, "batch_size": 4, "evaluations": 1},
+        },
         "tracking": {"enabled": False},
     }
     folder = project.path / "conf" / "micro"
