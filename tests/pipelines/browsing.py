@@ -77,10 +77,11 @@ def served_site(site: Path, log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def served_mlflow(database: Path, log: Path, **options: Any) -> Iterator[str]:
-    """Serve the MLflow UI of a database."""
+def served_mlflow(database: Path, log: Path, env: dict[str, str], **options: Any) -> Iterator[str]:
+    """Serve the MLflow UI of a database, without its processes for jobs: each of them imports all of MLflow."""
     port = free_port()
+    env = env | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{database}"]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
-    with served(command, port, log, "/health", **options) as address:
+    with served(command, port, log, "/health", env=env, **options) as address:
         yield address

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browsing import browser_window
-from projects import Project, add_made_data, clean_environment, make_project
+from projects import Project, add_made_data, make_project
 
 # Whoever is started in the background of a script ignores Ctrl-C, and so would the runs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -34,11 +32,9 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
 def viz_site(smoke: tuple[Project, str]) -> Path:
     """The static site of Kedro-Viz for the finished smoke run."""
     project, _ = smoke
-    command = [sys.executable, "-m", "kedro", "viz", "build", "--include-previews"]
     # `kedro viz build` has no option for the environment.
-    environment = clean_environment() | {"KEDRO_ENV": "smoke"}
-    done = subprocess.run(command, cwd=project.path, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    status, output = project.kedro("viz", "build", "--include-previews", environment={"KEDRO_ENV": "smoke"})
+    assert status == 0, output
     return project.path / "build"
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from warm import Started
+
 from satsynth.work.finished import TIMING
 
 KEPT = ("tiles", "generator", "synthetic_pairs")
@@ -32,7 +34,7 @@ def contents(project: Path) -> dict[str, str]:
     }
 
 
-def kill_when(process: subprocess.Popen[str], moment: Callable[[], bool], timeout: float = 300) -> bool:
+def kill_when(process: subprocess.Popen[str] | Started, moment: Callable[[], bool], timeout: float = 300) -> bool:
     """Kill a process and its children by SIGKILL at a moment; return False if it ended before."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

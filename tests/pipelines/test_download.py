@@ -50,7 +50,7 @@ def test_killed_and_typed_again_it_goes_on(made_project: Project, monkeypatch: p
     with serving(made_zip(files), stall_after=100_000) as server:
         _sources(made_project, [server.archive().model_dump()])
         assert kill_when(
-            made_project.start("download", "micro"),
+            made_project.fork("download", "micro"),
             lambda: any(path.stat().st_size > 50_000 for path in work.rglob("*.part")),
         )
         assert not raw.exists()

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from projects import COLORS, Project, clean_environment
+from projects import COLORS, Project
 
 from made_data import made_pairs
 from satsynth.pairs.store import finish_store, write_shard
@@ -17,10 +16,9 @@ OUTPUT = "data/07_model_output/micro/made"
 
 
 def _export(project: Project, *more: str) -> str:
-    command = [*project.command("export", "micro"), *more]
-    done = subprocess.run(command, cwd=project.path, env=clean_environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    status, output = project.kedro(*project.arguments("export", "micro"), *more)
+    assert status == 0, output
+    return output
 
 
 def _draw_by_hand(project: Project, root: Path) -> None:

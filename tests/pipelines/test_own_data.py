@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from interruptions import newest
 from PIL import Image
-from projects import Project, clean_environment, made_scene
+from projects import Project, made_scene
 
 from satsynth.pairs.store import PairStore
 
@@ -19,9 +16,8 @@ def test_own_data_run_unedited_after_one_command(made_project: Project) -> None:
                 file = folder / kind / split / f"{number}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(array).save(file)
-    command = [sys.executable, "-m", "kedro", "satsynth", "describe", str(folder), "--name=own"]
-    done = subprocess.run(command, cwd=made_project.path, env=clean_environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    status, output = made_project.kedro("satsynth", "describe", str(folder), "--name=own")
+    assert status == 0, output
     made_project.run("ingestion,tiling", "micro", dataset="own")
     tiles = PairStore(newest(made_project.path, "tiles"))
     assert (tiles.count("train"), tiles.count("val"), tiles.count("test")) == (16, 8, 8)
@@ -29,6 +25,5 @@ def test_own_data_run_unedited_after_one_command(made_project: Project) -> None:
 
 
 def test_commands_are_listed_beside_kedros_own(made_project: Project) -> None:
-    command = [sys.executable, "-m", "kedro", "satsynth", "--help"]
-    done = subprocess.run(command, cwd=made_project.path, env=clean_environment(), capture_output=True, text=True)
-    assert done.returncode == 0 and "describe" in done.stdout
+    status, output = made_project.kedro("satsynth", "--help")
+    assert status == 0 and "describe" in output

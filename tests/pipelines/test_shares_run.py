@@ -17,9 +17,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_four_runs_started_together_draw_the_parts_of_one_set(project: Project) -> None:
-    runs = [project.start("sampling", "micro", share=f"{part}/4", **FAMILY) for part in range(1, 5)]
-    said = [run.communicate(timeout=300)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0] * 4, "\n".join(said)
+    runs = [project.fork("sampling", "micro", share=f"{part}/4", **FAMILY) for part in range(1, 5)]
+    statuses, said = zip(*(run.ended(300) for run in runs), strict=True)
+    assert statuses == (0,) * 4, "\n".join(said)
     parts = [text for text in said if "of the step is done" in text]
     assert len(parts) <= 3 and "Traceback" not in "".join(said)
     stores = project.path / "data/07_model_output/micro/made/synthetic_pairs"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,12 +16,18 @@ from mlflow.tracking import MlflowClient
 from projects import Project, add_made_data, clean_environment, make_project
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with enough to cut that there is time to interrupt it."""
-    made = add_made_data(make_project(tmp_path / "project"), side=320)
+    made = add_made_data(make_project(tmp_path_factory.mktemp("ingested") / "project"), side=320)
     made.run("ingestion", "micro")
     return made
+
+
+@pytest.fixture
+def project(ingested: Project, tmp_path: Path) -> Project:
+    """A copy of it for one test."""
+    return Project(shutil.copytree(ingested.path, tmp_path / "project"))
 
 
 def on_a_terminal(project: Project, pipeline: str, **environment: str) -> str:
@@ -99,7 +106,7 @@ def test_the_first_line_does_not_wait_for_heavy_libraries(project: Project) -> N
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tracked: bool, project: Project) -> None:
     shards = "data/.work/tiling/*/result/*.parquet"
     # Overlapping tiles are many: there must be time to interrupt on a fast machine.
-    params = {"tiling.stride": "8"} | ({"tracking.enabled": "true"} if tracked else {})
+    params = {"tiling.stride": "16"} | ({"tracking.enabled": "true"} if tracked else {})
     if tracked:
         # MLflow takes seconds to make its file.
         MlflowClient(f"sqlite:///{project.path / 'mlflow.db'}").search_experiments()

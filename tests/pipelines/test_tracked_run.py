@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from interruptions import newest
 from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline, node
 from mlflow.tracking import MlflowClient
-from projects import ROOT, Project, clean_environment
+from projects import ROOT, Project
 
 from satsynth import tracking
 from satsynth.generation.saved import SavedGenerator
@@ -83,16 +82,9 @@ def test_a_run_whose_server_fails_ends_well_and_is_in_the_local_file(made_projec
     pipelines = {"down": "ingestion", "silent": "tiling", "full": "tiling"}
     for number, (manner, pipeline) in enumerate(pipelines.items(), 1):
         with bad_server(manner) as address:
-            done = subprocess.run(
-                made_project.command(pipeline, "micro", **{"tracking.enabled": "true"}),
-                cwd=made_project.path,
-                env=clean_environment() | quick | {"MLFLOW_TRACKING_URI": address},
-                capture_output=True,
-                text=True,
-                timeout=300,
-            )
-        said = done.stdout + done.stderr
-        assert done.returncode == 0 and "Traceback" not in said, said
+            arguments = made_project.arguments(pipeline, "micro", **{"tracking.enabled": "true"})
+            status, said = made_project.kedro(*arguments, environment={**quick, "MLFLOW_TRACKING_URI": address})
+        assert status == 0 and "Traceback" not in said, said
         (warning,) = [line for line in said.splitlines() if "MLflow" in line]
         assert f"MLflow at {address} cannot be used (" in warning and str(database) in warning
         with sqlite3.connect(database) as connection:

@@ -33,42 +33,69 @@ HEAVY = [
     "requests",
     "segmentation_models_pytorch",
     "sklearn.linear_model",
+    "sqlalchemy.orm",
     "torchmetrics.functional.classification",
 ]
 
 
-def run_command(arguments: list[str], folder: Path, environment: dict[str, str], seconds: float) -> tuple[int, str]:
-    """Run `python -m kedro ARGUMENTS` in a folder.
+class Started:
+    """A run of `python -m kedro` that was forked: what the tests use of `subprocess.Popen`.
 
     Args:
         arguments: What follows the program's name.
         folder: The working folder.
         environment: Its whole environment.
-        seconds: How long it may take.
-
-    Returns:
-        Exit status, and what it printed on either stream.
-
-    Raises:
-        TimeoutError: It took longer, and was killed.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(HEAVY)
-    with tempfile.TemporaryFile() as output:
-        given = (arguments, str(folder), environment, multiprocessing.reduction.DupFd(output.fileno()))
-        process = context.Process(target=_kedro, args=given)
-        process.start()
-        process.join(seconds)
-        late = process.is_alive()
+
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(HEAVY)
+        self._arguments = arguments
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  # it is read when the run has ended
+        given = (arguments, str(folder), environment, multiprocessing.reduction.DupFd(self._output.fileno()))
+        self._process = context.Process(target=_kedro, args=given)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, or minus the number of the signal that ended it; none while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """Return the exit status if it has ended."""
+        return self._process.exitcode
+
+    def wait(self) -> int:
+        """Wait until it has ended and return the exit status."""
+        self._process.join()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    def ended(self, seconds: float) -> tuple[int, str]:
+        """Wait until it has ended.
+
+        Args:
+            seconds: How long it may take.
+
+        Returns:
+            Exit status, and what it printed on either stream.
+
+        Raises:
+            TimeoutError: It took longer, and was killed.
+        """
+        self._process.join(seconds)
+        late = self._process.is_alive()
         if late:
-            process.kill()
-            process.join()
-        output.seek(0)
-        text = output.read().decode()
+            self._process.kill()
+        status = self.wait()
+        self._output.seek(0)
+        text = self._output.read().decode()
+        self._output.close()
         if late:
-            raise TimeoutError(f"{arguments} took more than {seconds} s\n{text[-6000:]}")
-        assert process.exitcode is not None
-        return process.exitcode, text
+            raise TimeoutError(f"{self._arguments} took more than {seconds} s\n{text[-6000:]}")
+        return status, text
 
 
 def _kedro(arguments: list[str], folder: str, environment: dict[str, str], output: Any) -> None:
