@@ -57,7 +57,7 @@ def test_kedro_viz_knows_of_every_node_what_the_last_run_did(viz_site: Path) -> 
     assert 0 < sum(node["duration"] for node in run["nodes"].values()) <= run["pipeline"]["duration"]
 
 
-def test_a_browser_shows_the_stages_folded_up_and_every_preview(viz_site: Path, window: Any, tmp_path: Path) -> None:
+def test_a_browser_shows_folded_stages_and_previews_of_every_kind(viz_site: Path, window: Any, tmp_path: Path) -> None:
     nodes = viz_nodes(viz_site)
     with served_site(viz_site, tmp_path / "server.log") as address:
         page = window.new_page()
@@ -70,7 +70,11 @@ def test_a_browser_shows_the_stages_folded_up_and_every_preview(viz_site: Path, 
         assert not {"cut_tiles", "draw_pairs", "measure_fidelity"} & drawn, "stages are folded up"
         layers = page.locator(".pipeline-layer-name").all_text_contents()
         assert [name.strip() for name in layers] == ["intermediate", "primary", "models", "model_output", "reporting"]
+        # That all have one is said by the data of the page, above; here, that each kind is drawn. A page takes seconds.
+        kinds: dict[str, list[str]] = {}
         for name, kind in PREVIEWS.items():
+            kinds.setdefault(kind, []).append(name)
+        for kind, name in [(kind, name) for kind, names in kinds.items() for name in (names[0], names[-1])]:
             preview_in_viz(page, address, nodes[name], kind)
             assert page.locator(".pipeline-metadata__title").first.inner_text().strip() == name
         page.close()
