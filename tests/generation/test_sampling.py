@@ -29,7 +29,7 @@ from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.placement import PartDone, Share
 
 COMPUTE = ComputeSettings(device="cpu")
-SETTINGS = SamplingSettings(batch_size=3, shard_pairs=4, seed=7)
+SETTINGS = SamplingSettings(layouts="joint", batch_size=3, shard_pairs=4, seed=7)
 SIDE, CLASSES, TOTAL = 16, 4, 10
 
 

@@ -184,7 +184,7 @@ def test_replay_draws_none_of_them(world: World, tiles: PairStore) -> None:
 
 def test_without_noise_levels_of_their_own_they_are_refused(world: World, tiles: PairStore) -> None:
     with pytest.raises(SatSynthError, match="noise_levels` is `common`"):
-        world.train(tiles, diffusion=DiffusionSettings(images=8))
+        world.train(tiles, diffusion=DiffusionSettings(images=8, model={"noise_levels": "common"}))
 
 
 def test_the_preview_shows_labelled_pairs(tiles: PairStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

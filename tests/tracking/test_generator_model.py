@@ -24,7 +24,7 @@ from satsynth.training.settings import ComputeSettings
 from satsynth.work.folder import Step, work_folder
 from threads import one_thread  # noqa: F401  # a fixture is used by being imported
 
-SAMPLING = SamplingSettings(batch_size=1)
+SAMPLING = SamplingSettings(layouts="joint", batch_size=1)
 SETTINGS = DiffusionSettings(drawing=DiffusionDrawing(steps=4, sigma_max=80.0))
 # What somebody else types, with MLflow and pandas and the requirements of the model.
 ELSEWHERE = """
