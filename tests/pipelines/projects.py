@@ -72,7 +72,7 @@ class Project:
             process = self.start(pipeline, env, **params)
             output, _ = process.communicate(timeout=900)
             return process.returncode, output
-        return Started(self.arguments(pipeline, env, **params), self.path, environment).ended(900)
+        return self.fork(pipeline, env, **params).ended(900)
 
 
 def clean_environment() -> dict[str, str]:
