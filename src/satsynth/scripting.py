@@ -166,8 +166,7 @@ def sample(
         project: Folder below whose ``data/.work`` the work is kept.
         compute: Parameters of the group `compute`.
         drawing: Drawing parameters of the generator's family that differ from its defaults.
-        parameters: Parameters of the group `sampling` that differ from their defaults, such as ``ratio=1``. Without
-            ``layouts``, image and mask are drawn together.
+        parameters: Parameters of the group `sampling`, such as ``ratio=1``; ``layouts: auto`` is ``joint`` here.
 
     Raises:
         AncestryError: The generator was trained on other tiles, or on a scene of val or test.
@@ -175,7 +174,6 @@ def sample(
     require_unseen(generator, tiles)
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
     family, settings = family_of(generator.family), _with_drawing(generator, drawing or {})
-    # Masks of scenes cannot be cut anew here.
     sampling, where = SamplingSettings(**parameters).settled(paints=False), ComputeSettings(**(compute or {}))
     if sampling.layouts in ("real", "folder"):
         raise SatSynthError(

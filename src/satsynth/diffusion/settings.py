@@ -221,20 +221,18 @@ class DenoiserSettings(ImageLearnerSettings):
     def _common_is_joint(self) -> DenoiserSettings:
         if self.model.noise_levels == "common" and self.tasks.joint != 1:
             raise ValueError(
-                f"`model.noise_levels` is `common`, so `tasks.joint` must be 1 and all others 0, but it is "
+                "`model.noise_levels` is `common`, so `tasks.joint` must be 1 and all others 0, but it is "
                 f"{self.tasks.joint:g}; set them so, or `model.noise_levels: separate`"
             )
         return self
 
 
-# What a generator learns that may be asked for images, for masks, and for both.
-MIXED = TaskSettings(joint=0.3, image=0.35, mask=0.2, independent=0.15)
-
-
 def _usual_tasks(given: dict[str, Any]) -> TaskSettings:
-    """Return the tasks of a generator by its noise levels."""
+    """Return what a generator learns by its noise levels: if they are separate, it may be asked for either side."""
     model = given.get("model")
-    return MIXED if isinstance(model, GeneratorSettings) and model.noise_levels == "separate" else TaskSettings()
+    if isinstance(model, GeneratorSettings) and model.noise_levels == "separate":
+        return TaskSettings(joint=0.3, image=0.35, mask=0.2, independent=0.15)
+    return TaskSettings()
 
 
 class DiffusionSettings(DenoiserSettings):

@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from satsynth.diffusion.settings import (
-    MIXED,
     DenoiserSettings,
     DiffusionDrawing,
     DiffusionSettings,
@@ -66,7 +65,6 @@ class CascadeSettings(FamilySettings):
     factor: Literal[2, 4] = Field(default=2, description="Side of a tile over the side of the small pairs.")
     small: DiffusionSettings = DiffusionSettings(
         model=GeneratorSettings(network=NetworkSettings(stem=2), noise_levels="separate"),
-        tasks=MIXED,
     )
     enlarger: EnlargerSettings = EnlargerSettings()
     drawing: CascadeDrawing = CascadeDrawing()
