@@ -12,6 +12,8 @@ from plotly.subplots import make_subplots
 from satsynth.analysis.measures.curves import CHANNELS
 from satsynth.analysis.statistics.summary import ARM, arm_title
 
+# Shares of labels that span more than this factor have a logarithmic axis.
+WIDE_SHARES = 4
 _SPLIT_COLORS = {"train": "#4C78A8", "val": "#9ECAE9", "test": "#BAB0AC", "synthetic": "#F58518"}
 
 
@@ -80,6 +82,34 @@ def ratio_figure(summary: pd.DataFrame) -> go.Figure:
         figure,
         "mIoU on real test scenes (bars: standard error over seeds)",
         "synthetic pairs per real pair, R",
+        "mIoU in %",
+    )
+
+
+def label_figure(worth: pd.DataFrame) -> go.Figure:
+    """Return mIoU against the number of labelled scenes with standard errors, a line for each network and R.
+
+    Args:
+        worth: Rows of `budget_table`.
+    """
+    figure = go.Figure()
+    for (network, ratio), part in worth.groupby(["network", "ratio"], sort=False):
+        line = part.sort_values("labelled_scenes")
+        figure.add_scatter(
+            x=line["labelled_scenes"],
+            y=line["miou"] * 100,
+            error_y={"array": line["miou_se"].fillna(0) * 100},
+            customdata=line[["share", "real_pairs"]],
+            name=f"{network}, R = {ratio:g}",
+            mode="lines+markers",
+            hovertemplate="%{x} scenes (share %{customdata[0]}, %{customdata[1]} real pairs): %{y:.2f} %",
+        )
+    wide = worth["share"].max() > WIDE_SHARES * worth["share"].min()
+    figure.update_xaxes(type="log" if wide else "linear", tickvals=sorted(worth["labelled_scenes"].unique()))
+    return _style(
+        figure,
+        "mIoU on real test scenes by labels (bars: standard error over seeds)",
+        f"labelled training scenes{' (log)' if wide else ''}",
         "mIoU in %",
     )
 

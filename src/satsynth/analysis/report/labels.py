@@ -1,0 +1,201 @@
+"""Budgets of labels side by side: mIoU by the number of labelled scenes, and what synthetic pairs are worth in labels.
+
+Real pairs only give a curve: mIoU at R = 0 by the number of labelled training scenes. The difference that synthetic
+pairs make moves a point of that curve up or down, and the curve says which number of scenes has that mIoU by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from satsynth.analysis.report import tables
+from satsynth.analysis.report.page import Section
+from satsynth.analysis.statistics.summary import Row
+
+# Values of mIoU that differ by less do so by rounding.
+SAME = 1e-9
+TEXT = (
+    "For each share of the training scenes a generator was trained on its labelled scenes only, its pairs were drawn, "
+    "and networks were trained without and with them. Smaller shares are parts of larger ones, in one order of the "
+    "scenes (`tiling.label_seed`); another order may give another curve."
+)
+CURVE = (
+    "What pairs are worth in labels is read from the curve at R = 0, measured at {} labelled scenes: their difference "
+    "to R = 0 is added to the curve, and the number of scenes is sought at which real pairs only reach that mIoU. "
+    "Between the measured numbers the curve is interpolated, linearly in the logarithm of the number of scenes; beyond "
+    "them it says nothing. Where a larger number had a lower mIoU, the curve keeps the higher one."
+)
+INTERVALS = (
+    "Ranges are those of the 95 % interval of the difference, over seeds and test scenes. They do not cover which "
+    "scenes were labelled, nor the errors of the other points of the curve."
+)
+TOP = (
+    "The share {:g} cannot be worth more labels than were measured: a gain there is more than {} scenes, however large "
+    "it is."
+)
+
+
+class Budget(NamedTuple):
+    """A budget of labels.
+
+    Args:
+        share: Share of the training scenes whose masks are used.
+        scenes: Their number.
+        pairs: Real training pairs cut from them.
+    """
+
+    share: float
+    scenes: int
+    pairs: int
+
+
+class Labels(NamedTuple):
+    """A number of labelled scenes, or the end of what was measured.
+
+    Args:
+        scenes: The number.
+        beyond: ``more than`` or ``fewer than`` where it is an end and the number lies beyond it; else empty.
+    """
+
+    scenes: float
+    beyond: str = ""
+
+    def __str__(self) -> str:
+        """Return it in words, as a whole number from ten on."""
+        number = f"{self.scenes:.0f}" if self.scenes >= 10 else f"{self.scenes:.2g}"
+        return f"{self.beyond} {number}".strip()
+
+
+@dataclass(frozen=True)
+class LabelCurve:
+    """MIoU on real pairs only by the number of labelled scenes: non-decreasing, linear in its logarithm.
+
+    Args:
+        scenes: ``(N,)`` numbers of scenes, increasing.
+        miou: ``(N,)`` mIoU there, in [0, 1], non-decreasing.
+    """
+
+    scenes: np.ndarray
+    miou: np.ndarray
+
+    @classmethod
+    def through(cls, scenes: np.ndarray, miou: np.ndarray) -> LabelCurve:
+        """Return the curve through measured values ``(N,)``, each raised to the highest one of fewer scenes."""
+        order = np.argsort(scenes)
+        return cls(np.asarray(scenes, float)[order], np.maximum.accumulate(np.asarray(miou, float)[order]))
+
+    def worth(self, own: float, change: float) -> Labels:
+        """Return the number of scenes with the mIoU of some scenes plus a change.
+
+        Of several such numbers the nearest to the own one is taken, so that no change is worth the own number.
+
+        Args:
+            own: One of the measured numbers of scenes.
+            change: Difference of mIoU.
+        """
+        wanted = self.miou[np.searchsorted(self.scenes, own)] + change
+        nearest = self.miou[np.abs(self.miou - wanted).argmin()]
+        if abs(nearest - wanted) < SAME:
+            wanted = nearest
+        if wanted > self.miou[-1]:
+            return Labels(float(self.scenes[-1]), "more than")
+        if wanted < self.miou[0]:
+            return Labels(float(self.scenes[0]), "fewer than")
+        # The first and the last measured number between which the curve has that mIoU.
+        after, before = np.searchsorted(self.miou, wanted, "left"), np.searchsorted(self.miou, wanted, "right") - 1
+        if after <= before:
+            return Labels(float(np.clip(own, self.scenes[after], self.scenes[before])))
+        ends = [before, after]
+        found = np.exp(np.interp(wanted, self.miou[ends], np.log(self.scenes[ends])))
+        return Labels(float(np.clip(found, *self.scenes[ends])))
+
+
+def budget_table(summaries: Mapping[Budget, pd.DataFrame]) -> pd.DataFrame:
+    """Return the table `label_worth`: a row for each share, network and R.
+
+    Args:
+        summaries: Rows of `summarise` by budget.
+
+    Returns:
+        ``share, labelled_scenes, real_pairs`` (of train) and the columns of `summarise`, whose ``scenes`` are those of
+        test.
+    """
+    parts = []
+    for budget, summary in sorted(summaries.items(), key=lambda part: part[0]):
+        part = summary.copy()
+        for place, (name, value) in enumerate(zip(("share", "labelled_scenes", "real_pairs"), budget, strict=True)):
+            part.insert(place, name, value)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def worth_rows(worth: pd.DataFrame) -> Iterator[Row]:
+    """Yield what the pairs of each network, R and share are worth in labels.
+
+    Args:
+        worth: Rows of `budget_table`.
+
+    Yields:
+        ``network, ratio, labelled_scenes, miou``, and as `Labels` ``worth, low, high``; the last two are None where the
+        difference has no interval.
+    """
+    for network, part in worth.groupby("network", sort=False):
+        real = part[part["ratio"] == 0]
+        curve = LabelCurve.through(real["labelled_scenes"].to_numpy(), real["miou"].to_numpy())
+        for _, row in part[part["ratio"] > 0].sort_values(["ratio", "labelled_scenes"]).iterrows():
+            own = row["labelled_scenes"]
+            known = {
+                name: None if np.isnan(row[column]) else curve.worth(own, row[column])
+                for name, column in (("worth", "difference"), ("low", "difference_low"), ("high", "difference_high"))
+            }
+            yield {"network": network, "ratio": row["ratio"], "labelled_scenes": own, "miou": row["miou"], **known}
+
+
+def worth_in_words(worth: pd.DataFrame) -> list[str]:
+    """Return a sentence for each network, R and share: what its pairs are worth in labels."""
+    return [_sentence(row) for row in worth_rows(worth)]
+
+
+def _sentence(row: Row) -> str:
+    own, low, high = row["labelled_scenes"], row["low"], row["high"]
+    if low is None:
+        certain = "one seed and one test scene do not show how certain this is"
+    else:
+        certain = f"95 %: {low}" if low == high else f"95 %: {low} to {high}"
+    scenes = f"{own} labelled scene{'s' if own > 1 else ''} with synthetic pairs reach{'' if own > 1 else 'es'}"
+    return (
+        f"{row['network']}, R = {row['ratio']:g}: {scenes} {100 * row['miou']:.2f} %, as {row['worth']} "
+        f"scene{'' if str(row['worth']) == '1' else 's'} do{'es' if str(row['worth']) == '1' else ''} without "
+        f"({certain})."
+    )
+
+
+def score_table(worth: pd.DataFrame) -> pd.DataFrame:
+    """Return share, labelled scenes, real pairs and scores, a row for each row of `budget_table`."""
+    given = worth[["share", "labelled_scenes", "real_pairs"]].reset_index(drop=True)
+    given.columns = [name.replace("_", " ") for name in given.columns]
+    return pd.concat([given, tables.score_table(worth).reset_index(drop=True)], axis=1)
+
+
+def labels_section(worth: pd.DataFrame, figure: go.Figure) -> Section:
+    """Return the section on budgets of labels.
+
+    Args:
+        worth: The table `label_worth`.
+        figure: The figure `label_curve`.
+    """
+    measured = sorted(set(worth["labelled_scenes"]))
+    text = [
+        TEXT,
+        *worth_in_words(worth),
+        CURVE.format(", ".join(str(number) for number in measured)),
+        TOP.format(worth["share"].max(), measured[-1]),
+        INTERVALS,
+    ]
+    return Section("Labels", text, [score_table(worth)], [figure])

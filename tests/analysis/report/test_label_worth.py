@@ -1,0 +1,144 @@
+"""Budgets of labels: what synthetic pairs are worth in labelled scenes, and how the report shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from satsynth.analysis.report.figures import label_figure
+from satsynth.analysis.report.labels import (
+    Budget,
+    LabelCurve,
+    Labels,
+    budget_table,
+    labels_section,
+    score_table,
+    worth_in_words,
+    worth_rows,
+)
+from satsynth.analysis.report.page import report_html
+from satsynth.analysis.statistics.summary import summarise
+from trainings_made import iou, tables_of
+
+CURVE = LabelCurve.through(np.array([16, 2, 4, 8]), np.array([0.7, 0.4, 0.5, 0.6]))
+POINTS = st.tuples(st.integers(1, 500), st.floats(0, 1))
+CURVES = st.lists(POINTS, min_size=1, max_size=6, unique_by=lambda point: point[0])
+
+
+@pytest.mark.parametrize(
+    ("own", "change", "worth"),
+    [
+        # Each doubling is worth 0.1, so half of that is worth a factor of the root of 2.
+        (4, 0.05, 4 * 2**0.5),
+        (4, 0.2, 16),
+        (16, -0.25, 2 * 2**0.5),
+        (8, -0.2, 2),
+    ],
+)
+def test_a_made_curve_has_the_known_answer(own: int, change: float, worth: float) -> None:
+    assert CURVE.worth(own, change).scenes == pytest.approx(worth) and CURVE.worth(own, change).beyond == ""
+
+
+def test_beyond_the_measured_ends_nothing_is_extrapolated() -> None:
+    assert CURVE.worth(4, 0.201) == Labels(16, "more than") and CURVE.worth(16, 0.001) == Labels(16, "more than")
+    assert CURVE.worth(4, -0.101) == Labels(2, "fewer than")
+    assert str(CURVE.worth(8, 0.9)) == "more than 16" and str(Labels(13.7)) == "14" and str(Labels(2.83)) == "2.8"
+
+
+@given(CURVES, st.floats(-1, 1), st.floats(0, 1))
+def test_worth_in_labels_keeps_to_the_curve(points: list[tuple[int, float]], change: float, more: float) -> None:
+    scenes, miou = (np.array(part) for part in zip(*points, strict=True))
+    curve = LabelCurve.through(scenes, miou)
+    for own in scenes:
+        assert curve.worth(own, 0.0) == Labels(own), "what changes nothing is worth its own scenes"
+        found, larger = curve.worth(own, change), curve.worth(own, change + more)
+        assert scenes.min() <= found.scenes <= larger.scenes <= scenes.max()
+        if change > 0:
+            assert found.scenes >= own
+        elif change < 0:
+            assert found.scenes <= own
+
+
+def test_a_number_with_a_lower_miou_than_a_smaller_one_keeps_the_higher() -> None:
+    curve = LabelCurve.through(np.array([1, 2, 4, 8]), np.array([0.3, 0.5, 0.4, 0.6]))
+    assert curve.miou.tolist() == [0.3, 0.5, 0.5, 0.6]
+    assert curve.worth(4, 0.0) == Labels(4) and curve.worth(2, 0.0) == Labels(2)
+    assert curve.worth(4, 0.05).scenes == pytest.approx(4 * 2**0.5) == curve.worth(2, 0.05).scenes
+    assert curve.worth(4, -0.1).scenes == pytest.approx(2**0.5)
+
+
+# mIoU at R = 0 and at R = 1 by share: a gain, no change, and a gain beyond the largest share.
+BUDGETS = {
+    Budget(0.1, 3, 12): (0.40, 0.45),
+    Budget(0.25, 6, 24): (0.50, 0.50),
+    Budget(1.0, 24, 96): (0.60, 0.62),
+}
+
+
+@pytest.fixture(scope="module")
+def worth() -> pd.DataFrame:
+    summaries = {}
+    for budget, (real, both) in BUDGETS.items():
+        # Two seeds, so that differences have an interval.
+        scores = {(0, 0): real - 0.01, (0, 1): real + 0.01, (1, 0): both - 0.02, (1, 1): both + 0.02}
+        parts = [tables_of(scores, network) for network in ("fpn", "unet")]
+        runs, confusion = (pd.concat(part, ignore_index=True) for part in zip(*parts, strict=True))
+        summaries[budget] = summarise(runs, confusion, iou)
+    return budget_table(dict(reversed(summaries.items())))
+
+
+def test_the_table_has_a_row_for_each_share_network_and_ratio(worth: pd.DataFrame) -> None:
+    assert len(worth) == 3 * 2 * 2 and not worth.duplicated(["share", "network", "ratio"]).any()
+    assert list(worth.columns[:3]) == ["share", "labelled_scenes", "real_pairs"]
+    assert worth["share"].is_monotonic_increasing and set(worth["scenes"]) == {2}
+    shown = score_table(worth)
+    assert shown["real pairs"].tolist() == worth["real_pairs"].tolist() and set(shown["arm"]) == {"fpn", "unet"}
+
+
+def test_each_share_is_said_in_a_sentence_with_its_range(worth: pd.DataFrame) -> None:
+    rows = [row for row in worth_rows(worth) if row["network"] == "fpn"]
+    assert rows[0]["worth"].scenes == pytest.approx((3 * 6) ** 0.5)
+    assert rows[1]["worth"].scenes == pytest.approx(6) and rows[2]["worth"] == Labels(24, "more than")
+    assert all(row["low"].scenes <= row["worth"].scenes <= row["high"].scenes for row in rows)
+    said = worth_in_words(worth)
+    assert len(said) == 6
+    low, high = rows[0]["low"], rows[0]["high"]
+    wanted = "fpn, R = 1: 3 labelled scenes with synthetic pairs reach 45.00 %, as 4.2 scenes do without (95 %: "
+    assert said[0] == f"{wanted}{low} to {high})."
+    assert "reach 62.00 %, as more than 24 scenes do without" in said[2]
+    uncertain = worth.assign(difference_low=np.nan, difference_high=np.nan)
+    assert "as 4.2 scenes do without (one seed and one test scene do not show" in worth_in_words(uncertain)[0]
+
+
+def test_the_figure_shows_the_table(worth: pd.DataFrame) -> None:
+    figure = label_figure(worth)
+    json.loads(figure.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert [line.name for line in figure.data] == ["fpn, R = 0", "fpn, R = 1", "unet, R = 0", "unet, R = 1"]
+    for line, (_, part) in zip(figure.data, worth.groupby(["network", "ratio"], sort=False), strict=True):
+        assert list(line.x) == [3, 6, 24] and list(line.y) == pytest.approx(100 * part["miou"].to_numpy())
+        assert list(line.error_y.array) == pytest.approx(100 * part["miou_se"].to_numpy())
+        assert np.asarray(line.customdata).tolist() == [[0.1, 12], [0.25, 24], [1.0, 96]]
+    assert figure.layout.xaxis.type == "log"
+    near = worth[worth["share"] > 0.1]
+    assert label_figure(near).layout.xaxis.type == "linear", "a factor of 4"
+
+
+def test_the_section_is_the_same_from_a_file_and_names_what_it_rests_on(worth: pd.DataFrame, tmp_path: Path) -> None:
+    worth.to_csv(tmp_path / "worth.csv", index=False)
+    figure = label_figure(worth)
+    sections: list[Any] = [labels_section(table, figure) for table in (worth, pd.read_csv(tmp_path / "worth.csv"))]
+    assert sections[0].text == sections[1].text
+    words = " ".join(sections[0].text)
+    assert "measured at 3, 6, 24 labelled scenes" in words and "interpolated" in words
+    assert "The share 1 cannot be worth more labels than were measured" in words
+    page = report_html("made", {}, [sections[1]])
+    outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert "labelled scenes" in outside and "http" not in outside
