@@ -10,6 +10,7 @@ from satsynth.pipelines import (
     ingestion,
     judge,
     labelling,
+    labels,
     painting,
     report,
     rivals,
@@ -36,6 +37,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     before = (parts[name] for name in ("ingestion", "tiling", "judge"))
     alone = {
         "rivals": sum(before, rivals.create_pipeline()),
+        "labels": parts["ingestion"] + labels.create_pipeline(),
         "painting": painting.create_pipeline(),
         "labelling": labelling.create_pipeline(),
         "export": export.create_pipeline(),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from satsynth.analysis.report.kept import KeptSection
 from satsynth.analysis.report.page import Section, report_html
 from satsynth.catalog.section import SectionDataset
-from satsynth.pipelines.report.nodes import _compared
+from satsynth.pipelines.report.nodes import _by_labels, _compared
 from satsynth.work.errors import DamagedError
 
 TABLE = pd.DataFrame({"family": ["gan", "é"], "mIoU": [0.51239, np.nan]})
@@ -24,7 +26,7 @@ KEPT = KeptSection(
 
 
 def test_a_kept_section_is_shown_as_it_was(tmp_path: Path) -> None:
-    dataset = SectionDataset(filepath=str(tmp_path / "section.json"))
+    dataset = SectionDataset(filepath=str(tmp_path / "section.json"), pipeline="rivals")
     assert dataset.exists() and dataset.load() is None, "a report does without"
     dataset.save(KEPT)
     loaded = dataset.load()
@@ -33,13 +35,28 @@ def test_a_kept_section_is_shown_as_it_was(tmp_path: Path) -> None:
     assert report_html("made", {}, [loaded.section]) == report_html("made", {}, [KEPT.section])
 
 
+def test_a_kept_section_has_its_figures(tmp_path: Path) -> None:
+    dataset = SectionDataset(filepath=str(tmp_path / "section.json"), pipeline="labels")
+    figure = go.Figure().add_scatter(x=np.array([1, 2]), y=np.array([0.5, np.nan]), name="é")
+    dataset.save(KeptSection(Section("Labels", figures=[figure]), {}))
+    loaded = dataset.load()
+    assert loaded is not None
+    (shown,) = loaded.section.figures
+    assert json.loads(shown.to_json()) == json.loads(figure.to_json())
+    # A section that was kept before figures were.
+    kept = KEPT.as_json()
+    del kept["figures"]
+    assert KeptSection.from_json(kept).section.figures == []
+
+
+@pytest.mark.parametrize("pipeline", ["rivals", "labels"])
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"sha256": "0", "section": {}}'])
-def test_a_damaged_section_is_named(content: str, tmp_path: Path) -> None:
+def test_a_damaged_section_is_named(content: str, pipeline: str, tmp_path: Path) -> None:
     (tmp_path / "section.json").write_text(content)
     with pytest.raises(Exception, match=r"section\.json") as failed:
-        SectionDataset(filepath=str(tmp_path / "section.json")).load()
+        SectionDataset(filepath=str(tmp_path / "section.json"), pipeline=pipeline).load()
     found = failed.value if isinstance(failed.value, DamagedError) else failed.value.__cause__
-    assert isinstance(found, DamagedError) and "--pipeline=rivals" in str(found)
+    assert isinstance(found, DamagedError) and f"--pipeline={pipeline}" in str(found)
 
 
 def test_a_report_leaves_out_what_rests_on_other_tiles_or_another_judge(caplog: pytest.LogCaptureFixture) -> None:
@@ -51,3 +68,11 @@ def test_a_report_leaves_out_what_rests_on_other_tiles_or_another_judge(caplog: 
     for changed in others:
         assert _compared(KEPT, *changed) == []
         assert "--pipeline=rivals" in caplog.records[-1].message
+
+
+def test_a_report_shows_budgets_of_labels_where_its_tiles_are_those_of_one(caplog: pytest.LogCaptureFixture) -> None:
+    kept = KeptSection(Section("Labels"), {"0.25": "a", "1": "b"})
+    tiles: Any = [SimpleNamespace(digest=digest) for digest in ("a", "b", "c")]
+    assert _by_labels(None, tiles[0]) == []
+    assert [_by_labels(kept, one) for one in tiles[:2]] == [[kept.section]] * 2 and not caplog.records
+    assert _by_labels(kept, tiles[2]) == [] and "--pipeline=labels" in caplog.text

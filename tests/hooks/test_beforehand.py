@@ -74,6 +74,48 @@ def test_each_family_must_have_as_many_pairs_as_are_asked_for(tmp_path: Path, fo
         plan(tmp_path, RIVALS, rivals={**few, "ratio": 2}, folder=folder).require_pairs(found)
 
 
+LABELS = frozenset({"ingestion", "labels"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tiling": {"label_scenes": ["a", "b"]}}, ["`tiling.label_scenes`", "(a, b)", "`labels.shares`"]),
+        ({"segmentation": {"ratios": [0]}}, ["no R above zero", "labels.ratio=1"]),
+        ({"generation": {"family": "folder"}}, ["needs `folder.path`"]),
+        ({"generation": {"family": "replay"}, "sampling": {"layouts": "real"}}, ["`sampling.layouts: real`"]),
+        ({"tiling": {"keep": {"least": {"classes": ["moon"], "share": 0.1}}}}, ["moon"]),
+        ({"tiling": {"tile_size": 40}}, ["`tiling.tile_size` is 40", "`segmentation.networks`"]),
+        (
+            {"tiling": {"label_rest": "unlabelled"}, "diffusion": {"model": {"noise_levels": "common"}}},
+            ["noise_levels` is `common`"],
+        ),
+    ],
+)
+def test_budgets_of_labels_that_cannot_be_compared_are_refused_before_the_first_step(
+    changes: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
+    plan(tmp_path, LABELS, labels={}).require_ready()
+    with pytest.raises(SatSynthError) as refused:
+        plan(tmp_path, LABELS, labels={}, **changes).require_ready()
+    assert all(word in str(refused.value) for word in words)
+    # All masks are used: no scene is left that could be unlabelled.
+    if "label_rest" in changes.get("tiling", {}):
+        plan(tmp_path, LABELS, labels={"shares": [1]}, **changes).require_ready()
+
+
+def test_the_tiles_of_each_share_must_be_enough(tmp_path: Path, foreign: Path) -> None:
+    found = tiles(tmp_path)
+    plan(tmp_path, LABELS, labels={}).require_pairs(found)
+    with pytest.raises(SatSynthError, match="R = 4 asks for 24"):
+        plan(tmp_path, LABELS, labels={"ratio": 4}).require_pairs(found)
+    family: dict[str, Any] = {"generation": {"family": "folder"}, "folder": {"path": str(foreign)}}
+    with pytest.raises(SatSynthError, match=r"12 synthetic pairs are asked for, but .* has 5"):
+        plan(tmp_path, LABELS, labels={}, **family).require_pairs(found)
+    with pytest.raises(SatSynthError, match="There is 1 training tile"):
+        plan(tmp_path, LABELS, labels={}).require_pairs(tiles(tmp_path, train=1))
+
+
 def tiles(folder: Path, train: int = TRAIN) -> PairStore:
     splits = (("train", train), ("val", 2), ("test", 2))
     pairs = [pair for split, number in splits for pair in made_pairs(number, SIDE, split)]

@@ -14,16 +14,16 @@ from satsynth.generation.layouts import layouts_of
 from satsynth.generation.seen import Seen, require_held_out
 from satsynth.generation.settings import SamplingSettings
 from satsynth.pairs.cache import decoded
-from satsynth.pairs.labels import LABELS, chosen_labels
+from satsynth.pairs.labels import LABELS, alike_shares, chosen_labels, require_no_names
 from satsynth.pairs.mosaics import MosaicWindows
-from satsynth.pairs.settings import TilingSettings
+from satsynth.pairs.settings import LabelsSettings, TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import cut_scenes
 from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.scenes.scene import Scene, scenes_to_frame
 from satsynth.scenes.splits import UNLABELLED
 from satsynth.training.settings import ComputeSettings
-from satsynth.work.errors import AncestryError, DataError
+from satsynth.work.errors import AncestryError, DataError, SatSynthError
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.ignore import IGNORE_INDEX
 from satsynth.work.workspace import Workspace
@@ -93,6 +93,25 @@ def test_shares_are_nested_and_by_number_of_scenes(train: int, seed: int) -> Non
         before = set(labels.used)
     # Scenes of other splits decide nothing.
     assert chosen_labels(scenes(train, val=9), TilingSettings(label_share=0.99, label_seed=seed)) == labels
+
+
+@pytest.mark.parametrize(
+    ("train", "alike"),
+    [(5, [[0.1, 0.12], [0.5], [0.99, 1.0]]), (2, [[0.1, 0.12, 0.5], [0.99, 1.0]]), (100, None)],
+)
+def test_shares_that_choose_the_same_scenes_are_found(train: int, alike: list[list[float]] | None) -> None:
+    shares = (0.1, 0.12, 0.5, 0.99, 1.0)
+    found = alike_shares(scenes(train), shares, TilingSettings(label_seed=2))
+    assert found == (alike or [[share] for share in shares])
+
+
+def test_shares_are_distinct_and_in_order() -> None:
+    assert LabelsSettings(shares=[1, 0.25, 0.5]).shares == (0.25, 0.5, 1.0)
+    for shares in ([], [0.5, 0.5], [0.0, 1], [0.5, 1.5]):
+        with pytest.raises(ValidationError, match="shares"):
+            LabelsSettings(shares=shares)
+    with pytest.raises(SatSynthError, match=r"names labelled scenes \(a\), but `labels.shares`"):
+        require_no_names(TilingSettings(label_scenes=["a"]))
 
 
 def test_seeds_choose_other_scenes() -> None:

@@ -20,8 +20,8 @@ from satsynth.work.errors import SatSynthError
 from satsynth.work.origins import differences
 
 ROOT = Path(__file__).parents[2]
-AUGMENT, RIVALS = (register_pipelines()[name] for name in ("augment", "rivals"))
-NODES = {step_name(node): node for node in (AUGMENT + RIVALS).nodes}
+AUGMENT, RIVALS, LABELS = (register_pipelines()[name] for name in ("augment", "rivals", "labels"))
+NODES = {step_name(node): node for node in (AUGMENT + RIVALS + LABELS).nodes}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,8 @@ def changed(parameters: dict[str, Any], name: str, value: Any) -> dict[str, Any]
 
 def lineage(step: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a step and of all before it."""
-    ancestors = (AUGMENT if NODES[step] in AUGMENT.nodes else RIVALS).to_nodes(NODES[step].name)
+    pipeline = next(one for one in (AUGMENT, RIVALS, LABELS) if NODES[step] in one.nodes)
+    ancestors = pipeline.to_nodes(NODES[step].name)
     return {step_name(node): counting_settings(node, parameters) for node in ancestors.nodes}
 
 
@@ -93,23 +94,46 @@ RIVAL_CHANGES = [
 ]
 
 
+# And of `labels`: where its own shares decide, those of `tiling` do not count.
+LABEL_CHANGES = [
+    ("labels.shares", [0.5, 1], "cut_by_labels", "find_scenes"),
+    ("tiling.label_seed", 3, "cut_by_labels", "find_scenes"),
+    ("tiling.label_rest", "unlabelled", "cut_by_labels", "find_scenes"),
+    ("tiling.label_share", 0.25, None, "sum_up_labels"),
+    ("diffusion.images", 999_999, "train_by_labels", "cut_by_labels"),
+    ("generation.family", "gan", "train_by_labels", "cut_by_labels"),
+    ("diffusion.drawing.steps", 3, "draw_by_labels", "train_by_labels"),
+    ("sampling.seed", 9, "draw_by_labels", "train_by_labels"),
+    ("labels.ratio", 0.5, "put_labels_to_work", "draw_by_labels"),
+    ("segmentation.training.images", 9, "put_labels_to_work", "draw_by_labels"),
+    ("gan.learning_rate", 0.5, None, "sum_up_labels"),
+    ("rivals.ratio", 0.5, None, "sum_up_labels"),
+]
+
+
 def test_what_is_drawn_from_a_trained_generator_does_not_count_how_it_was_trained(parameters: dict[str, Any]) -> None:
-    for pipeline in ("painting", "labelling", "sampling", "rivals"):
+    for pipeline in ("painting", "labelling", "sampling", "rivals", "labels"):
         for node in register_pipelines()[pipeline].nodes:
-            if "params:diffusion" in node.inputs and step_name(node) != "train_rivals":
+            if "params:diffusion" in node.inputs and step_name(node) not in ("train_rivals", "train_by_labels"):
                 assert counting_settings(node, parameters)["diffusion"].keys() == {"drawing"}, node
 
 
-@pytest.mark.parametrize(("name", "value", "first", "not_yet"), RIVAL_CHANGES)
-def test_a_parameter_counts_where_it_changes_what_families_are_compared_by(
-    name: str, value: Any, first: str | None, not_yet: str, parameters: dict[str, Any]
+@pytest.mark.parametrize(
+    ("name", "value", "first", "not_yet", "last"),
+    [
+        *((*change, "sum_up_rivals") for change in RIVAL_CHANGES),
+        *((*change, "sum_up_labels") for change in LABEL_CHANGES),
+    ],
+)
+def test_a_parameter_counts_where_it_changes_what_is_compared_side_by_side(
+    name: str, value: Any, first: str | None, not_yet: str, last: str, parameters: dict[str, Any]
 ) -> None:
     other = changed(parameters, name, value)
     assert not differences(lineage(not_yet, parameters), lineage(not_yet, other))
     if first is not None:
         found = differences(lineage(first, parameters), lineage(first, other))
         assert name in {one.parameter for one in found}
-        assert differences(lineage("sum_up_rivals", parameters), lineage("sum_up_rivals", other))
+        assert differences(lineage(last, parameters), lineage(last, other))
 
 
 @pytest.mark.parametrize(("name", "value", "first", "not_yet"), CHANGES)

@@ -64,7 +64,7 @@ def test_a_browser_shows_folded_stages_and_previews_of_every_kind(viz_site: Path
         page.goto(address)
         page.wait_for_selector(".pipeline-node")
         drawn = {re.sub(r"\s", "", text) for text in page.locator(".pipeline-node").all_text_contents()}
-        by_name = {"export", "download", "painting", "labelling", "rivals"}
+        by_name = {"export", "download", "painting", "labelling", "rivals", "labels"}
         stages = set(register_pipelines()) - {"augment", "__default__"} - by_name
         assert len(stages) == 8 and stages <= drawn
         assert not {"cut_tiles", "draw_pairs", "measure_fidelity"} & drawn, "stages are folded up"

@@ -17,6 +17,8 @@ NOT_SHOWN = {"bad_files", "class_adjacency", "image_curves", "lineage"}
 NOT_SHOWN |= {"untrusted_pixels"}
 # What only the pipeline `rivals` makes; the tour is of a run of `augment`.
 NOT_SHOWN |= {f"generator_{name}" for name in ("comparison", "findings", "gallery", "worth")}
+# And what only `labels` makes.
+NOT_SHOWN |= {f"label_{name}" for name in ("curve", "findings", "worth")}
 
 
 def reporting() -> set[str]:
@@ -48,7 +50,7 @@ def test_the_tour_shows_a_finished_run(smoke: tuple[Project, str], monkeypatch: 
     shown = [output.get("data", {}) for output in outputs]
     # Galleries of pairs, of the nearest pairs and of new ones; a figure for each entry that is one.
     assert sum("image/png" in data for data in shown) == 3
-    figures = {name for name in reporting() if name.endswith(("_plot", "_curve"))}
+    figures = {name for name in reporting() - NOT_SHOWN if name.endswith(("_plot", "_curve"))}
     assert sum("application/vnd.plotly.v1+json" in data for data in shown) == len(figures)
     words = "".join(data.get("text/markdown", "") for data in shown)
     assert all(question in words for question in ("Did they help?", "How real are they?", "Are they copies?"))

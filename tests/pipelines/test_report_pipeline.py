@@ -22,7 +22,7 @@ from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, work_folder
 
 ROOT = Path(__file__).parents[2]
-ALONE = ("augment", "__default__", "rivals", "export", "download")
+ALONE = ("augment", "__default__", "rivals", "labels", "export", "download")
 
 
 def test_origin_says_how_long_things_took_where_that_is_known(tmp_path: Path) -> None:
@@ -61,10 +61,13 @@ def test_the_report_shows_the_recorded_parameters_of_every_stage_it_rests_on_and
 
 def test_a_report_is_what_it_is_whether_or_not_it_shows_families_side_by_side(tmp_path: Path) -> None:
     parameters = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"]
-    section = SectionDataset(filepath=str(tmp_path / "section.json"))
-    catalog = DataCatalog({"parameters": MemoryDataset(parameters), "generator_findings": section})
+    sections = {
+        f"{name}_findings": SectionDataset(filepath=str(tmp_path / f"{name}.json"), pipeline=pipeline)
+        for name, pipeline in (("generator", "rivals"), ("label", "labels"))
+    }
+    catalog = DataCatalog({"parameters": MemoryDataset(parameters), **sections})
     known = register_pipelines()
-    for run in ("report", "rivals"):
+    for run in ("report", "rivals", "labels"):
         steps = Lineage(catalog, known, known[run], {}).settings("report")
-        assert "train_generator" in steps and not [step for step in steps if "rivals" in step]
+        assert "train_generator" in steps and not [step for step in steps if "rivals" in step or "labels" in step]
     assert "train_rivals" in Lineage(catalog, known, known["rivals"], {}).settings("generator_worth")

@@ -66,7 +66,7 @@ def test_neither_environments_nor_data_sets_share_a_file(env: str) -> None:
 
 def _all() -> Pipeline:
     """The default pipeline and those that stand alone."""
-    alone = ("rivals", "painting", "labelling", "export", "download")
+    alone = ("rivals", "labels", "painting", "labelling", "export", "download")
     return sum((pipelines[name] for name in alone), pipelines["augment"])
 
 
@@ -82,6 +82,9 @@ def test_every_catalog_entry_is_used_and_every_output_is_kept() -> None:
         "synthetic_pairs",
         "rival_generators",
         "rival_pairs",
+        "label_tiles",
+        "label_generators",
+        "label_pairs",
         "segmentation_runs",
         "scene_confusion",
     }

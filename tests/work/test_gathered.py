@@ -32,6 +32,8 @@ def test_members_are_found_by_name_with_their_content_and_time(tmp_path: Path) -
         assert again.file("weights").stat().st_ino == member.file("weights").stat().st_ino, "linked, not copied"
         assert found.parents[name] == member.digest
     assert set(found.parents) == {"tiles", "a", "b"}
+    handles = found.handles(Finished)
+    assert list(handles) == found.names and handles["a"].digest == members["a"].digest
 
 
 def test_what_it_is_does_not_depend_on_the_time_that_it_took(tmp_path: Path) -> None:

@@ -11,19 +11,18 @@ from satsynth.analysis.report.kept import KeptSection
 from satsynth.work.errors import DamagedError
 from satsynth.work.files import digest_of, read_json, write_json
 
-REMEDY = "Make it again: kedro run --pipeline=rivals"
-
 
 class SectionDataset(AbstractDataset[KeptSection, KeptSection | None]):
     """A section of the report; None where no run has made it, which is no reason not to write a report.
 
     Args:
         filepath: The file.
+        pipeline: Name of the pipeline that makes it.
         metadata: Metadata for plugins such as Kedro-Viz.
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = filepath
+    def __init__(self, *, filepath: str, pipeline: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath, self._pipeline = filepath, pipeline
         self.metadata = metadata
 
     def load(self) -> KeptSection | None:
@@ -32,7 +31,7 @@ class SectionDataset(AbstractDataset[KeptSection, KeptSection | None]):
         Raises:
             DamagedError: The file is not what was written.
         """
-        path = Path(self._filepath)
+        path, remedy = Path(self._filepath), f"Make it again: kedro run --pipeline={self._pipeline}"
         if not path.exists():
             return None
         try:
@@ -40,10 +39,10 @@ class SectionDataset(AbstractDataset[KeptSection, KeptSection | None]):
             if kept["sha256"] == digest_of(kept["section"]):
                 return KeptSection.from_json(kept["section"])
         except DamagedError as error:
-            raise DamagedError(path, error.how, REMEDY) from None
+            raise DamagedError(path, error.how, remedy) from None
         except (KeyError, TypeError):
             pass
-        raise DamagedError(path, "its content does not fit its digest", REMEDY)
+        raise DamagedError(path, "its content does not fit its digest", remedy)
 
     def save(self, data: KeptSection) -> None:
         """Write the section atomically."""

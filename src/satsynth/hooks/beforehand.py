@@ -14,13 +14,14 @@ from satsynth.generation.sampling import require_distinct
 from satsynth.generation.seen import require_held_out
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
 from satsynth.measuring import SPLITS, chosen_rows
+from satsynth.pairs.labels import require_no_names
 from satsynth.pairs.layouts import accepted
 from satsynth.pairs.masks import find_drawn_masks
 from satsynth.pairs.required import require_training
-from satsynth.pairs.settings import TilingSettings
+from satsynth.pairs.settings import LabelsSettings, TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import check_keep
-from satsynth.pipelines.rivals.grid import rivals_grid
+from satsynth.pipelines.grids import labels_grid, rivals_grid
 from satsynth.segmentation import beforehand
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.sizes import check_tile_size
@@ -64,21 +65,24 @@ class Plan:
             require_ray()
         tiling = self._of("tiling", TilingSettings)
         side = tiling.tile_size
-        if "tiling" in self.tags:
+        if "labels" in self.tags:
+            require_no_names(tiling)
+            self._require_labels_grid()
+        if self.tags & {"tiling", "labels"}:
             check_keep(tiling, self._description.class_names)
-        if self.tags & {"judge", "segmentation", "rivals"}:
+        if self.tags & {"judge", "segmentation", "rivals", "labels"}:
             networks = self._of("segmentation", SegmentationSettings).networks
-            if "tiling" in self.tags:
+            if self.tags & {"tiling", "labels"}:
                 check_tile_size(networks, side)
             beforehand.require_ready(networks)
         for family, settings in self._trained:
             family.require_ready(settings, side)
             settings.require_processes(compute.processes)
-            if self._description.images.unlabelled or (tiling.some_labels and tiling.label_rest == "unlabelled"):
+            if self._description.images.unlabelled or self._unlabelled_rest(tiling):
                 settings.require_unlabelled()
         if "rivals" in self.tags:
             self._require_ratio()
-        if "sampling" in self.tags:
+        if self.tags & {"sampling", "labels"}:
             self._require_layouts()
         inception = self._of("comparison", ComparisonSettings).inception
         if self.tags & {"comparison", "rivals"} and inception is not None:
@@ -92,12 +96,12 @@ class Plan:
                 that has seen what is held out here; there are too few training tiles; or no tile of a split can be
                 compared with those of train.
         """
-        if self.tags & {"judge", "diffusion", "segmentation", "rivals"}:
+        if self.tags & {"judge", "diffusion", "segmentation", "rivals", "labels"}:
             require_training(tiles)
         for family, settings in self._trained:
             require_held_out(family.seen_before(settings), tiles)
         real, sampling = tiles.count("train"), self._of("sampling", SamplingSettings)
-        if {"diffusion", "sampling"} <= self.tags:
+        if {"diffusion", "sampling"} <= self.tags or "labels" in self.tags:
             self._require_distinct([self._family], sampling.total(real), tiles)
         if {"sampling", "segmentation"} <= self.tags:
             beforehand.require_enough(self._of("segmentation", SegmentationSettings), real, sampling.total(real))
@@ -105,7 +109,9 @@ class Plan:
             total = self._rivals.sampling_of(sampling, real).total(real)
             self._require_distinct(self._families_of(self._rivals.families), total, tiles)
             beforehand.require_enough(self._require_ratio(), real, total)
-        if self.tags & {"segmentation", "rivals"}:
+        if "labels" in self.tags:
+            beforehand.require_enough(self._require_labels_grid(), real, sampling.total(real))
+        if self.tags & {"segmentation", "rivals", "labels"}:
             networks = self._of("segmentation", SegmentationSettings).networks
             beforehand.require_buildable(networks, len(tiles.class_names), self._of("workspace", Workspace))
         if self.tags & {"comparison", "rivals"}:
@@ -134,7 +140,7 @@ class Plan:
     @property
     def _trained(self) -> list[Trained]:
         """The families that the run trains, with their parameters."""
-        found = [self._family] if "diffusion" in self.tags else []
+        found = [self._family] if self.tags & {"diffusion", "labels"} else []
         return [*found, *(self._families_of(self._rivals.families) if "rivals" in self.tags else [])]
 
     def _families_of(self, names: Sequence[str]) -> list[Trained]:
@@ -148,6 +154,15 @@ class Plan:
     def _require_ratio(self) -> SegmentationSettings:
         """Return the grid of one family; refuse one without an R above zero."""
         return rivals_grid(self._rivals, self._of("segmentation", SegmentationSettings))
+
+    def _require_labels_grid(self) -> SegmentationSettings:
+        """Return the grid of one share of labels; refuse one without an R above zero."""
+        return labels_grid(self._of("labels", LabelsSettings), self._of("segmentation", SegmentationSettings))
+
+    def _unlabelled_rest(self, tiling: TilingSettings) -> bool:
+        """Return whether generators are to learn from training scenes whose masks are not used."""
+        some = tiling.some_labels or ("labels" in self.tags and self._of("labels", LabelsSettings).shares[0] < 1)
+        return some and tiling.label_rest == "unlabelled"
 
     def _require_distinct(self, families: Sequence[Trained], total: int, tiles: PairStore) -> None:
         """Refuse more pairs than a family has."""

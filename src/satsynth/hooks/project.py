@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,17 @@ from satsynth.hooks import activity
 from satsynth.hooks.beforehand import Plan
 from satsynth.hooks.summary import pipeline_names
 from satsynth.hooks.versions import choose_versions
+from satsynth.pairs.store import PairStore
 from satsynth.pipelines.parameters import did_you_mean, problems_of
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError, listing
+from satsynth.work.gathered import Gathered
 from satsynth.work.runs import RunLock
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
+# Entries that hold real pairs: one store, or one for each share of labels.
+_REAL_PAIRS = {"tiles", "label_tiles"}
 
 
 class ProjectHooks:
@@ -108,16 +113,14 @@ class ProjectHooks:
             from satsynth.training.device import choose_device, require_gpus
 
             choose_device(compute)
-            if any({"diffusion", "rivals"} & set(node.tags) for node in pipeline.nodes):
+            if any({"diffusion", "rivals", "labels"} & set(node.tags) for node in pipeline.nodes):
                 require_gpus(compute)
-        if "tiles" in pipeline.inputs():
-            self._plan.require_pairs(catalog.load("tiles"))
+        self._require_pairs({name: catalog.load(name) for name in _REAL_PAIRS & pipeline.inputs()})
 
     @hook_impl
     def after_node_run(self, outputs: dict[str, Any]) -> None:
         """Check what depends on the tiles as soon as they are there, before anything is trained on them."""
-        if self._plan is not None and "tiles" in outputs:
-            self._plan.require_pairs(outputs["tiles"])
+        self._require_pairs(outputs)
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
@@ -149,6 +152,15 @@ class ProjectHooks:
     def on_pipeline_error(self) -> None:
         """Take the announcement back."""
         self._release()
+
+    def _require_pairs(self, found: Mapping[str, Any]) -> None:
+        """Check the real pairs among what was loaded or made."""
+        if self._plan is None:
+            return
+        for name in sorted(_REAL_PAIRS & found.keys()):
+            tiles: PairStore | Gathered = found[name]
+            for store in [tiles] if isinstance(tiles, PairStore) else tiles.handles(PairStore).values():
+                self._plan.require_pairs(store)
 
     def _release(self) -> None:
         if self._copies is not None:

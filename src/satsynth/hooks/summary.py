@@ -24,6 +24,14 @@ def print_summary(outputs: set[str], catalog: CatalogProtocol) -> bool:
 
         click.echo("\nWhat pairs of each family are worth, on real test scenes (mean ± standard error over seeds):\n")
         click.echo(printed(catalog.load("generator_worth")))
+    if "label_worth" in outputs:
+        from satsynth.analysis.report.labels import score_table, worth_in_words
+
+        worth = catalog.load("label_worth")
+        click.echo("\nmIoU on real test scenes by labelled scenes, without and with synthetic pairs:\n")
+        click.echo(score_table(worth).to_string(index=False))
+        for sentence in worth_in_words(worth):
+            click.echo(f"\n{sentence}")
     shown = [
         name
         for name in (
@@ -38,6 +46,8 @@ def print_summary(outputs: set[str], catalog: CatalogProtocol) -> bool:
             "generator_comparison",
             "generator_worth",
             "generator_gallery",
+            "label_worth",
+            "label_curve",
             "tiles_export",
             "synthetic_export",
             "painted_scenes",

@@ -34,6 +34,7 @@ _FILES = (
     ("generator_gallery", "gallery"),
     ("generator_comparison", "rivals"),
     ("generator_worth", "rivals"),
+    ("label_worth", "labels"),
     ("report", "report"),
 )
 

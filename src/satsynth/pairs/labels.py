@@ -14,7 +14,7 @@ from typing import Any
 from satsynth.pairs.settings import TilingSettings
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import UNLABELLED
-from satsynth.work.errors import DataError
+from satsynth.work.errors import DataError, SatSynthError
 
 # Entry of a manifest: the training scenes whose masks are used, where not those of all are.
 LABELS = "labels"
@@ -65,6 +65,37 @@ def chosen_labels(scenes: Sequence[Scene], settings: TilingSettings) -> Labels |
     train = sorted({scene.scene_id for scene in scenes if scene.split == "train"})
     used = _named(scenes, settings.label_scenes) if settings.label_scenes else _share(train, settings)
     return Labels(tuple(sorted(used)), tuple(name for name in train if name not in used), settings.label_rest)
+
+
+def alike_shares(scenes: Sequence[Scene], shares: Sequence[float], settings: TilingSettings) -> list[list[float]]:
+    """Return shares in increasing order, those that choose the same training scenes together.
+
+    Args:
+        scenes: The scenes of all splits.
+        shares: The shares.
+        settings: By which order they choose.
+    """
+    train = sorted({scene.scene_id for scene in scenes if scene.split == "train"})
+    found: dict[int, list[float]] = {}
+    for share in sorted(shares):
+        # They are nested: as many scenes are the same ones.
+        chosen = _share(train, settings.model_copy(update={"label_share": share}))
+        found.setdefault(len(chosen), []).append(share)
+    return list(found.values())
+
+
+def require_no_names(settings: TilingSettings) -> None:
+    """Refuse labelled scenes that are named where shares are to choose them.
+
+    Raises:
+        SatSynthError: They are.
+    """
+    if settings.label_scenes:
+        raise SatSynthError(
+            f"`tiling.label_scenes` names labelled scenes ({', '.join(settings.label_scenes[:5])}), but "
+            "`labels.shares` is to choose them.",
+            "Leave out `tiling.label_scenes`, or run `augment` with it instead of `labels`.",
+        )
 
 
 def _share(train: Sequence[str], settings: TilingSettings) -> set[str]:

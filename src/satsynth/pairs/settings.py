@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from satsynth.datasets.description import KeepSettings
-from satsynth.work.frozen import LARGEST_SHARD, LARGEST_TILE, SEED_END, Frozen
+from satsynth.work.frozen import LARGEST_RATIO, LARGEST_SHARD, LARGEST_TILE, SEED_END, Frozen
 
 Angles = Literal["any", "right", "none"]
 Zoom = Annotated[float, Field(ge=0.1, le=10)]
 ClassWeight = Annotated[float, Field(ge=0, le=1000)]
+LabelShare = Annotated[float, Field(gt=0, le=1)]
 AugmentationName = Literal["none", "flips", "cutout", "cutmix", "copy_paste", "strong", "geometric"]
 
 
@@ -66,6 +67,30 @@ class TilingSettings(Frozen):
         elif self.some_labels:
             unused = {"label_scenes"}
         return self.model_dump(mode="json", exclude=unused)
+
+
+class LabelsSettings(Frozen):
+    """Budgets of labels side by side, each without and with synthetic pairs."""
+
+    shares: tuple[LabelShare, ...] = Field(
+        default=(0.1, 0.25, 0.5, 1.0),
+        min_length=1,
+        description="Shares of the training scenes whose masks are used, each like `tiling.label_share`; in any order. "
+        "Of shares that choose the same scenes only the largest is used.",
+    )
+    ratio: float | None = Field(
+        default=None,
+        gt=0,
+        le=LARGEST_RATIO,
+        description="R at which pairs are put to work; null: the largest of `segmentation.ratios`.",
+    )
+
+    @field_validator("shares")
+    @classmethod
+    def _ascending(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(shares)) < len(shares):
+            raise ValueError(f"{list(shares)} must be distinct")
+        return tuple(sorted(shares))
 
 
 class PastedRegions(Frozen):

@@ -12,7 +12,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import FAMILIES, WITHOUT_MASKS, FamilySettings
 from satsynth.generation.settings import GenerationSettings, RivalsSettings
-from satsynth.pairs.settings import TilingSettings
+from satsynth.pairs.settings import LabelsSettings, TilingSettings
 from satsynth.pipelines.graph import step_name
 from satsynth.pipelines.parameters import MODELS
 from satsynth.scenes.settings import IngestionSettings
@@ -24,7 +24,8 @@ Counted = dict[str, Any]
 # What a description says to people only.
 _WORDS = {"title", "licence", "obtain", "download"}
 # The steps that train generators, and those that draw pairs from them.
-_TRAINING, _DRAWING = ("train_generator", "train_rivals"), ("draw_pairs", "draw_from_rivals")
+_TRAINING = ("train_generator", "train_rivals", "train_by_labels")
+_DRAWING = ("draw_pairs", "draw_from_rivals", "draw_by_labels")
 
 
 def counting_settings(node: Node, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,13 +86,16 @@ def _of_ingestion(node: str, ingestion: IngestionSettings) -> Counted:
 
 
 def _of_tiling(node: str, tiling: TilingSettings) -> Counted:
+    if node == "cut_by_labels":
+        # The shares are those of `labels`.
+        return tiling.model_dump(mode="json", exclude={"label_share", "label_scenes"})
     return tiling.identity()
 
 
 def _of_description(node: str, description: DatasetDescription) -> Counted:
     if node == "find_scenes":
         return description.model_dump(mode="json", exclude=_WORDS | {"tiling"})
-    if node == "cut_tiles":
+    if node in ("cut_tiles", "cut_by_labels"):
         # Where scenes are and how they are divided counts for the scenes.
         return description.reading()
     if node in ("compare_networks", "compare_rivals", "put_rivals_to_work"):
@@ -137,6 +141,10 @@ def _of_rivals(node: str, rivals: RivalsSettings) -> Counted:
     return rivals.model_dump(mode="json", include=counted[node])
 
 
+def _of_labels(node: str, labels: LabelsSettings) -> Counted:
+    return labels.model_dump(mode="json", include={"shares" if node == "cut_by_labels" else "ratio"})
+
+
 _RULES: dict[type[BaseModel], Callable[[str, Any], Counted]] = {
     Workspace: _of_workspace,
     ComputeSettings: _of_compute,
@@ -147,4 +155,5 @@ _RULES: dict[type[BaseModel], Callable[[str, Any], Counted]] = {
     ComparisonSettings: _of_comparison,
     SegmentationSettings: _of_segmentation,
     RivalsSettings: _of_rivals,
+    LabelsSettings: _of_labels,
 }

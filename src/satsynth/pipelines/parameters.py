@@ -12,7 +12,7 @@ from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.fetching.settings import DownloadSettings
 from satsynth.generation.settings import GenerationSettings, LabellingSettings, RivalsSettings, SamplingSettings
-from satsynth.pairs.settings import ExportSettings, TilingSettings
+from satsynth.pairs.settings import ExportSettings, LabelsSettings, TilingSettings
 from satsynth.pipelines.families import family_models
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.segmentation.settings import SegmentationSettings
@@ -38,6 +38,7 @@ MODELS: dict[str, type[BaseModel]] = {
     **family_models(),
     "sampling": SamplingSettings,
     "rivals": RivalsSettings,
+    "labels": LabelsSettings,
     "labelling": LabellingSettings,
     "comparison": ComparisonSettings,
     "segmentation": SegmentationSettings,

@@ -16,16 +16,19 @@ class TrackedTrainings:
     """Shows each training as a child of the `kedro run` under way.
 
     Args:
-        family: Where several families of generators are compared, the one whose pairs the trainings see.
+        group: What is put before their names where several sets of pairs are put to work, such as the family of
+            generators.
+        real: Whether trainings on real pairs only belong to the group too. All families share them.
     """
 
-    def __init__(self, family: str = "") -> None:
+    def __init__(self, group: str = "", real: bool = False) -> None:
         """Hold the name."""
-        self._family = family
+        self._group, self._real = group, real
 
     def _titled(self, title: str, inputs: Mapping[str, PairStore]) -> str:
-        """Return the name of a training, which on real pairs only is the same for all families."""
-        return f"{self._family}: {title}" if self._family and len(inputs) > 1 else title
+        """Return the name of a training."""
+        belongs = self._real or len(inputs) > 1
+        return f"{self._group}: {title}" if self._group and belongs else title
 
     def training(
         self, title: str, params: Mapping[str, Any], folder: WorkFolder, inputs: Mapping[str, PairStore]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from satsynth.work.ancestry import digests
 from satsynth.work.files import MANIFEST, place_folder
@@ -13,6 +14,7 @@ from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
 
 RESULT_VERSION = 1
+Handle = TypeVar("Handle", bound=Finished)
 
 
 class Gathered(Finished):
@@ -28,6 +30,10 @@ class Gathered(Finished):
     def member(self, name: str) -> Path:
         """Return the folder of a name."""
         return self.path / name
+
+    def handles(self, kind: type[Handle]) -> dict[str, Handle]:
+        """Return a handle of each folder, by name."""
+        return {name: kind(self.member(name)) for name in self.names}
 
 
 def gather(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from satsynth.analysis.report.page import Section, printable
 from satsynth.pairs.pair import decode_image, encode_image
@@ -18,7 +20,7 @@ class KeptSection:
     """A section, and what it rests on: a report of other inputs leaves it out.
 
     Args:
-        section: The section, without figures.
+        section: The section.
         parents: Digests of inputs by name.
     """
 
@@ -26,7 +28,7 @@ class KeptSection:
     parents: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it in values that JSON has: cells as they are printed, pictures as PNG in base64."""
+        """Return it in values that JSON has: printed cells, pictures as PNG in base64, figures as Plotly's JSON."""
         section = self.section
         return {
             "parents": dict(self.parents),
@@ -39,6 +41,7 @@ class KeptSection:
                 }
                 for table in section.tables
             ],
+            "figures": [json.loads(figure.to_json()) for figure in section.figures],
             "images": {
                 title: base64.b64encode(encode_image(image)).decode() for title, image in section.images.items()
             },
@@ -49,4 +52,6 @@ class KeptSection:
         """Return what `as_json` was made of."""
         tables = [pd.DataFrame(table["rows"], columns=table["columns"]) for table in kept["tables"]]
         images = {title: decode_image(base64.b64decode(image)) for title, image in kept["images"].items()}
-        return cls(Section(kept["title"], kept["text"], tables, images=images), kept["parents"])
+        # Sections that were kept before figures were have none.
+        figures = [go.Figure(figure) for figure in kept.get("figures", ())]
+        return cls(Section(kept["title"], kept["text"], tables, figures, images), kept["parents"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from satsynth import tracking
 from satsynth.analysis.report.gallery import contact_sheet
-from satsynth.generation.families import FamilySettings, Report
+from satsynth.generation.families import Family, FamilySettings, Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings
 from satsynth.generation.training import train_generator, training_step
@@ -45,11 +45,32 @@ def make_generator(
         The `generator`.
     """
     family, settings = chosen(generation.family, families)
+    return trained_generator(tiles, family, settings, compute, workspace, family.name)
+
+
+def trained_generator(
+    tiles: PairStore,
+    family: Family,
+    settings: FamilySettings,
+    compute: ComputeSettings,
+    workspace: Workspace,
+    title: str,
+) -> SavedGenerator:
+    """Train a generator, or find it trained.
+
+    Args:
+        tiles: Real pairs; the split `train` is used.
+        family: Its family.
+        settings: Parameters of the family.
+        compute: Where.
+        workspace: Where work is kept.
+        title: Name of its training in MLflow.
+    """
     step = training_step(family, settings, tiles, compute)
     params, seen = tracking.flat(step.settings), tracking.data_inputs(tiles=tiles)
 
     def reporting(folder: WorkFolder) -> AbstractContextManager[Report]:
-        return tracked_report(family.name, step, folder, tiles)
+        return tracked_report(title, step, folder, tiles)
 
     done = remembered(
         workspace,
@@ -58,22 +79,22 @@ def make_generator(
     )
     if done.found:
         log.info("Generator: reused, trained before with the same settings on the same tiles")
-        tracking.active_tracker().reused(family.name, params, done.folder, {}, seen)
+        tracking.active_tracker().reused(title, params, done.folder, {}, seen)
     return SavedGenerator(done.result)
 
 
 @contextmanager
-def tracked_report(family: str, step: Step, folder: WorkFolder, tiles: PairStore) -> Iterator[Report]:
+def tracked_report(title: str, step: Step, folder: WorkFolder, tiles: PairStore) -> Iterator[Report]:
     """Open the run in MLflow of a training, or the one that it had before an interruption.
 
     Args:
-        family: Name of the family.
+        title: Its name there.
         step: What identifies the training.
         folder: Its work folder.
         tiles: Real pairs.
     """
     params, seen = tracking.flat(step.settings), tracking.data_inputs(tiles=tiles)
-    with tracking.active_tracker().child(family, params, folder, seen) as child:
+    with tracking.active_tracker().child(title, params, folder, seen) as child:
         yield TrackedReport(child, tiles.colors)
 
 

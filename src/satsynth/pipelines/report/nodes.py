@@ -51,6 +51,7 @@ def write_report(
     pair_gallery: np.ndarray,
     closest_pairs: np.ndarray,
     generator_findings: KeptSection | None,
+    label_findings: KeptSection | None,
     lineage: dict[str, Any],
 ) -> str:
     """Write the report: the verdict in words, then everything that it rests on.
@@ -80,6 +81,7 @@ def write_report(
         pair_gallery: Picture.
         closest_pairs: Picture.
         generator_findings: Families of generators side by side, where they were compared.
+        label_findings: Budgets of labels side by side, where they were compared.
         lineage: Digests and parameters of all that the inputs rest on, as they were recorded.
 
     Returns:
@@ -114,6 +116,7 @@ def write_report(
         report.alignment(alignment, tiles.class_names),
         report.nearest_pairs(memorisation, closest_pairs),
         *_compared(generator_findings, tiles, judge),
+        *_by_labels(label_findings, tiles),
         Section("All trainings", [], [run_table(segmentation_runs)]),
         report.origin(description.title, description.licence, stores, lineage),
     ]
@@ -131,6 +134,19 @@ def _compared(findings: KeptSection | None, tiles: PairStore, judge: SavedNetwor
         log.warning(
             "Report: families of generators were compared on other tiles or by another judge, which is left out. "
             "Compare them again: kedro run --pipeline=rivals"
+        )
+        return []
+    return [findings.section]
+
+
+def _by_labels(findings: KeptSection | None, tiles: PairStore) -> list[Section]:
+    """Return budgets of labels side by side where the report's own tiles are those of one of them."""
+    if findings is None:
+        return []
+    if tiles.digest not in findings.parents.values():
+        log.warning(
+            "Report: budgets of labels were compared on other tiles, which is left out. Compare them again: kedro run "
+            "--pipeline=labels"
         )
         return []
     return [findings.section]

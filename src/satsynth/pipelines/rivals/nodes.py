@@ -34,7 +34,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.nodes import find_copies, measure_alignment, measure_fidelity
 from satsynth.pipelines.diffusion.nodes import make_generator, tracked_report
 from satsynth.pipelines.families import chosen, takes_families
-from satsynth.pipelines.rivals.grid import rivals_grid
+from satsynth.pipelines.grids import rivals_grid
 from satsynth.pipelines.sampling.nodes import draw_pairs
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.segmentation.grid import confusion_table, train_grid, training_table
@@ -126,7 +126,7 @@ def draw_from_rivals(
     asked = rivals.sampling_of(sampling, tiles.count("train"))
     drawn: dict[str, Finished] = {
         name: draw_pairs(
-            SavedGenerator(rival_generators.member(name)),
+            generator,
             tiles,
             scenes,
             description,
@@ -137,7 +137,7 @@ def draw_from_rivals(
             workspace,
             **families,
         )
-        for name in rival_generators.names
+        for name, generator in rival_generators.handles(SavedGenerator).items()
     }
     return gather(workspace, "rival_pairs", drawn, {"tiles": tiles})
 
@@ -168,7 +168,7 @@ def compare_rivals(
         The table `generator_comparison`, a row for each set of pairs and measure.
     """
     rows: list[Row] = []
-    for name, store in _stores(rival_pairs).items():
+    for name, store in rival_pairs.handles(PairStore).items():
         log.info("Rivals: the pairs of '%s'", name)
         fidelity = measure_fidelity(tiles, store, judge, comparison, compute, workspace)
         alignment = measure_alignment(tiles, store, judge, compute, workspace)
@@ -213,7 +213,7 @@ def put_rivals_to_work(
     from satsynth.segmentation.untrusted import used_pairs
 
     settings, summaries = rivals_grid(rivals, segmentation), {}
-    for name, store in _stores(rival_pairs).items():
+    for name, store in rival_pairs.handles(PairStore).items():
         log.info("Rivals: what the pairs of '%s' are worth", name)
         tracker = TrackedTrainings(name)
         pairs, _ = used_pairs(tiles, store, settings, compute, workspace, tracker)
@@ -237,7 +237,8 @@ def draw_rivals_gallery(
     Returns:
         The picture `generator_gallery`.
     """
-    sets = {"real": (tiles, "train")} | {name: (store, SYNTHETIC) for name, store in _stores(rival_pairs).items()}
+    drawn = rival_pairs.handles(PairStore)
+    sets = {"real": (tiles, "train")} | {name: (store, SYNTHETIC) for name, store in drawn.items()}
     shown = {}
     for title, (store, split) in sets.items():
         pairs = decoded(store, split, workspace.work)
@@ -272,7 +273,3 @@ def sum_up_rivals(
         tracking.active_tracker().finished(f"pairs of {name}", {"family": name}, values)
     section = generators_section(generator_comparison, generator_worth, generator_gallery)
     return KeptSection(section, digests(tiles=tiles, judge=judge))
-
-
-def _stores(rival_pairs: Gathered) -> dict[str, PairStore]:
-    return {name: PairStore(rival_pairs.member(name)) for name in rival_pairs.names}
