@@ -160,7 +160,7 @@ def test_the_section_holds_its_figure_and_goes_through_a_file(first: tuple[dict[
     assert json.loads(figure.to_json()) == json.loads(first[0]["label_curve"].to_json())
     page = report_html("made", {}, [again.section])
     assert "labelled training scenes" in page and "<td>0.3</td>" in page
-    assert any("3 labelled scenes with synthetic pairs reach" in text for text in again.section.text)
+    assert any("measured at 1, 3 labelled scenes" in text for text in again.section.text)
 
 
 def test_shares_of_the_same_scenes_are_cut_once(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -118,6 +118,17 @@ def test_each_share_is_said_in_a_sentence_with_its_range(worth: pd.DataFrame) ->
     assert "as 4.2 scenes do without (one seed and one test scene do not show" in worth_in_words(uncertain)[0]
 
 
+def test_one_scene_is_said_as_one_and_a_curve_that_does_not_rise_says_nothing(worth: pd.DataFrame) -> None:
+    single = worth[worth["network"] == "fpn"].assign(labelled_scenes=worth["labelled_scenes"] // 3)
+    said = worth_in_words(single)
+    assert "fpn, R = 1: 1 labelled scene with synthetic pairs reaches 45.00 %, as 1.4 scenes do" in said[0]
+    lower = single.assign(difference=-0.5, difference_low=-0.6, difference_high=-0.4)
+    assert all("as fewer than 1 scene does without (95 %: fewer than 1)." in text for text in worth_in_words(lower))
+    for table in (worth.assign(miou=1 - worth["miou"]), worth[worth["share"] == 1]):
+        (first, second) = worth_in_words(table)
+        assert first.startswith("fpn, R = 0: mIoU does not rise") and second.startswith("unet, R = 0: ")
+
+
 def test_the_figure_shows_the_table(worth: pd.DataFrame) -> None:
     figure = label_figure(worth)
     json.loads(figure.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))

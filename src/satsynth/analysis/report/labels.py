@@ -90,6 +90,11 @@ class LabelCurve:
         order = np.argsort(scenes)
         return cls(np.asarray(scenes, float)[order], np.maximum.accumulate(np.asarray(miou, float)[order]))
 
+    @property
+    def rises(self) -> bool:
+        """Whether more scenes have a higher mIoU anywhere."""
+        return bool(self.miou[-1] - self.miou[0] > SAME)
+
     def worth(self, own: float, change: float) -> Labels:
         """Return the number of scenes with the mIoU of some scenes plus a change.
 
@@ -146,8 +151,7 @@ def worth_rows(worth: pd.DataFrame) -> Iterator[Row]:
         difference has no interval.
     """
     for network, part in worth.groupby("network", sort=False):
-        real = part[part["ratio"] == 0]
-        curve = LabelCurve.through(real["labelled_scenes"].to_numpy(), real["miou"].to_numpy())
+        curve = _real_curve(part)
         for _, row in part[part["ratio"] > 0].sort_values(["ratio", "labelled_scenes"]).iterrows():
             own = row["labelled_scenes"]
             known = {
@@ -157,23 +161,41 @@ def worth_rows(worth: pd.DataFrame) -> Iterator[Row]:
             yield {"network": network, "ratio": row["ratio"], "labelled_scenes": own, "miou": row["miou"], **known}
 
 
+def _real_curve(worth: pd.DataFrame) -> LabelCurve:
+    """Return the curve of one network at R = 0."""
+    real = worth[worth["ratio"] == 0]
+    return LabelCurve.through(real["labelled_scenes"].to_numpy(), real["miou"].to_numpy())
+
+
 def worth_in_words(worth: pd.DataFrame) -> list[str]:
-    """Return a sentence for each network, R and share: what its pairs are worth in labels."""
-    return [_sentence(row) for row in worth_rows(worth)]
+    """Return a sentence for each network, R and share: what its pairs are worth in labels.
+
+    Of a network that more labels do not help it is said that nothing can be read from its curve.
+    """
+    sentences = []
+    for network, part in worth.groupby("network", sort=False):
+        if _real_curve(part).rises:
+            sentences += [_sentence(row) for row in worth_rows(part)]
+        else:
+            sentences.append(
+                f"{network}, R = 0: mIoU does not rise with the number of labelled scenes here, so these trainings do "
+                "not show what pairs are worth in labels."
+            )
+    return sentences
 
 
 def _sentence(row: Row) -> str:
-    own, low, high = row["labelled_scenes"], row["low"], row["high"]
+    own, low, high, like = row["labelled_scenes"], row["low"], row["high"], str(row["worth"])
     if low is None:
         certain = "one seed and one test scene do not show how certain this is"
     else:
         certain = f"95 %: {low}" if low == high else f"95 %: {low} to {high}"
-    scenes = f"{own} labelled scene{'s' if own > 1 else ''} with synthetic pairs reach{'' if own > 1 else 'es'}"
-    return (
-        f"{row['network']}, R = {row['ratio']:g}: {scenes} {100 * row['miou']:.2f} %, as {row['worth']} "
-        f"scene{'' if str(row['worth']) == '1' else 's'} do{'es' if str(row['worth']) == '1' else ''} without "
-        f"({certain})."
-    )
+    with_pairs = "1 labelled scene with synthetic pairs reaches"
+    if own > 1:
+        with_pairs = f"{own} labelled scenes with synthetic pairs reach"
+    without = "scene does without" if like.split()[-1] == "1" else "scenes do without"
+    reached = f"{with_pairs} {100 * row['miou']:.2f} %"
+    return f"{row['network']}, R = {row['ratio']:g}: {reached}, as {like} {without} ({certain})."
 
 
 def score_table(worth: pd.DataFrame) -> pd.DataFrame:
