@@ -91,8 +91,8 @@ def store(root: Path, sizes: dict[str, int], side: int, shard: int = 1000) -> Pa
 
 
 def real(root: Path) -> PairStore:
-    """Return a few pairs to train on."""
-    return store(root, {"train": 8, "val": 2, "test": 2}, SIDE)
+    """Return pairs to train on: with a ratio of 1,000 at most, enough for the largest set."""
+    return store(root, {"train": 128, "val": 2, "test": 2}, SIDE)
 
 
 def tiles(root: Path, number: int, way: str) -> float:
