@@ -36,8 +36,8 @@ INTERVALS = (
     "scenes were labelled, nor the errors of the other points of the curve."
 )
 TOP = (
-    "The share {:g} cannot be worth more labels than were measured: a gain there is more than {} scenes, however large "
-    "it is."
+    "The share {:g} cannot be worth more labels than were measured: a gain there is given as more than {} scenes, "
+    "however large it is."
 )
 
 
