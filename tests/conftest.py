@@ -17,11 +17,22 @@ settings.load_profile("satsynth")
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+# Groups of tests that take minutes: what begins last should end soon after the rest.
+LONG = ("smoke", "tests/work/test_ray_engine.py", "tests/pipelines/test_bad_input.py")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that run at the same time share what takes long: a file's fixtures, and the smoke run."""
-    for item in items:
-        shared = "smoke" if "smoke" in item.fixturenames else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(shared))
+    """Let tests that run at the same time share what takes long: a file's fixtures, and the smoke run.
+
+    pytest-xdist reads the groups in the same hook, so they must be there before.
+    """
+    groups = {
+        item: "smoke" if "smoke" in getattr(item, "fixturenames", ()) else item.nodeid.split("::")[0] for item in items
+    }
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: groups[item] not in LONG)
 
 
 @pytest.fixture(scope="session")
