@@ -7,6 +7,7 @@ from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 from satsynth.generation.families import FAMILIES, Family, FamilySettings, family_of
+from satsynth.pipelines.graph import given
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,7 +19,7 @@ def family_models() -> dict[str, type[FamilySettings]]:
 
 def family_inputs() -> dict[str, str]:
     """Return the inputs that a function marked by `takes_families` needs beside its own."""
-    return {name: f"params:{name}" for name in FAMILIES}
+    return given(*FAMILIES)
 
 
 def takes_families(function: Function) -> Function:

@@ -8,6 +8,16 @@ from graphlib import TopologicalSorter
 from kedro.pipeline.node import Node
 
 
+def data(*names: str) -> dict[str, str]:
+    """Return entries as inputs of a node, by arguments of the same names."""
+    return {name: name for name in names}
+
+
+def given(*names: str) -> dict[str, str]:
+    """Return groups of parameters as inputs of a node, by arguments of the same names."""
+    return {name: f"params:{name}" for name in names}
+
+
 def data_inputs(node: Node) -> list[str]:
     """Return the entries that a node reads, without parameters."""
     return [name for name in node.inputs if name != "parameters" and not name.startswith("params:")]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from satsynth.analysis.statistics.summary import summarise
 from satsynth.generation.settings import RivalsSettings
+from satsynth.measuring import detectable_difference
 from satsynth.pairs.settings import LabelsSettings
+from satsynth.pairs.store import PairStore
+from satsynth.pipelines.tracked_trainings import TrackedTrainings
+from satsynth.segmentation.grid import confusion_table, train_grid, training_table
 from satsynth.segmentation.settings import Protocol, SegmentationSettings
+from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
+from satsynth.work.workspace import Workspace
 
 
 def rivals_grid(rivals: RivalsSettings, segmentation: SegmentationSettings) -> SegmentationSettings:
@@ -36,6 +45,32 @@ def labels_grid(labels: LabelsSettings, segmentation: SegmentationSettings) -> S
         SatSynthError: No R above zero is asked for.
     """
     return _grid(segmentation, labels.ratio, ("step_matched",), "labels", "shares of labels")
+
+
+def put_to_work(
+    tiles: PairStore,
+    synthetic: PairStore,
+    settings: SegmentationSettings,
+    compute: ComputeSettings,
+    workspace: Workspace,
+    tracker: TrackedTrainings,
+) -> pd.DataFrame:
+    """Do the trainings of a grid with one of the sets of pairs, and return their summary by `summarise`.
+
+    Args:
+        tiles: Real pairs.
+        synthetic: Synthetic pairs.
+        settings: The grid.
+        compute: Where.
+        workspace: Where work is kept.
+        tracker: Shows the trainings.
+    """
+    from satsynth.segmentation.metrics import class_iou
+    from satsynth.segmentation.untrusted import used_pairs
+
+    pairs, _ = used_pairs(tiles, synthetic, settings, compute, workspace, tracker)
+    finished = train_grid(tiles, pairs, settings, compute, workspace, tracker, detectable_difference)
+    return summarise(training_table(finished), confusion_table(finished), class_iou)
 
 
 def _grid(

@@ -11,23 +11,21 @@ from satsynth import tracking
 from satsynth.analysis.report.figures import label_figure
 from satsynth.analysis.report.kept import KeptSection
 from satsynth.analysis.report.labels import Budget, budget_table, labels_section
-from satsynth.analysis.statistics.summary import arm_title, summarise
+from satsynth.analysis.statistics.summary import arm_title
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import FamilySettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
-from satsynth.measuring import detectable_difference
 from satsynth.pairs.labels import LABELS, alike_shares, require_no_names
 from satsynth.pairs.settings import LabelsSettings, TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.diffusion.nodes import trained_generator
 from satsynth.pipelines.families import chosen, takes_families
-from satsynth.pipelines.grids import labels_grid
+from satsynth.pipelines.grids import labels_grid, put_to_work
 from satsynth.pipelines.sampling.nodes import draw_pairs
 from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
 from satsynth.scenes.scene import scenes_from_frame
-from satsynth.segmentation.grid import confusion_table, train_grid, training_table
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.gathered import Gathered, gather
@@ -174,18 +172,13 @@ def put_labels_to_work(
     Returns:
         The table `label_worth`, a row for each share, network and R.
     """
-    from satsynth.segmentation.metrics import class_iou
-    from satsynth.segmentation.untrusted import used_pairs
-
     settings, synthetic = labels_grid(labels, segmentation), label_pairs.handles(PairStore)
     summaries = {}
     for name, tiles in label_tiles.handles(PairStore).items():
         log.info("Labels: networks with the share %s of the labels", name)
         tracker = TrackedTrainings(_group(name), real=True)
-        pairs, _ = used_pairs(tiles, synthetic[name], settings, compute, workspace, tracker)
-        finished = train_grid(tiles, pairs, settings, compute, workspace, tracker, detectable_difference)
         budget = Budget(float(name), _labelled(tiles, scenes), tiles.count("train"))
-        summaries[budget] = summarise(training_table(finished), confusion_table(finished), class_iou)
+        summaries[budget] = put_to_work(tiles, synthetic[name], settings, compute, workspace, tracker)
     return budget_table(summaries)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -115,8 +116,19 @@ def write_report(
         report.fidelity(fidelity, judge, comparison, [spectrum_plot, color_plot]),
         report.alignment(alignment, tiles.class_names),
         report.nearest_pairs(memorisation, closest_pairs),
-        *_compared(generator_findings, tiles, judge),
-        *_by_labels(label_findings, tiles),
+        *_kept(
+            generator_findings,
+            lambda parents: parents == digests(tiles=tiles, judge=judge),
+            "families of generators were compared on other tiles or by another judge",
+            "rivals",
+        ),
+        *_kept(
+            label_findings,
+            # Its own tiles are those of one of the budgets.
+            lambda parents: tiles.digest in parents.values(),
+            "budgets of labels were compared on other tiles",
+            "labels",
+        ),
         Section("All trainings", [], [run_table(segmentation_runs)]),
         report.origin(description.title, description.licence, stores, lineage),
     ]
@@ -126,27 +138,13 @@ def write_report(
     return page
 
 
-def _compared(findings: KeptSection | None, tiles: PairStore, judge: SavedNetwork) -> list[Section]:
-    """Return the comparison of families where it rests on the same tiles and the same judge as the report."""
+def _kept(
+    findings: KeptSection | None, fits: Callable[[Mapping[str, str]], bool], otherwise: str, pipeline: str
+) -> list[Section]:
+    """Return the section of another pipeline, where it was made and what it rests on fits the inputs of the report."""
     if findings is None:
         return []
-    if findings.parents != digests(tiles=tiles, judge=judge):
-        log.warning(
-            "Report: families of generators were compared on other tiles or by another judge, which is left out. "
-            "Compare them again: kedro run --pipeline=rivals"
-        )
-        return []
-    return [findings.section]
-
-
-def _by_labels(findings: KeptSection | None, tiles: PairStore) -> list[Section]:
-    """Return budgets of labels side by side where the report's own tiles are those of one of them."""
-    if findings is None:
-        return []
-    if tiles.digest not in findings.parents.values():
-        log.warning(
-            "Report: budgets of labels were compared on other tiles, which is left out. Compare them again: kedro run "
-            "--pipeline=labels"
-        )
+    if not fits(findings.parents):
+        log.warning("Report: %s, which is left out. Compare them again: kedro run --pipeline=%s", otherwise, pipeline)
         return []
     return [findings.section]

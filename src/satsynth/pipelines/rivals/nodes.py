@@ -21,23 +21,22 @@ from satsynth.analysis.report.generators import (
 )
 from satsynth.analysis.report.kept import KeptSection
 from satsynth.analysis.settings import ComparisonSettings
-from satsynth.analysis.statistics.summary import arm_title, summarise
+from satsynth.analysis.statistics.summary import arm_title
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.budgets import with_budget
 from satsynth.generation.families import FamilySettings, Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
 from satsynth.generation.together import train_together
-from satsynth.measuring import SYNTHETIC, detectable_difference, evenly
+from satsynth.measuring import SYNTHETIC, evenly
 from satsynth.pairs.cache import decoded
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.comparison.nodes import find_copies, measure_alignment, measure_fidelity
 from satsynth.pipelines.diffusion.nodes import make_generator, tracked_report
 from satsynth.pipelines.families import chosen, takes_families
-from satsynth.pipelines.grids import rivals_grid
+from satsynth.pipelines.grids import put_to_work, rivals_grid
 from satsynth.pipelines.sampling.nodes import draw_pairs
 from satsynth.pipelines.tracked_trainings import TrackedTrainings
-from satsynth.segmentation.grid import confusion_table, train_grid, training_table
 from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
@@ -209,16 +208,10 @@ def put_rivals_to_work(
     Returns:
         The table `generator_worth`, a row for each family, network and use of its pairs.
     """
-    from satsynth.segmentation.metrics import class_iou
-    from satsynth.segmentation.untrusted import used_pairs
-
     settings, summaries = rivals_grid(rivals, segmentation), {}
     for name, store in rival_pairs.handles(PairStore).items():
         log.info("Rivals: what the pairs of '%s' are worth", name)
-        tracker = TrackedTrainings(name)
-        pairs, _ = used_pairs(tiles, store, settings, compute, workspace, tracker)
-        finished = train_grid(tiles, pairs, settings, compute, workspace, tracker, detectable_difference)
-        summaries[name] = summarise(training_table(finished), confusion_table(finished), class_iou)
+        summaries[name] = put_to_work(tiles, store, settings, compute, workspace, TrackedTrainings(name))
     networks = {name: (network.architecture, network.encoder) for name, network in settings.networks.items()}
     return worth_table(summaries, description.name, networks, tiles.tile_size)
 

@@ -3,18 +3,12 @@
 from kedro.pipeline import Pipeline, node
 
 from satsynth.pipelines.families import family_inputs
+from satsynth.pipelines.graph import data, given
 from satsynth.pipelines.rivals import nodes
 
 
 def create_pipeline() -> Pipeline:
     """Real pairs and the judge to families of generators side by side."""
-
-    def given(*names: str) -> dict[str, str]:
-        return {name: f"params:{name}" for name in names}
-
-    def data(*names: str) -> dict[str, str]:
-        return {name: name for name in names}
-
     work = given("compute", "workspace")
     return Pipeline(
         [
