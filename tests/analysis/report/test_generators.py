@@ -107,6 +107,11 @@ def test_the_section_shows_scores_of_every_family_and_survives_a_file(tmp_path: 
         read = [pd.read_csv(file) for file in files]
         shown.append(generators_section(read[0], read[1], np.zeros((4, 4, 3), np.uint8)))
         assert shown[-1].text == generators_section(first, second, np.zeros((4, 4, 3), np.uint8)).text
+    single = generators_section(comparison("isaid"), worth.assign(seeds=1), np.zeros((4, 4, 3), np.uint8))
+    assert [any("one seed does not show" in text for text in found.text) for found in (shown[0], single)] == [
+        False,
+        True,
+    ]
     scores, classes, measures, beside = shown[0].tables
     assert scores["arm"].tolist() == ["real pairs: fpn", "diffusion: fpn", "gan: fpn"]
     assert scores["paper, mIoU"].iloc[1] == pytest.approx(52.13)

@@ -148,6 +148,8 @@ def test_the_section_is_the_same_from_a_file_and_names_what_it_rests_on(worth: p
     sections: list[Any] = [labels_section(table, figure) for table in (worth, pd.read_csv(tmp_path / "worth.csv"))]
     assert sections[0].text == sections[1].text
     words = " ".join(sections[0].text)
+    assert "one seed does not show" not in words
+    assert "one seed does not show" in " ".join(labels_section(worth.assign(seeds=1), figure).text)
     assert "measured at 3, 6, 24 labelled scenes" in words and "interpolated" in words
     assert "The share 1 cannot be worth more labels than were measured" in words
     page = report_html("made", {}, [sections[1]])

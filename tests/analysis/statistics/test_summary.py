@@ -11,6 +11,7 @@ from satsynth.analysis.statistics.summary import (
     in_words,
     printed,
     rises_in_words,
+    single_seed,
     standard_error,
     summarise,
 )
@@ -194,6 +195,15 @@ def test_words_of_one_scene():
 def test_words_of_one_seed():
     sentence = in_words(summary_of(tables_of({(0, 0): 0.4, (1, 0): 0.5})))[0]
     assert "over 2 test scenes of one seed" in sentence and "does not show how much trainings vary" in sentence
+
+
+def test_one_seed_is_said_where_a_difference_rests_on_it():
+    several = summary_of(tables_of(HELPED))
+    one = summary_of(tables_of({(0, 0): 0.4, (1, 0): 0.5}))
+    assert not single_seed(several) and not single_seed(one[one["ratio"] == 0])
+    for table in (one, pd.concat([several, one])):
+        (sentence,) = single_seed(table)
+        assert "one seed does not show how much trainings vary" in sentence
 
 
 def test_printed_has_a_row_a_ratio():

@@ -12,7 +12,7 @@ from satsynth.analysis.measures.table import UNKNOWN, Row, rows_of, rows_table, 
 from satsynth.analysis.report import tables
 from satsynth.analysis.report.page import Section
 from satsynth.analysis.report.paper import paper_distance, paper_score
-from satsynth.analysis.statistics.summary import ARM, change_in_points
+from satsynth.analysis.statistics.summary import ARM, change_in_points, single_seed
 
 SYNTHETIC = "synthetic"
 # The family of rows that no generator has a share in.
@@ -186,6 +186,7 @@ def generators_section(comparison: pd.DataFrame, worth: pd.DataFrame, gallery: n
         "Each family was trained, drew the same number of pairs, and went through the same measures and trainings. Val "
         "shows what real images of other scenes reach.",
         *ranking(worth),
+        *single_seed(worth),
         "Where intervals of two families overlap, these trainings do not show which family is better. This holds for "
         "these generators, the pairs drawn from them, and this test area.",
         *(note for name, note in NOTES.items() if name in families),

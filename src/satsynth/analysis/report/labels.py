@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from satsynth.analysis.report import tables
 from satsynth.analysis.report.page import Section
-from satsynth.analysis.statistics.summary import Row
+from satsynth.analysis.statistics.summary import Row, single_seed
 
 # Values of mIoU that differ by less do so by rounding.
 SAME = 1e-9
@@ -216,6 +216,7 @@ def labels_section(worth: pd.DataFrame, figure: go.Figure) -> Section:
     text = [
         TEXT,
         *worth_in_words(worth),
+        *single_seed(worth),
         CURVE.format(", ".join(str(number) for number in measured)),
         TOP.format(worth["share"].max(), measured[-1]),
         INTERVALS,

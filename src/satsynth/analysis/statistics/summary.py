@@ -214,6 +214,13 @@ def in_words(summary: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def single_seed(summary: pd.DataFrame) -> list[str]:
+    """Return what intervals over one seed leave out, where a difference was measured with one."""
+    if not (summary.loc[summary["ratio"] > 0, "seeds"] == 1).any():
+        return []
+    return ["Intervals over one seed are over its test scenes only: one seed does not show how much trainings vary."]
+
+
 def _still_rising(summary: pd.DataFrame) -> list[str]:
     """Return of which networks R = 0 had not reached its plateau, as far as looks on val were kept."""
     return [
