@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from interruptions import newest
 from projects import Project
 
@@ -130,6 +131,8 @@ def test_runs_are_tracked_with_children(smoke: tuple[Project, str]) -> None:
     assert digest == PairStore(newest(project.path, "tiles")).digest
 
 
+# Runs in the project that others look at, so the site that shows its last run is made before.
+@pytest.mark.usefixtures("viz_site")
 def test_an_unchanged_run_does_no_work_again_and_a_changed_sampling_does_not_train(smoke: tuple[Project, str]) -> None:
     project, _ = smoke
     work = project.path / "data" / ".work"
