@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +13,7 @@ import pytest
 from satsynth.analysis.report.kept import KeptSection
 from satsynth.analysis.report.page import Section, report_html
 from satsynth.catalog.section import SectionDataset
-from satsynth.pipelines.report.nodes import _by_labels, _compared
+from satsynth.pipelines.report.nodes import _kept
 from satsynth.work.errors import DamagedError
 
 TABLE = pd.DataFrame({"family": ["gan", "é"], "mIoU": [0.51239, np.nan]})
@@ -60,19 +58,9 @@ def test_a_damaged_section_is_named(content: str, pipeline: str, tmp_path: Path)
 
 
 def test_a_report_leaves_out_what_rests_on_other_tiles_or_another_judge(caplog: pytest.LogCaptureFixture) -> None:
-    tiles, judge, other = (SimpleNamespace(digest=digest) for digest in ("t", "j", "o"))
-    given: Any = (tiles, judge)
-    others: Any = ((other, judge), (tiles, other))
-    assert _compared(None, *given) == [] and not caplog.records
-    assert _compared(KEPT, *given) == [KEPT.section] and not caplog.records
-    for changed in others:
-        assert _compared(KEPT, *changed) == []
-        assert "--pipeline=rivals" in caplog.records[-1].message
-
-
-def test_a_report_shows_budgets_of_labels_where_its_tiles_are_those_of_one(caplog: pytest.LogCaptureFixture) -> None:
-    kept = KeptSection(Section("Labels"), {"0.25": "a", "1": "b"})
-    tiles: Any = [SimpleNamespace(digest=digest) for digest in ("a", "b", "c")]
-    assert _by_labels(None, tiles[0]) == []
-    assert [_by_labels(kept, one) for one in tiles[:2]] == [[kept.section]] * 2 and not caplog.records
-    assert _by_labels(kept, tiles[2]) == [] and "--pipeline=labels" in caplog.text
+    words = ("families were compared on other tiles", "rivals")
+    assert _kept(None, lambda parents: False, *words) == [] and not caplog.records
+    assert _kept(KEPT, lambda parents: parents == {"tiles": "t", "judge": "j"}, *words) == [KEPT.section]
+    assert not caplog.records
+    assert _kept(KEPT, lambda parents: parents == {"tiles": "t", "judge": "o"}, *words) == []
+    assert "other tiles" in caplog.text and "--pipeline=rivals" in caplog.text
