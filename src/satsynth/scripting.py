@@ -17,7 +17,7 @@ import pandas as pd
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.summary import summarise
 from satsynth.generation.drawers import LayoutDrawer, Request
-from satsynth.generation.families import FAMILIES, FamilySettings, family_of, only_together
+from satsynth.generation.families import FAMILIES, FamilySettings, family_of
 from satsynth.generation.sampling import NUMBER, sample_pairs, sampling_step
 from satsynth.generation.saved import REPAIR, SavedGenerator, require_unseen
 from satsynth.generation.settings import SamplingSettings
@@ -100,7 +100,7 @@ def draw(
     compute: Mapping[str, Any] | None = None,
     **drawing: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw pairs by their numbers.
+    """Draw pairs by their numbers, image and mask together.
 
     Args:
         generator: The generator.
@@ -112,8 +112,8 @@ def draw(
     Returns:
         Images ``(B, H, W, 3)`` uint8 RGB and masks ``(B, H, W)`` uint8 of class indices.
     """
-    family = family_of(generator.family)
-    drawer = family.load(generator, _with_drawing(generator, drawing), ComputeSettings(**(compute or {})))
+    settings = _with_drawing(generator, drawing, "joint")
+    drawer = family_of(generator.family).load(generator, settings, ComputeSettings(**(compute or {})))
     return drawer.draw(numbers, Request(seed))
 
 
@@ -129,10 +129,8 @@ def paint(
 
     Args:
         generator: The generator; its image and mask must have noise levels of their own.
-        masks: ``(B, H, W)`` uint8 of class indices, of the size of the generator's tiles; 255 = ignore says that the
-            class is not known there.
-        numbers: B numbers; image i depends only on (seed, number i, mask i) and the kind of device. 0 to B - 1 if left
-            out.
+        masks: ``(B, H, W)`` uint8 of class indices, of the size of the generator's tiles; 255 = not known.
+        numbers: B numbers, 0 to B - 1 if left out; image i depends only on (seed, number i, mask i) and the device.
         seed: Seed of the set.
         compute: Parameters of the group `compute`.
         drawing: Drawing parameters of the generator's family that differ from its defaults.
@@ -143,10 +141,9 @@ def paint(
     Raises:
         SatSynthError: The generator cannot draw an image for a mask.
     """
-    family = family_of(generator.family)
-    drawer = family.load(generator, _with_drawing(generator, drawing), ComputeSettings(**(compute or {})))
-    if not isinstance(drawer, LayoutDrawer):
-        raise only_together(generator.family, "folder")
+    settings = _with_drawing(generator, drawing, "folder")
+    drawer = family_of(generator.family).load(generator, settings, ComputeSettings(**(compute or {})))
+    assert isinstance(drawer, LayoutDrawer)
     return drawer.paint(range(len(masks)) if numbers is None else numbers, masks, seed)
 
 
@@ -173,8 +170,8 @@ def sample(
     """
     require_unseen(generator, tiles)
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
-    family, settings = family_of(generator.family), _with_drawing(generator, drawing or {})
     sampling, where = SamplingSettings(**parameters).settled(paints=False), ComputeSettings(**(compute or {}))
+    family, settings = family_of(generator.family), _with_drawing(generator, drawing or {}, sampling.layouts)
     if sampling.layouts in ("real", "folder"):
         raise SatSynthError(
             f"`layouts` is `{sampling.layouts}`, which needs the description of the data set.",
@@ -288,8 +285,11 @@ def evaluate(
     return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))
 
 
-def _with_drawing(generator: SavedGenerator, drawing: Mapping[str, Any]) -> FamilySettings:
-    return family_of(generator.family).settings.model_validate({"drawing": dict(drawing)})
+def _with_drawing(generator: SavedGenerator, drawing: Mapping[str, Any], layouts: str) -> FamilySettings:
+    family = family_of(generator.family)
+    settings = family.settings.model_validate({"drawing": dict(drawing)})
+    family.require_layouts(settings, layouts)
+    return settings
 
 
 def _newest(path: Path) -> Path:

@@ -130,6 +130,39 @@ def test_a_painted_pair_keeps_its_mask_and_depends_on_it(separate, ignored):
     assert np.abs(images.astype(int) - drawer.paint(range(4), masks, 1)).mean() > 1
 
 
+@pytest.mark.parametrize("clip", [False, True])
+def test_guidance_goes_on_from_the_image_alone_through_that_given_its_mask(separate, clip):
+    """On a network that is a function of its inputs known by hand."""
+    seen = []
+
+    class Known(torch.nn.Module):
+        def forward(self, noisy, sigma):
+            seen.append(sigma)
+            return noisy + noisy[:, 3:4] * 0.1
+
+    generator = separate.with_denoiser(Known())
+    masks, noisy = torch.randint(0, CLASSES, (2, 8, 8)), torch.randn(2, 3, 8, 8)
+    untold, sigma = torch.randn(2, generator.channels - 3, 8, 8), torch.tensor([0.5, 3.0])
+    found = generator.paint(masks, clip, 3.0, untold)(noisy, sigma)
+    with_mask = noisy + generator.code.encode(masks)[:, :1] * 0.1
+    alone = noisy + untold[:, :1] * UNKNOWN * 0.1
+    if clip:
+        with_mask, alone = with_mask.clamp(-1, 1), alone.clamp(-1, 1)
+    expected = alone + 3 * (with_mask - alone)
+    torch.testing.assert_close(found, expected.clamp(-1, 1) if clip else expected)
+    torch.testing.assert_close(seen[0], torch.tensor([[0.5, CLEAN], [3.0, CLEAN]]))
+    torch.testing.assert_close(seen[1], torch.tensor([[0.5, UNKNOWN], [3.0, UNKNOWN]]))
+    assert torch.equal(generator.paint(masks, clip)(noisy, sigma), with_mask) and len(seen) == 3
+
+
+def test_guided_images_depend_on_their_numbers_and_masks_only(separate):
+    masks = np.random.default_rng(0).integers(0, CLASSES, (4, SIDE, SIDE), np.uint8)
+    plain, guided = drawer_of(separate), drawer_of(separate, guidance=2.0)
+    images = guided.paint(range(4), masks, 0)
+    assert np.abs(images[2:].astype(int) - guided.paint(range(2, 4), masks[2:], 0)).max() <= 1
+    assert np.abs(images.astype(int) - plain.paint(range(4), masks, 0)).mean() > 1
+
+
 @pytest.mark.parametrize("smallest", [0, 20])
 def test_masks_first_gives_the_images_painted_from_them(separate, smallest):
     drawer, sampling = drawer_of(separate), SamplingSettings(layouts="model", seed=2, smallest_region=smallest)
@@ -147,14 +180,22 @@ def test_masks_first_gives_the_images_painted_from_them(separate, smallest):
 def test_a_given_mask_says_what_the_image_shows(train_tiny, tmp_path):
     """Brightness tells the class in the training pairs, so after some training it does in painted images."""
     saved = train_tiny(
-        tmp_path, images=600, model=tiny.SEPARATE, tasks=TaskSettings(joint=0.2, image=0.8), checkpoint_seconds=60
+        tmp_path,
+        images=300,
+        model=tiny.SEPARATE,
+        tasks=TaskSettings(joint=0.1, image=0.6, independent=0.3),
+        checkpoint_seconds=60,
     )
-    drawer = drawer_of(load_generator(saved, CPU), sigma_max=80.0, steps=12)
+    generator = load_generator(saved, CPU)
     masks = np.random.default_rng(1).integers(0, CLASSES, (4, 4, 4), np.uint8).repeat(8, 1).repeat(8, 2)
-    images = drawer.paint(range(4), masks, 0)
-    means = [images[masks == k].mean() for k in range(CLASSES)]
-    assert means == sorted(means)
-    assert means[-1] - means[0] > 60
+    spreads = []
+    for guidance in (1.0, 2.0):
+        images = drawer_of(generator, sigma_max=80.0, steps=12, guidance=guidance).paint(range(4), masks, 0)
+        means = [images[masks == k].mean() for k in range(CLASSES)]
+        assert means == sorted(means)
+        spreads.append(means[-1] - means[0])
+    assert spreads[0] > 60
+    assert spreads[1] > spreads[0] + 5, "guidance shows the mask more"
 
 
 def test_a_generator_of_one_level_refuses_to_paint_and_to_draw_masks(random_generator):
@@ -172,6 +213,22 @@ def test_a_generator_of_one_level_refuses_to_paint_and_to_draw_masks(random_gene
     FAMILY.require_layouts(COMMON, "joint")
     for layouts in ("joint", *GIVEN):
         FAMILY.require_layouts(DiffusionSettings(model=tiny.SEPARATE), layouts)
+
+
+def test_guidance_is_refused_where_nothing_is_painted():
+    guided = DiffusionSettings(model=tiny.SEPARATE, drawing={"guidance": 1.5})
+    for layouts in GIVEN:
+        FAMILY.require_layouts(guided, layouts)
+    with pytest.raises(SatSynthError, match=r"`drawing.guidance` 1.5 .*drawn together") as caught:
+        FAMILY.require_layouts(guided, "joint")
+    assert "`sampling.layouts: real`" in caught.value.remedy
+    with pytest.raises(ValidationError, match="guidance"):
+        DiffusionDrawing(guidance=0.5)
+
+
+def test_pairs_drawn_before_there_was_guidance_are_those_without():
+    assert "guidance" not in DiffusionDrawing().identity()
+    assert DiffusionDrawing(guidance=1.5).identity()["guidance"] == 1.5
 
 
 def test_a_generator_saved_before_levels_could_differ_has_one_in_common(trained, tmp_path):

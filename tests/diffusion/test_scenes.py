@@ -22,6 +22,12 @@ def drawer():
     return JointDrawer(tiny.random_generator(CLASSES, tiny.SEPARATE), SIDE, DRAWING, CPU, COMPUTE)
 
 
+@pytest.fixture(scope="module")
+def guided():
+    drawing = DRAWING.model_copy(update={"guidance": 1.5})
+    return JointDrawer(tiny.random_generator(CLASSES, tiny.SEPARATE), SIDE, drawing, CPU, COMPUTE)
+
+
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 64), (80, 47), (32, 200)])
 def test_windows_cover_a_scene_and_overlap_by_half(height, width):
     covered = np.zeros((height, width), int)
@@ -69,7 +75,9 @@ def test_estimates_that_differ_between_windows_are_blended_without_seams():
     assert row.diff().abs().max() < 4 / SIDE
 
 
-def test_a_scene_of_one_tile_is_painted_as_a_pair(drawer):
+@pytest.mark.parametrize("name", ["drawer", "guided"])
+def test_a_scene_of_one_tile_is_painted_as_a_pair(name, request):
+    drawer = request.getfixturevalue(name)
     mask = np.random.default_rng(0).integers(0, CLASSES, (SIDE, SIDE), np.uint8)
     mask[:5] = IGNORE_INDEX
     scene, pair = drawer.paint_scene(7, mask, 3, 4), drawer.paint([7], mask[None], 3)[0]
@@ -83,12 +91,13 @@ def column_changes(images):
     return across / across.mean()
 
 
-def test_a_painted_scene_has_no_seams(drawer):
+@pytest.mark.parametrize("name", ["drawer", "guided"])
+def test_a_painted_scene_has_no_seams(name, request):
     """Across the borders of windows, neighbouring pixels differ as much as in the middle of a pair.
 
     Also there, the network's own grid of 16 pixels has a border.
     """
-    random, half = np.random.default_rng(0), SIDE // 2
+    drawer, random, half = request.getfixturevalue(name), np.random.default_rng(0), SIDE // 2
     masks = random.integers(0, CLASSES, (3, 10, 14), np.uint8).repeat(8, 1).repeat(8, 2)
     scenes = np.stack([drawer.paint_scene(number, mask, 0, 8) for number, mask in enumerate(masks)])
     assert scenes.shape == (3, 80, 112, 3) and scenes.std() > 5

@@ -77,6 +77,11 @@ def test_the_example_of_the_documentation_runs(
     # Drawn pairs are those of the set of the same seed.
     first, _ = satsynth.draw(names["generator"], range(8), steps=3)
     assert np.abs(first[0].astype(int) - next(names["synthetic"].arrays())[0].astype(int)).max() <= 1
+    painted = satsynth.paint(names["generator"], names["masks"][:1], steps=3, guidance=2.0)
+    assert painted.shape == (1, SIDE, SIDE, 3)
+    for refused in (satsynth.draw, lambda generator, _, **how: satsynth.sample(generator, tiles, drawing=how)):
+        with pytest.raises(satsynth.SatSynthError, match="guidance"):
+            refused(names["generator"], range(8), guidance=2.0)
 
 
 def test_a_folder_of_versions_gives_the_newest_finished_one(tiles: PairStore, tmp_path: Path) -> None:

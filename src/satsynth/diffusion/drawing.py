@@ -21,7 +21,7 @@ from satsynth.training.seeds import mixed_seed, noise_source
 from satsynth.training.settings import ComputeSettings
 
 # What a seed is used for beside joint pairs.
-PAINTING, LAYING_OUT, UNSEEN, LABELLING = 1, 2, 3, 5
+PAINTING, LAYING_OUT, UNSEEN, UNTOLD, LABELLING = 1, 2, 3, 4, 5
 
 
 class JointDrawer:
@@ -77,8 +77,8 @@ class JointDrawer:
             SatSynthError: Image and mask have one noise level in common.
         """
         require_separate(self._generator)
-        given = torch.from_numpy(np.array(masks)).to(self._device).long()
-        painter = self._generator.paint(given, self._settings.clip)
+        given = torch.from_numpy(np.array(masks)).to(self._device)
+        painter = self._painter(given, self._untold(numbers, given.shape[1:], seed))
         return to_image(self.solve(IMAGE_CHANNELS, numbers, mixed_seed(seed, PAINTING), painter))
 
     @torch.inference_mode()
@@ -99,10 +99,13 @@ class JointDrawer:
         """Draw an image for a mask of at least a tile; see `satsynth.generation.drawers.SceneDrawer`."""
         require_separate(self._generator)
         whole = torch.from_numpy(np.array(mask)).to(self._device)
+        untold = self._untold([number], whole.shape, seed)
 
         def painter(corners: Sequence[Corner]) -> Denoise:
-            masks = torch.stack([corner.cut(whole, self._side) for corner in corners])
-            return self._generator.paint(masks.long(), self._settings.clip)
+            def cut(scene: torch.Tensor) -> torch.Tensor:
+                return torch.stack([corner.cut(scene, self._side) for corner in corners])
+
+            return self._painter(cut(whole), None if untold is None else cut(untold[0]))
 
         denoise = blended(corners_of(mask.shape, self._side), painter, self._side, batch_size)
         return to_image(self.solve(IMAGE_CHANNELS, [number], mixed_seed(seed, PAINTING), denoise, mask.shape))[0]
@@ -122,6 +125,15 @@ class JointDrawer:
         return to_masks(code.decode(self.solve(code.channels, [number], mixed_seed(seed, LABELLING), denoise, shape)))[
             0
         ]
+
+    def _painter(self, masks: torch.Tensor, untold: torch.Tensor | None) -> Denoise:
+        return self._generator.paint(masks.long(), self._settings.clip, self._settings.guidance, untold)
+
+    def _untold(self, numbers: Sequence[int], shape: tuple[int, ...], seed: int) -> torch.Tensor | None:
+        """Return noise in the place of masks ``(B, H, W)``, where a mask's weight needs an estimate without it."""
+        if self._settings.guidance == 1:
+            return None
+        return noise_source(mixed_seed(seed, UNTOLD), numbers, (self._generator.code.channels, *shape), self._device)()
 
     def solve(
         self, channels: int, numbers: Sequence[int], seed: int, denoise: Denoise, shape: tuple[int, ...] | None = None

@@ -39,9 +39,8 @@ class JointDiffusion:
         return settings.model.noise_levels == "separate"
 
     def require_layouts(self, settings: DenoiserSettings, layouts: str) -> None:
-        """Refuse layouts apart from images where both have one noise level in common."""
-        if layouts != "joint" and not self.paints(settings):
-            raise common_levels(f"with `sampling.layouts: {layouts}`")
+        """Refuse layouts apart from images where both have one noise level in common, and guidance where none is."""
+        require_drawable(layouts, self.paints(settings), settings.drawing.guidance)
 
     def require_ready(self, settings: DenoiserSettings, side: int) -> int | None:
         """Refuse tiles that its network does not take, and a generator that it cannot start from."""
@@ -92,6 +91,29 @@ class JointDiffusion:
 
         device = choose_device(compute)
         return JointDrawer(load_generator(saved, device), saved.tile_size, settings.drawing, device, compute)
+
+
+def require_drawable(layouts: str, paints: bool, guidance: float) -> None:
+    """Refuse what a diffusion model cannot draw.
+
+    Args:
+        layouts: `sampling.layouts`.
+        paints: Whether it draws an image for a given mask.
+        guidance: How much such an image is to follow its mask.
+
+    Raises:
+        SatSynthError: It draws both together, and one is to be drawn given the other; or it does not paint, and
+            `guidance` is not 1.
+    """
+    if layouts != "joint" and not paints:
+        raise common_levels(f"with `sampling.layouts: {layouts}`")
+    if layouts == "joint" and guidance != 1:
+        raise SatSynthError(
+            f"`drawing.guidance` {guidance:g} says how much an image that is painted for a mask follows it, but with "
+            "`sampling.layouts: joint` image and mask are drawn together.",
+            "Set the family's `drawing.guidance: 1` (`diffusion.drawing.guidance`), or `sampling.layouts: real`, "
+            "which needs `model.noise_levels: separate`.",
+        )
 
 
 def common_levels(what: str) -> SatSynthError:

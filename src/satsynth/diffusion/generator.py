@@ -66,18 +66,34 @@ class Generator:
 
         return clipped if clip else self.denoiser
 
-    def paint(self, masks: torch.Tensor, clip: bool = False) -> Denoise:
+    def paint(
+        self, masks: torch.Tensor, clip: bool = False, guidance: float = 1.0, untold: torch.Tensor | None = None
+    ) -> Denoise:
         """Return a denoiser of images ``(B, 3, H, W)`` alone, given their masks ``(B, H, W)``.
 
         Args:
             masks: Class indices, 255 = ignore: there the network is told that the class is not known, as in training.
             clip: Whether estimates are kept in range.
+            guidance: How far each estimate goes from that of the image alone to that given its mask: 1 is the latter,
+                and what is above follows the mask more than the network does by itself.
+            untold: ``(B, C, H, W)`` standard normal noise in the place of the masks, for the estimate of the image
+                alone; needed where ``guidance`` is not 1.
+
+        Source: classifier-free guidance, Ho and Salimans, arXiv 2207.12598, equation 6, where ``w`` is guidance - 1.
         """
         labels, denoise = self.code.encode(masks), self.denoise(clip)
 
-        def images(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            levels = torch.stack([sigma, torch.full_like(sigma, CLEAN)], 1)
+        def estimate(noisy: torch.Tensor, sigma: torch.Tensor, labels: torch.Tensor, level: float) -> torch.Tensor:
+            levels = torch.stack([sigma, torch.full_like(sigma, level)], 1)
             return denoise(torch.cat([noisy, labels], 1), levels)[:, :IMAGE_CHANNELS]
+
+        def images(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            clean = estimate(noisy, sigma, labels, CLEAN)
+            if guidance == 1:
+                return clean
+            assert untold is not None
+            guided = torch.lerp(estimate(noisy, sigma, untold * UNKNOWN, UNKNOWN), clean, guidance)
+            return guided.clamp(-1, 1) if clip else guided
 
         return images
 

@@ -110,6 +110,13 @@ class DiffusionDrawing(DrawingSettings):
         description="Noise levels: by `sigma_max`, `sigma_min` and `rho`, or DDPM's own, evenly spread.",
     )
     clip: bool = Field(default=False, description="Whether each estimate of the clean pair is kept in range.")
+    guidance: float = Field(
+        default=1.0,
+        ge=1,
+        le=20,
+        description="How much an image that is painted for a mask follows it: 1 as the network does, above 1 more, in "
+        "twice the time (classifier-free guidance).",
+    )
     sigma_max: float = Field(
         default=40.0,
         gt=0,
@@ -124,6 +131,10 @@ class DiffusionDrawing(DrawingSettings):
         le=100,
         description="Exponent of the schedule of noise levels; 7 in Karras et al. 2022, equation 5.",
     )
+
+    def identity(self) -> dict[str, Any]:
+        """Return the parameters that decide a set of pairs; those drawn before there was `guidance` are still found."""
+        return self.model_dump(mode="json", exclude={"guidance"} if self.guidance == 1 else None)
 
     @model_validator(mode="after")
     def _range(self) -> DiffusionDrawing:

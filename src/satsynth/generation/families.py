@@ -39,6 +39,10 @@ WITHOUT_MASKS = frozenset({"image_ddpm"})
 class DrawingSettings(Frozen):
     """How pairs are drawn from a trained generator; a family without such parameters keeps this."""
 
+    def identity(self) -> dict[str, Any]:
+        """Return the parameters that decide a set of pairs."""
+        return self.model_dump(mode="json")
+
 
 class FamilySettings(Frozen):
     """Base of a family's parameters: `drawing` changes the pairs that are drawn, all others change the training."""

@@ -49,7 +49,7 @@ class Artist:
         saved = SavedGenerator(self.generator)
         family = family_of(saved.family)
         decided = {
-            "drawing": self.settings.drawing.model_dump(mode="json"),
+            "drawing": self.settings.drawing.identity(),
             "family": [family.name, family.drawing_version],
             **arithmetic(self.compute),
         }

@@ -54,7 +54,7 @@ def sampling_step(
     decided: dict[str, Any] = {
         **sampling.identity(),
         NUMBER: sampling.total(tiles.count("train")),
-        "drawing": {**settings.drawing.model_dump(mode="json"), "layouts": sampling.layouts},
+        "drawing": {**settings.drawing.identity(), "layouts": sampling.layouts},
         "family": [family.name, family.drawing_version],
         **arithmetic(compute),
     }

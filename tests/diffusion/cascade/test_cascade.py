@@ -126,6 +126,20 @@ def test_a_painted_pair_is_of_its_layout_and_number_only(saved: SavedGenerator) 
     assert layouts.shape == masks.shape and np.array_equal(drawer.lay_out([3], 5)[0], layouts[3])
 
 
+def test_guidance_is_for_the_small_image_which_has_no_other_sign_of_its_mask(saved: SavedGenerator) -> None:
+    masks = made(2, 3).masks
+    small = SETTINGS.drawing.small.model_copy(update={"guidance": 2.0})
+    guided = SETTINGS.model_copy(update={"drawing": SETTINGS.drawing.model_copy(update={"small": small})})
+    images = drawer_of(saved).paint(range(2), masks, 5)
+    assert not np.array_equal(drawer_of(saved, guided).paint(range(2), masks, 5), images)
+    FAMILY.require_layouts(guided, "real")
+    with pytest.raises(SatSynthError, match="guidance"):
+        FAMILY.require_layouts(guided, "joint")
+    with pytest.raises(ValidationError, match=r"`enlarger.guidance` must be 1"):
+        CascadeDrawing(enlarger=DiffusionDrawing(guidance=1.5))
+    assert guided.drawing.identity()["small"]["guidance"] == 2 and "guidance" not in str(SETTINGS.drawing.identity())
+
+
 def test_pairs_differ_where_small_ones_do(saved: SavedGenerator) -> None:
     drawer = drawer_of(saved)
     images, masks = drawer.draw(range(3), Request(0))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from satsynth.diffusion.beforehand import check_size
 from satsynth.diffusion.cascade.saved import ENLARGER, SMALL
 from satsynth.diffusion.cascade.settings import CascadeSettings
-from satsynth.diffusion.family import STEPS, common_levels
+from satsynth.diffusion.family import STEPS, require_drawable
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.families import Report, Together
 from satsynth.generation.saved import SavedGenerator
@@ -36,9 +36,8 @@ class Cascade(Together):
         return settings.small.model.noise_levels == "separate"
 
     def require_layouts(self, settings: CascadeSettings, layouts: str) -> None:
-        """Refuse layouts apart from images where the small pairs have one noise level in common."""
-        if layouts != "joint" and not self.paints(settings):
-            raise common_levels(f"with `sampling.layouts: {layouts}`")
+        """Refuse layouts apart from images, or guidance, where the small pairs have one noise level in common."""
+        require_drawable(layouts, self.paints(settings), settings.drawing.small.guidance)
 
     def require_ready(self, settings: CascadeSettings, side: int) -> int | None:
         """Refuse tiles that cannot be reduced or cropped, or that one of the networks does not take."""

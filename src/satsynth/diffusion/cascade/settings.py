@@ -58,6 +58,20 @@ class CascadeDrawing(DrawingSettings):
         default=0.1, ge=0, le=2, description="Noise on the drawn small images before they are enlarged."
     )
 
+    def identity(self) -> dict[str, Any]:
+        """Return the parameters that decide a set of pairs."""
+        models = {"small": self.small.identity(), "enlarger": self.enlarger.identity()}
+        return {**self.model_dump(mode="json"), **models}
+
+    @model_validator(mode="after")
+    def _not_twice(self) -> CascadeDrawing:
+        if self.enlarger.guidance != 1:
+            raise ValueError(
+                "an enlarger is given the mask with the small image, too, so it has no estimate without it: "
+                "`enlarger.guidance` must be 1; set `small.guidance`"
+            )
+        return self
+
 
 class CascadeSettings(FamilySettings):
     """Two models: pairs of a fraction of the size, and their enlargement. Each model's own `drawing` is not used."""
