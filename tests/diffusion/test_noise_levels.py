@@ -219,6 +219,9 @@ def test_guidance_is_refused_where_nothing_is_painted():
     guided = DiffusionSettings(model=tiny.SEPARATE, drawing={"guidance": 1.5})
     for layouts in GIVEN:
         FAMILY.require_layouts(guided, layouts)
+    only_given = guided.model_copy(update={"tasks": TaskSettings(joint=0, image=0.8, mask=0.2)})
+    with pytest.raises(SatSynthError, match="never learns from an image whose mask is noisy"):
+        FAMILY.require_layouts(only_given, "real")
     with pytest.raises(SatSynthError, match=r"`drawing.guidance` 1.5 .*drawn together") as caught:
         FAMILY.require_layouts(guided, "joint")
     assert "`sampling.layouts: real`" in caught.value.remedy

@@ -51,6 +51,10 @@ RIVALS = frozenset({"tiling", "judge", "rivals"})
         ({"gan": {"network": {"stem": 3}}}, ["does not fit a GAN"]),
         ({"segmentation": {"ratios": [0]}}, ["no R above zero", "rivals.ratio=1"]),
         ({"comparison": {"inception": "nowhere.pth"}}, ["Inception weights nowhere.pth does not exist"]),
+        (
+            {"sampling": {"layouts": "model"}, "diffusion": {"drawing": {"guidance": 1.5}}},
+            ["`drawing.guidance` 1.5", "drawn together here"],
+        ),
     ],
 )
 def test_families_that_cannot_be_compared_are_refused_before_the_first_step(

@@ -239,3 +239,32 @@ def test_frames_of_scenes_keep_their_masks(made: MadeData, workspace: Workspace)
     before = frame.copy()
     cut_tiles(frame, made.description, tiling(label_share=0.5, label_rest=UNLABELLED), COMPUTE, workspace)
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_scenes_smaller_than_a_tile_are_said_to_be_the_labelled_ones_or_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One training scene is too small: as the only labelled one it is refused, as the rest it is left out."""
+    images, masks = {}, {}
+    for number, name in enumerate(["train/0", "train/1", *NAMES[TRAIN:]]):
+        group, stem = name.split("/")
+        side = 12 if number == 0 else 48
+        images[name], masks[name] = (
+            np.full((side, side, 3), grey(number), np.uint8),
+            np.full((side, side), number % 2, np.uint8),
+        )
+        save(tmp_path / "raw" / group / "images" / f"{stem}.png", images[name])
+        save(tmp_path / "raw" / group / "masks" / f"{stem}.png", masks[name])
+    classes = [{"name": f"c{number}", "raw": number, "color": f"#0000{number:02d}"} for number in range(2)]
+    description = describe(masks={"encoding": "index"}, classes=classes, ignore=[])
+    small = MadeData(tmp_path / "raw", description, images, masks)
+    workspace = Workspace(project=str(tmp_path), raw="raw")
+    with pytest.raises(
+        DataError, match="no labelled training scene is that large: the largest, train/0, is 12"
+    ) as found:
+        tiles_of(small, workspace, label_scenes=("train/0",))
+    assert "`tiling.label_share`, `label_seed`, `label_scenes`" in found.value.remedy
+    caplog.set_level("INFO")
+    tiles = tiles_of(small, workspace, label_scenes=("train/1",), label_rest=UNLABELLED)
+    assert tiles.count("train") == 9 and tiles.count(UNLABELLED) == 0
+    assert "the others are images without masks, 0 tiles" in caplog.text

@@ -58,6 +58,7 @@ CHANGES = [
     ("diffusion.images", 999_999, "train_generator", "train_judge"),
     ("diffusion.start_from", "elsewhere", "train_generator", "cut_tiles"),
     ("diffusion.drawing.steps", 3, "draw_pairs", "train_generator"),
+    ("diffusion.drawing.guidance", 2.0, "draw_pairs", "train_generator"),
     ("sampling.seed", 9, "draw_pairs", "train_generator"),
     ("comparison.gallery_pairs", 3, "draw_gallery", "measure_fidelity"),
     ("comparison.inception", "download", "measure_fidelity", "draw_gallery"),

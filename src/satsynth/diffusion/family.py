@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from satsynth.diffusion.beforehand import check_size, require_alike
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings
+from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings, TaskSettings
 from satsynth.diffusion.starting_points import starting_point
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.families import Report
@@ -40,7 +40,7 @@ class JointDiffusion:
 
     def require_layouts(self, settings: DenoiserSettings, layouts: str) -> None:
         """Refuse layouts apart from images where both have one noise level in common, and guidance where none is."""
-        require_drawable(layouts, self.paints(settings), settings.drawing.guidance)
+        require_drawable(layouts, self.paints(settings), settings.drawing.guidance, settings.tasks)
 
     def require_ready(self, settings: DenoiserSettings, side: int) -> int | None:
         """Refuse tiles that its network does not take, and a generator that it cannot start from."""
@@ -93,26 +93,33 @@ class JointDiffusion:
         return JointDrawer(load_generator(saved, device), saved.tile_size, settings.drawing, device, compute)
 
 
-def require_drawable(layouts: str, paints: bool, guidance: float) -> None:
+def require_drawable(layouts: str, paints: bool, guidance: float, tasks: TaskSettings) -> None:
     """Refuse what a diffusion model cannot draw.
 
     Args:
         layouts: `sampling.layouts`.
         paints: Whether it draws an image for a given mask.
         guidance: How much such an image is to follow its mask.
+        tasks: What it learns.
 
     Raises:
-        SatSynthError: It draws both together, and one is to be drawn given the other; or it does not paint, and
-            `guidance` is not 1.
+        SatSynthError: It draws both together, and one is to be drawn given the other; or `guidance` is not 1, and it
+            does not paint, or has not learned how an image looks beside a mask that is not known.
     """
     if layouts != "joint" and not paints:
         raise common_levels(f"with `sampling.layouts: {layouts}`")
     if layouts == "joint" and guidance != 1:
         raise SatSynthError(
-            f"`drawing.guidance` {guidance:g} says how much an image that is painted for a mask follows it, but with "
-            "`sampling.layouts: joint` image and mask are drawn together.",
-            "Set the family's `drawing.guidance: 1` (`diffusion.drawing.guidance`), or `sampling.layouts: real`, "
-            "which needs `model.noise_levels: separate`.",
+            f"`drawing.guidance` {guidance:g} says how much an image that is painted for a mask follows it, but image "
+            "and mask are drawn together here (`sampling.layouts`).",
+            "Set the family's `drawing.guidance: 1` (`diffusion.drawing.guidance`), or, where it can paint, "
+            "`sampling.layouts: real`.",
+        )
+    if guidance != 1 and not tasks.joint + tasks.independent:
+        raise SatSynthError(
+            f"`drawing.guidance` {guidance:g} needs an estimate of the image without its mask, but with `tasks.joint` "
+            "and `tasks.independent` 0 the generator never learns from an image whose mask is noisy.",
+            "Set the family's `drawing.guidance: 1`, or give one of these tasks a share and train again.",
         )
 
 

@@ -84,6 +84,10 @@ class Plan:
             self._require_ratio()
         if self.tags & {"sampling", "labels"}:
             self._require_layouts()
+        if "rivals" in self.tags:
+            asked = self._rivals.sampling_of(self._of("sampling", SamplingSettings), 1)
+            for family, settings in self._families_of(self._rivals.families):
+                family.require_layouts(settings, asked.settled(family.paints(settings)).layouts)
         inception = self._of("comparison", ComparisonSettings).inception
         if self.tags & {"comparison", "rivals"} and inception is not None:
             require_inception(inception)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.pairs.labels import LABELS, chosen_labels
+from satsynth.pairs.labels import LABELS, Labels, chosen_labels
 from satsynth.pairs.pair import Pair, class_counts
 from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import TilingSettings
@@ -76,11 +76,17 @@ def cover_starts(length: int, tile: int) -> list[tuple[int, int]]:
     return starts
 
 
-def plan(scenes: Sequence[Scene], settings: TilingSettings) -> list[Cut]:
+def plan(scenes: Sequence[Scene], settings: TilingSettings, labels: Labels | None = None) -> list[Cut]:
     """Plan all tiles, in order of scene, row and column.
 
+    Args:
+        scenes: The scenes.
+        settings: How to cut.
+        labels: Which training scenes are labelled, where not all are.
+
     Raises:
-        DataError: No training scene holds a whole tile, or no unlabelled one, if there are any.
+        DataError: No training scene holds a whole tile, or no unlabelled one, if there are any beside the training
+            scenes.
     """
     tile, cuts = settings.tile_size, []
     for scene in scenes:
@@ -95,16 +101,25 @@ def plan(scenes: Sequence[Scene], settings: TilingSettings) -> list[Cut]:
                 for left, skip_cols in cover_starts(scene.width, tile)
             ]
     used = {cut.scene.split for cut in cuts}
+    # Of training scenes without labels there may be few: they are left out with a warning.
+    rest = labels.unused if labels is not None else ()
     for split, kind in ON_A_GRID.items():
-        there = [scene for scene in scenes if scene.split == split]
+        there = [scene for scene in scenes if scene.split == split and scene.scene_id not in rest]
         if there and split not in used:
             largest = max(there, key=lambda scene: min(scene.height, scene.width))
             raise DataError(
-                f"`tiling.tile_size` is {tile}, but no {kind} scene is that large: the largest, {largest.scene_id}, "
-                f"is {largest.width} x {largest.height} pixels after scaling.",
-                "Choose a smaller `tiling.tile_size` or a larger `scale` in the data set's description.",
+                f"`tiling.tile_size` is {tile}, but no {'labelled ' if labels and split == 'train' else ''}{kind} "
+                f"scene is that large: the largest, {largest.scene_id}, is {largest.width} x {largest.height} pixels "
+                "after scaling.",
+                "Choose a smaller `tiling.tile_size` or a larger `scale` in the data set's "
+                f"description{_others(labels)}.",
             )
     return cuts
+
+
+def _others(labels: Labels | None) -> str:
+    """Return what else to do where few training scenes are labelled."""
+    return ", or other labelled scenes (`tiling.label_share`, `label_seed`, `label_scenes`)" if labels else ""
 
 
 def cut_pairs(cuts: Sequence[Cut], reader: SceneReader, settings: TilingSettings) -> Iterator[Pair]:
@@ -216,7 +231,7 @@ def cut_scenes(
     labels = chosen_labels(scenes, settings)
     if labels is not None:
         scenes = labels.applied(scenes)
-    cuts = plan(scenes, settings)
+    cuts = plan(scenes, settings, labels)
     size = settings.shard_tiles
     parts = [cuts[i : i + size] for i in range(0, len(cuts), size)]
     shards = [
@@ -238,7 +253,10 @@ def cut_scenes(
     description: DatasetDescription = reader.description
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
     if not any(_has_training(shard.outcome) for shard in shards):
-        raise DataError(f"`tiling.keep` left no training tile out of {len(cuts)} candidates.", "Loosen `tiling.keep`.")
+        raise DataError(
+            f"`tiling.keep` left no training tile out of {len(cuts)} candidates.",
+            f"Loosen `tiling.keep`{_others(labels)}.",
+        )
     more |= {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}
     if shown := sorted({scene.shows for scene in scenes if scene.shows}):
         more[HELD_OUT_IMAGES] = shown

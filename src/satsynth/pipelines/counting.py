@@ -105,8 +105,9 @@ def _of_description(node: str, description: DatasetDescription) -> Counted:
 
 def _of_family(node: str, family: FamilySettings) -> Counted:
     # Not the training's identity: that leaves out places whose content it knows.
-    settings: Counted = family.model_dump(mode="json", exclude={"drawing"} if node in _TRAINING else None)
-    return settings if node in _TRAINING else {"drawing": settings["drawing"]}
+    if node in _TRAINING:
+        return family.model_dump(mode="json", exclude={"drawing"})
+    return {"drawing": family.drawing.identity()}
 
 
 def _of_comparison(node: str, comparison: ComparisonSettings) -> Counted:

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from scipy.optimize import isotonic_regression
 
 from satsynth.analysis.report import tables
 from satsynth.analysis.report.page import Section
-from satsynth.analysis.statistics.summary import Row, single_seed
+from satsynth.analysis.statistics.summary import Row, arm_title, single_seed, still_rising
 
 # Values of mIoU that differ by less do so by rounding.
 SAME = 1e-9
@@ -29,7 +30,8 @@ CURVE = (
     "What pairs are worth in labels is read from the curve at R = 0, measured at {} labelled scenes: their difference "
     "to R = 0 is added to the curve, and the number of scenes is sought at which real pairs only reach that mIoU. "
     "Between the measured numbers the curve is interpolated, linearly in the logarithm of the number of scenes; beyond "
-    "them it says nothing. Where a larger number had a lower mIoU, the curve keeps the higher one."
+    "them it says nothing. Where a larger number had a lower mIoU, the curve runs through the mean of both, "
+    "and these two are not read in labels."
 )
 INTERVALS = (
     "Ranges are those of the 95 % interval of the difference, over seeds and test scenes. They do not cover which "
@@ -86,9 +88,10 @@ class LabelCurve:
 
     @classmethod
     def through(cls, scenes: np.ndarray, miou: np.ndarray) -> LabelCurve:
-        """Return the curve through measured values ``(N,)``, each raised to the highest one of fewer scenes."""
+        """Return the non-decreasing curve that is nearest to measured values ``(N,)``."""
         order = np.argsort(scenes)
-        return cls(np.asarray(scenes, float)[order], np.maximum.accumulate(np.asarray(miou, float)[order]))
+        found = isotonic_regression(np.asarray(miou, float)[order]).x
+        return cls(np.asarray(scenes, float)[order], found)
 
     @property
     def rises(self) -> bool:
@@ -147,18 +150,21 @@ def worth_rows(worth: pd.DataFrame) -> Iterator[Row]:
         worth: Rows of `budget_table`.
 
     Yields:
-        ``network, ratio, labelled_scenes, miou``, and as `Labels` ``worth, low, high``; the last two are None where the
-        difference has no interval.
+        ``network, ratio, labelled_scenes, difference``, and as `Labels` ``worth, low, high``: the last two are None
+        where the difference has no interval, all of them where the curve does not go through the value at R = 0. One
+        that came out too low would count twice for the pairs, by the difference to it and by a curve that hides it.
     """
-    for network, part in worth.groupby("network", sort=False):
+    for _, part in worth.groupby("network", sort=False):
         curve = _real_curve(part)
+        real = part[part["ratio"] == 0].set_index("labelled_scenes")["miou"]
         for _, row in part[part["ratio"] > 0].sort_values(["ratio", "labelled_scenes"]).iterrows():
             own = row["labelled_scenes"]
+            in_order = abs(curve.miou[np.searchsorted(curve.scenes, own)] - real[own]) < SAME
             known = {
-                name: None if np.isnan(row[column]) else curve.worth(own, row[column])
+                name: curve.worth(own, row[column]) if in_order and not np.isnan(row[column]) else None
                 for name, column in (("worth", "difference"), ("low", "difference_low"), ("high", "difference_high"))
             }
-            yield {"network": network, "ratio": row["ratio"], "labelled_scenes": own, "miou": row["miou"], **known}
+            yield {**row[["network", "ratio", "labelled_scenes", "difference"]], **known}
 
 
 def _real_curve(worth: pd.DataFrame) -> LabelCurve:
@@ -173,6 +179,11 @@ def worth_in_words(worth: pd.DataFrame) -> list[str]:
     Of a network that more labels do not help it is said that nothing can be read from its curve.
     """
     sentences = []
+    if worth["labelled_scenes"].nunique() < 2:
+        return [
+            f"Only one number of labelled scenes was measured, {worth['labelled_scenes'].iloc[0]}: there is no curve "
+            "from which the worth of pairs in labels could be read. Name other shares in `labels.shares`."
+        ]
     for network, part in worth.groupby("network", sort=False):
         if _real_curve(part).rises:
             sentences += [_sentence(row) for row in worth_rows(part)]
@@ -186,16 +197,16 @@ def worth_in_words(worth: pd.DataFrame) -> list[str]:
 
 def _sentence(row: Row) -> str:
     own, low, high, like = row["labelled_scenes"], row["low"], row["high"], str(row["worth"])
+    with_pairs = f"{row['network']}, R = {row['ratio']:g}: {own} labelled scene{'s' if own > 1 else ''} with "
+    with_pairs += f"synthetic pairs ({100 * row['difference']:+.2f} points)"
+    if row["worth"] is None:
+        return f"{with_pairs}: not read in labels, since mIoU at R = 0 is out of order with its neighbours here."
     if low is None:
         certain = "one seed and one test scene do not show how certain this is"
     else:
         certain = f"95 %: {low}" if low == high else f"95 %: {low} to {high}"
-    with_pairs = "1 labelled scene with synthetic pairs reaches"
-    if own > 1:
-        with_pairs = f"{own} labelled scenes with synthetic pairs reach"
-    without = "scene does without" if like.split()[-1] == "1" else "scenes do without"
-    reached = f"{with_pairs} {100 * row['miou']:.2f} %"
-    return f"{row['network']}, R = {row['ratio']:g}: {reached}, as {like} {without} ({certain})."
+    verb, without = "are" if own > 1 else "is", "scene" if like.split()[-1] == "1" else "scenes"
+    return f"{with_pairs} {verb} worth {like} {without} without ({certain})."
 
 
 def score_table(worth: pd.DataFrame) -> pd.DataFrame:
@@ -203,6 +214,44 @@ def score_table(worth: pd.DataFrame) -> pd.DataFrame:
     given = worth[["share", "labelled_scenes", "real_pairs"]].reset_index(drop=True)
     given.columns = [name.replace("_", " ") for name in given.columns]
     return pd.concat([given, tables.score_table(worth).reset_index(drop=True)], axis=1)
+
+
+def rests_on(tiles: Mapping[str, str], worth: pd.DataFrame) -> dict[str, str]:
+    """Return what a section rests on: the tiles of each share, and each mIoU that was measured with them.
+
+    Args:
+        tiles: Digests by share, as it is written in names.
+        worth: The table `label_worth`.
+    """
+    return dict(tiles) | {f"{row['share']:.12g}: {point}": miou for row, point, miou in _points(worth)}
+
+
+def fits(parents: Mapping[str, str], tiles: str, summary: pd.DataFrame) -> bool:
+    """Return whether a section stands beside a report: tiles of one share, and the same trainings where both have some.
+
+    Args:
+        parents: What `rests_on` returned.
+        tiles: Digest of the report's tiles.
+        summary: The report's own rows of `summarise`.
+    """
+    shares = [name for name, digest in parents.items() if digest == tiles]
+    found = [parents.get(f"{share}: {point}", miou) == miou for share in shares for _, point, miou in _points(summary)]
+    return bool(found) and all(found)
+
+
+def _points(summary: pd.DataFrame) -> Iterator[tuple[Row, str, str]]:
+    """Yield rows of `summarise`, each with a name for what was trained and its mIoU in words."""
+    for _, row in summary.iterrows():
+        yield dict(row), f"{arm_title(dict(row))}, R = {row['ratio']:g}", f"{row['miou']:.9g}"
+
+
+def _unfinished(worth: pd.DataFrame) -> list[str]:
+    """Return at which numbers of labelled scenes R = 0 was still improving."""
+    return [
+        f"{scenes} labelled scene(s): {text}"
+        for scenes, part in worth.groupby("labelled_scenes")
+        for text in still_rising(part)
+    ]
 
 
 def labels_section(worth: pd.DataFrame, figure: go.Figure) -> Section:
@@ -217,6 +266,7 @@ def labels_section(worth: pd.DataFrame, figure: go.Figure) -> Section:
         TEXT,
         *worth_in_words(worth),
         *single_seed(worth),
+        *_unfinished(worth),
         CURVE.format(", ".join(str(number) for number in measured)),
         TOP.format(worth["share"].max(), measured[-1]),
         INTERVALS,

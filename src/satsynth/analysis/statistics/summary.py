@@ -205,7 +205,7 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         shown = f"a difference below {100 * smallest_shown(row):.2f} points could not have been shown"
         sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}; {shown}.")
     if sentences:
-        sentences += _still_rising(summary)
+        sentences += still_rising(summary)
         sentences.append("This holds for this generator, the pairs drawn from it, and this test area.")
     classes = [column for column in summary.columns if column.startswith("iou_")]
     absent = [name.removeprefix("iou_") for name in classes if summary[name].isna().all()]
@@ -221,20 +221,20 @@ def single_seed(summary: pd.DataFrame) -> list[str]:
     return ["Intervals over one seed are over its test scenes only: one seed does not show how much trainings vary."]
 
 
-def _still_rising(summary: pd.DataFrame) -> list[str]:
+def still_rising(summary: pd.DataFrame) -> list[str]:
     """Return of which networks R = 0 had not reached its plateau, as far as looks on val were kept."""
     return [
         f"{arm_title(row)}, R = 0 was still improving when its budget ended: its mIoU on val rose by "
         f"{100 * row['val_rise']:.1f} points in about the last quarter of its steps. A gain or loss at this budget may "
         "be one of the budget: raise `segmentation.training.epochs` or `images` (or the network's own `images`)."
         for row in _rows(summary[summary["ratio"] == 0])
-        if row["val_rise"] > STILL_RISING
+        if row.get("val_rise", np.nan) > STILL_RISING
     ]
 
 
 def rises_in_words(summary: pd.DataFrame) -> list[str]:
     """Return in a sentence how mIoU on val changed at the end of the trainings at R = 0, where it is known."""
-    rows = [row for row in _rows(summary[summary["ratio"] == 0]) if not np.isnan(row["val_rise"])]
+    rows = [row for row in _rows(summary[summary["ratio"] == 0]) if not np.isnan(row.get("val_rise", np.nan))]
     if not rows:
         return []
     changes = ", ".join(f"{arm_title(row)} {100 * row['val_rise']:+.1f} points" for row in rows)

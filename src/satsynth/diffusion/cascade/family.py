@@ -37,7 +37,7 @@ class Cascade(Together):
 
     def require_layouts(self, settings: CascadeSettings, layouts: str) -> None:
         """Refuse layouts apart from images, or guidance, where the small pairs have one noise level in common."""
-        require_drawable(layouts, self.paints(settings), settings.drawing.small.guidance)
+        require_drawable(layouts, self.paints(settings), settings.drawing.small.guidance, settings.small.tasks)
 
     def require_ready(self, settings: CascadeSettings, side: int) -> int | None:
         """Refuse tiles that cannot be reduced or cropped, or that one of the networks does not take."""

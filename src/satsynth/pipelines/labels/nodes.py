@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from satsynth import tracking
 from satsynth.analysis.report.figures import label_figure
 from satsynth.analysis.report.kept import KeptSection
-from satsynth.analysis.report.labels import Budget, budget_table, labels_section
+from satsynth.analysis.report.labels import Budget, budget_table, labels_section, rests_on
 from satsynth.analysis.statistics.summary import arm_title
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import FamilySettings
@@ -209,7 +209,7 @@ def sum_up_labels(label_tiles: Gathered, label_worth: pd.DataFrame, label_curve:
             values[f"{'miou' if row['ratio'] else 'miou_real'}.{arm_title(dict(row))}"] = float(row["miou"])
         tracking.active_tracker().finished(f"worth of {_group(name)}", {"share": name}, values)
     tiles = {name: label_tiles.parents[name] for name in label_tiles.names}
-    return KeptSection(labels_section(label_worth, label_curve), tiles)
+    return KeptSection(labels_section(label_worth, label_curve), rests_on(tiles, label_worth))
 
 
 def _group(name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from satsynth.analysis.report import labels
 from satsynth.analysis.report import sections as report
 from satsynth.analysis.report.kept import KeptSection
 from satsynth.analysis.report.page import Section, report_html
@@ -124,9 +125,8 @@ def write_report(
         ),
         *_kept(
             label_findings,
-            # Its own tiles are those of one of the budgets.
-            lambda parents: tiles.digest in parents.values(),
-            "budgets of labels were compared on other tiles",
+            lambda parents: labels.fits(parents, tiles.digest, segmentation_summary),
+            "budgets of labels were compared on other tiles or by other trainings",
             "labels",
         ),
         Section("All trainings", [], [run_table(segmentation_runs)]),

@@ -14,7 +14,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import ON_A_GRID, RESULT_VERSION, check_keep, cut_scenes
 from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
-from satsynth.scenes.splits import ALL_SPLITS
+from satsynth.scenes.splits import ALL_SPLITS, UNLABELLED
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.files import DigestCache
 from satsynth.work.folder import Step, WorkFolder
@@ -102,5 +102,5 @@ def _announce_labels(tiles: PairStore) -> None:
             len(used) + len(labels["unused"]),
             ", ".join(used[:10]),
             " and others" if len(used) > 10 else "",
-            "are images without masks" if rest == "unlabelled" else "are left out",
+            f"are images without masks, {tiles.count(UNLABELLED)} tiles" if rest == UNLABELLED else "are left out",
         )
