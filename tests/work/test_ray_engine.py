@@ -133,7 +133,8 @@ def test_a_killed_worker_loses_only_its_unit_which_begins_again(
         if unit.outcome.stem == "three":
             killed.append(event[0])
             os.kill(event[0], signal.SIGKILL)
-        (tmp_path / "go on").touch()
+            # Not before: its worker would have ended it, and be at another unit when its event is heard.
+            (tmp_path / "go on").touch()
 
     run(unit_functions.tell_place, tmp_path, placement, on_event=kill)
     assert len(killed) == 1 and written(tmp_path) == {text: text for text in TEXTS}
