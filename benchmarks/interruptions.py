@@ -56,7 +56,7 @@ TINY = {
     "comparison": {"gallery_pairs": 2},
     "segmentation": {
         "networks": {
-            "fpn_mobilenetv3": None,
+            "fpn_lite0": None,
             "fpn_tiny": {
                 "architecture": "fpn",
                 "encoder": "tu-test_resnet",

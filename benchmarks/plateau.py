@@ -1,7 +1,7 @@
 """How long networks must be trained on real pairs only: mIoU by budget, each budget with several seeds.
 
     python benchmarks/plateau.py --dataset dubai --raw <folder of the scenes> --images 1600 6400 25600 --seeds 3
-    python benchmarks/plateau.py --dataset dubai --images 9600 --network lite0.json
+    python benchmarks/plateau.py --dataset dubai --images 9600 --network small.json
 
 The trainings are those of the grid at R = 0, in the same work folders: a stopped run continues, and what a pipeline has
 trained is found. `--network` is a JSON file of a network as in `segmentation.networks`, without `images`; the default
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measures import NETWORK, PROJECT, tiles_of
+from measures import PROJECT, tiles_of
 
 from satsynth.analysis.statistics.summary import standard_error, with_error
 from satsynth.pairs.store import PairStore
@@ -62,7 +62,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--network", type=Path)
     given = parser.parse_args()
-    network = NETWORK if given.network is None else SegmentationNetwork(**json.loads(given.network.read_text()))
+    (network,) = SegmentationSettings().networks.values()
+    if given.network is not None:
+        network = SegmentationNetwork(**json.loads(given.network.read_text()))
     tiles, workspace = tiles_of(given.dataset, given.raw), Workspace(project=str(PROJECT))
     print("| images | epochs of real pairs | seeds | mIoU % on val | mIoU % on test | val rise | s a training |")
     print("|---|---|---|---|---|---|---|")

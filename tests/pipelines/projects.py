@@ -156,11 +156,14 @@ def add_made_data(project: Project, side: int = 96) -> Project:
         "compute": {"checkpoint_seconds": 0.001},
         "segmentation": {
             "networks": {
+                "fpn_lite0": None,
                 "fpn_mobilenetv3": {
+                    "architecture": "fpn",
                     "encoder": "tu-mobilenetv3_small_050",
                     "options": {"decoder_pyramid_channels": 16, "decoder_segmentation_channels": 32},
-                }
+                },
             },
+            "judge": {"network": "fpn_mobilenetv3"},
             "ratios": [0, 1],
             "seeds": [0],
             "training": {"images": 32, "batch_size": 4, "evaluations": 1},

@@ -64,7 +64,7 @@ CHANGES = [
     ("comparison.inception", "download", "measure_fidelity", "draw_gallery"),
     ("segmentation.judge.seed", 5, "train_judge", "train_networks"),
     ("segmentation.ratios", [0, 2], "train_networks", "train_judge"),
-    ("segmentation.training.images", 9, "train_judge", "draw_pairs"),
+    ("segmentation.training.epochs", 9, "train_judge", "draw_pairs"),
     ("compute.precision", "bf16", "train_generator", "cut_tiles"),
     ("compute.device", "cpu", "train_judge", "cut_tiles"),
     ("replay.turned", True, None, "write_report"),
@@ -106,7 +106,7 @@ LABEL_CHANGES = [
     ("diffusion.drawing.steps", 3, "draw_by_labels", "train_by_labels"),
     ("sampling.seed", 9, "draw_by_labels", "train_by_labels"),
     ("labels.ratio", 0.5, "put_labels_to_work", "draw_by_labels"),
-    ("segmentation.training.images", 9, "put_labels_to_work", "draw_by_labels"),
+    ("segmentation.training.epochs", 9, "put_labels_to_work", "draw_by_labels"),
     ("gan.learning_rate", 0.5, None, "sum_up_labels"),
     ("rivals.ratio", 0.5, None, "sum_up_labels"),
 ]
@@ -157,7 +157,7 @@ def test_the_judge_counts_for_networks_where_it_says_what_they_see(parameters: d
         group = {**parameters["segmentation"], **changes}
         return counting_settings(NODES["train_networks"], {**parameters, "segmentation": group})
 
-    plain, other = counted(), {"network": "fpn_mobilenetv3", "seed": 5}
+    plain, other = counted(), {"network": "fpn_lite0", "seed": 5}
     assert "untrusted" not in plain["segmentation"] and plain == counted(judge=other)
     ruled = [
         counted(untrusted={"times": 4}),

@@ -24,7 +24,7 @@ def _report(project: Project, name: str) -> Path:
 def test_smoke_run_fills_every_entry_and_prints_gallery_and_table(smoke: tuple[Project, str]) -> None:
     project, output = smoke
     assert str(_report(project, "pair_gallery.png")) in output
-    assert "fpn_mobilenetv3" in output and "mIoU" in output
+    assert "fpn_lite0" in output and "mIoU" in output
     assert "eprecat" not in output
     for name in (
         "class_distribution.csv",
@@ -74,7 +74,7 @@ def test_each_stage_says_what_it_will_do_or_what_came_out(smoke: tuple[Project, 
             rf"Diffusion: 320 images in {number} minutes, val error {number}",
         ],
         [r"Sampling: \d+ pairs by 'diffusion'"],
-        [r"Judge: fpn_mobilenetv3, trained on 160 images", rf"Judge: fpn_mobilenetv3, mIoU {number}"],
+        [r"Judge: fpn_lite0, trained on 160 images", rf"Judge: fpn_lite0, mIoU {number}"],
         [
             rf"Segmentation: 1 of them are new, about {number} minutes",
             rf"Segmentation: with 1 seed and \d+ test scenes, .* at least {number} standard errors",

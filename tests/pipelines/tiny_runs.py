@@ -9,7 +9,12 @@ from typing import Any
 from satsynth import tracking
 from satsynth.diffusion.settings import DiffusionDrawing, GeneratorSettings, ImageDiffusionSettings, NetworkSettings
 from satsynth.rivals.gan.settings import GanNetwork, GanSettings
-from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
+from satsynth.segmentation.settings import (
+    JudgeSettings,
+    SegmentationNetwork,
+    SegmentationSettings,
+    TrainingSettings,
+)
 from satsynth.training.settings import ComputeSettings
 
 SIDE = 32
@@ -34,6 +39,7 @@ GRID = SegmentationSettings(
             options={"decoder_pyramid_channels": 16, "decoder_segmentation_channels": 32},
         )
     },
+    judge=JudgeSettings(network="fpn_mobilenetv3"),
     training=TrainingSettings(images=4, batch_size=2, evaluations=1),
 )
 ONE_SEED = GRID.model_copy(update={"seeds": (0,)})

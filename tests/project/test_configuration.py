@@ -181,14 +181,14 @@ def test_the_interface_of_mlflow_is_started_without_its_telemetry() -> None:
 
 def test_ready_networks_can_be_chosen_by_their_name(tmp_path: Path) -> None:
     (tmp_path / "parameters.yml").write_text(
-        "segmentation: {networks: {fpn_mobilenetv3: null, fpn_lite0: '${globals:ready_networks.fpn_lite0}'}, "
-        "judge: {network: fpn_lite0}}"
+        "segmentation: {networks: {fpn_lite0: null, fpn_mobilenetv3: '${globals:ready_networks.fpn_mobilenetv3}'}, "
+        "judge: {network: fpn_mobilenetv3}}"
     )
     parameters = loader(str(tmp_path))["parameters"]
     assert problems_of(parameters) == []
     (network,) = SegmentationSettings(**parameters["segmentation"]).networks.values()
-    assert (network.weights, network.learning_rate, network.images) == ("package", 1e-3, None)
-    require_ready({"fpn_lite0": network})
+    assert (network.encoder, network.weights) == ("tu-mobilenetv3_small_100", None)
+    require_ready({"fpn_mobilenetv3": network})
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

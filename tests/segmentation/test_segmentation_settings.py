@@ -43,15 +43,17 @@ def test_values_of_its_own_take_the_place_of_those_of_all():
     assert own.items() <= network.model_dump(mode="json").items()
     training = TrainingSettings(evaluations=5)
     changed = {name: value for name, value in own.items() if name != "ema"}
-    assert network.trained_by(training).model_dump() == {**training.model_dump(), **changed}
+    found = network.trained_by(training).model_dump()
+    assert found == {**TrainingSettings(images=1, evaluations=5).model_dump(), **changed}
     assert SegmentationNetwork.model_validate(network.model_dump()) == network
 
 
 @pytest.mark.parametrize(
     ("settings", "pairs", "images"),
     [
-        # `images` is not used beside `epochs`.
-        ({"epochs": 4, "images": 7}, 1000, 4000),
+        # `epochs` is not used beside `images`.
+        ({"epochs": 4, "images": 7}, 1000, 7),
+        ({"epochs": 4}, 1000, 4000),
         ({"epochs": 2.5, "least_steps": 3, "batch_size": 4}, 11, 28),
         ({"epochs": 4, "least_steps": 50, "batch_size": 8}, 10, 400),
         ({"images": 7, "least_steps": 50}, 1000, 7),
@@ -59,12 +61,12 @@ def test_values_of_its_own_take_the_place_of_those_of_all():
 )
 def test_one_rule_gives_the_budget(settings, pairs, images):
     resolved = TrainingSettings(**settings).for_pairs(pairs)
-    assert (resolved.images, resolved.epochs) == (images, None)
+    assert resolved.images == resolved.budget == images
     assert resolved.for_pairs(2 * pairs) == resolved
 
 
 def test_a_budget_in_epochs_is_identified_by_its_images():
-    usual = TrainingSettings()
+    usual = TrainingSettings(images=1600)
     known = {"images", "batch_size", "learning_rate", "weight_decay", "clip", "evaluations"}
     assert usual.model_dump(mode="json").keys() == known
     assert TrainingSettings(epochs=4).for_pairs(400).model_dump() == usual.model_dump()

