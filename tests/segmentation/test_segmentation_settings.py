@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from satsynth.segmentation.settings import SegmentationNetwork, SegmentationSettings, TrainingSettings
+from satsynth.work.frozen import MOST_IMAGES
 
 GRID = {
     "networks": {"a": {"architecture": "unet", "encoder": "resnet18"}},
@@ -62,7 +63,14 @@ def test_values_of_its_own_take_the_place_of_those_of_all():
 def test_one_rule_gives_the_budget(settings, pairs, images):
     resolved = TrainingSettings(**settings).for_pairs(pairs)
     assert resolved.images == resolved.budget == images
+    assert resolved.model_dump().keys() == TrainingSettings(images=1).model_dump().keys()
     assert resolved.for_pairs(2 * pairs) == resolved
+
+
+def test_a_budget_in_epochs_has_the_bounds_of_one_in_images():
+    assert TrainingSettings(epochs=1e6).for_pairs(10**6).budget == MOST_IMAGES
+    with pytest.raises(ValueError, match="6 epochs"):
+        _ = TrainingSettings().budget
 
 
 def test_a_budget_in_epochs_is_identified_by_its_images():

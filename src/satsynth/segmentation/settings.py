@@ -105,7 +105,7 @@ class TrainingSettings(Frozen):
         description="Fewest steps of a budget in `epochs`, however few real pairs there are.",
     )
     batch_size: int = Field(default=16, description="Pairs a step.", ge=2, le=LARGEST_BATCH)
-    learning_rate: float = Field(default=4e-3, gt=0, le=100, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(default=2e-3, gt=0, le=100, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(default=0.01, ge=0, le=100, description="Decoupled weight decay.")
     clip: float = Field(default=5.0, gt=0, le=1e6, description="Largest norm of the gradient.")
     evaluations: int = Field(
@@ -125,8 +125,13 @@ class TrainingSettings(Frozen):
 
     @property
     def budget(self) -> int:
-        """The budget in images, once it is decided (`for_pairs`)."""
-        assert self.images is not None
+        """The budget in images.
+
+        Raises:
+            ValueError: It is given in epochs, and not yet decided by `for_pairs`.
+        """
+        if self.images is None:
+            raise ValueError(f"a budget of {self.epochs:g} epochs is decided by the number of real pairs")
         return self.images
 
     def for_pairs(self, real: int) -> TrainingSettings:
@@ -137,7 +142,8 @@ class TrainingSettings(Frozen):
         """
         if self.images is not None:
             return self
-        return self.model_copy(update={"images": max(round(self.epochs * real), self.least_steps * self.batch_size)})
+        images = max(round(self.epochs * real), self.least_steps * self.batch_size)
+        return self.model_copy(update={"images": min(images, MOST_IMAGES)})
 
 
 class JudgeSettings(Frozen):
@@ -171,7 +177,6 @@ _NETWORKS = {
         encoder="tu-efficientnet_lite0",
         weights=PACKAGED,
         options={"decoder_pyramid_channels": 128, "decoder_segmentation_channels": 64},
-        learning_rate=2e-3,
     )
 }
 

@@ -226,7 +226,8 @@ def still_rising(summary: pd.DataFrame) -> list[str]:
     return [
         f"{arm_title(row)}, R = 0 was still improving when its budget ended: its mIoU on val rose by "
         f"{100 * row['val_rise']:.1f} points in about the last quarter of its steps. A gain or loss at this budget may "
-        "be one of the budget: raise `segmentation.training.epochs` or `images` (or the network's own `images`)."
+        "be one of the budget: raise `segmentation.training.images` where it is given (or the network's own `images`), "
+        "`segmentation.training.epochs` elsewhere."
         for row in _rows(summary[summary["ratio"] == 0])
         if row.get("val_rise", np.nan) > STILL_RISING
     ]
