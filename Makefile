@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 
 install: $(READY)  ## install the environment in .venv
 
-augment: $(READY)  ## run the whole pipeline on NASA Blue Marble (5 to 15 minutes on 2 cores)
+augment: $(READY)  ## run the whole pipeline on NASA Blue Marble (10 to 30 minutes on 2 cores)
 	@$(BIN)/kedro run --pipeline=augment
 
 smoke: $(READY)  ## run the whole pipeline on a tiny scale (about a minute)
