@@ -9,23 +9,30 @@ from safetensors.torch import save_file
 
 import tiny
 from made_data import made_pairs, write_store
+from satsynth.diffusion import starting_points
 from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.generator import load_generator
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.diffusion.starting import start_from
+from satsynth.diffusion.starting_points import fitting_start
+from satsynth.generation.budgets import with_budget
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.seen import Seen, require_held_out
+from satsynth.generation.settings import BudgetSettings
+from satsynth.generation.training import training_step
+from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import AncestryError, SatSynthError
 from satsynth.work.folder import Step, work_folder
+from satsynth.work.workspace import Workspace
 
 HEAD = tiny.MODEL.model_copy(update={"network": tiny.NETWORK.model_copy(update={"stem": 4, "head": 8})})
 FOUR = [{"name": f"class {k}", "color": [k, 0, 0]} for k in range(4)]
 SIX = [{"name": f"other {k}", "color": [k, 0, 0]} for k in range(6)]
 
 
-def saved_generator(root, model, classes=4, **manifest):
+def saved_generator(root, model, **manifest):
     """Return a generator with random weights as training leaves one, and the generator itself."""
-    made = tiny.random_generator(classes, model)
+    made = tiny.random_generator(4, model)
     for value in made.denoiser.parameters():
         torch.nn.init.normal_(value, std=0.05)
     with work_folder(root, Step("diffusion", 1, {}, {"made": str(root)})) as folder:
@@ -149,6 +156,62 @@ def test_scenes_that_the_start_has_seen(tmp_path):
     with pytest.raises(AncestryError, match="1 scene"):
         require_held_out(seen, tiles)
     require_held_out(Seen(frozenset({"a"})), tiles)
+
+
+def store_of_scenes(path, **scenes):
+    return write_store(
+        path, [replace(made_pairs(1, split=split)[0], scene_id=scene) for split, scene in scenes.items()]
+    )
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """The package's generators: `first` and `other` of other classes, `same` of the tiles' own."""
+    names = list(write_store(tmp_path / "some", made_pairs(1)).class_names)
+    monkeypatch.setattr(starting_points, "SHIPPED", tmp_path / "starts")
+    for name, model, classes in (
+        ("first", tiny.SEPARATE, FOUR),
+        ("other", tiny.MODEL, FOUR),
+        ("same", tiny.SEPARATE, [{"name": name, "color": [k, 0, 0]} for k, name in enumerate(names)]),
+    ):
+        saved, _ = saved_generator(tmp_path / name, model, classes=classes, scenes=[f"of {name}"])
+        shutil.copytree(saved.path, tmp_path / "starts" / name)
+
+
+def test_auto_is_a_fitting_generator_of_the_package(shipped, tmp_path):
+    tiles = store_of_scenes(tmp_path / "tiles", train="of same", val="b", test="c")
+    assert fitting_start("auto", tiny.SEPARATE, tiles) == "same"
+    assert fitting_start("auto", tiny.MODEL, tiles) == "other"
+    assert fitting_start("auto", HEAD, tiles) == ""
+    # Any other name is kept.
+    assert [fitting_start(given, tiny.SEPARATE, tiles) for given in ("", "first", "x/y")] == ["", "first", "x/y"]
+
+
+def test_auto_leaves_out_what_has_seen_held_out_scenes(shipped, tmp_path):
+    one = store_of_scenes(tmp_path / "one", train="a", val="of same", test="c")
+    both = store_of_scenes(tmp_path / "both", train="a", val="of same", test="of first")
+    assert fitting_start("auto", tiny.SEPARATE, one) == "first"
+    assert fitting_start("auto", tiny.SEPARATE, both) == ""
+
+
+def test_auto_is_known_by_what_it_stands_for(shipped, tmp_path):
+    tiles = store_of_scenes(tmp_path / "tiles", train="a", val="b", test="c")
+    compute, digests = ComputeSettings(device="cpu"), {}
+    for start in ("auto", "same", "first", ""):
+        settings = DiffusionSettings(model=tiny.SEPARATE, start_from=start)
+        digests[start] = training_step(FAMILY, settings, tiles, compute).fingerprint
+    assert digests["auto"] == digests["same"] and len(set(digests.values())) == 3
+    assert FAMILY.seen_before(DiffusionSettings(start_from="auto")) == Seen()
+
+
+def test_equal_budgets_start_from_nothing_unless_a_start_is_named(tmp_path):
+    tiles, compute = write_store(tmp_path / "tiles", made_pairs(1)), ComputeSettings(device="cpu")
+    for given, expected in (("auto", ""), ("dubai", "dubai")):
+        settings = DiffusionSettings(start_from=given)
+        found = with_budget(
+            FAMILY, settings, BudgetSettings(images=9), tiles, compute, Workspace(project=str(tmp_path))
+        )
+        assert (found.start_from, found.images) == (expected, 9)
 
 
 def test_a_training_goes_on_from_where_the_other_ended(train_tiny, trained, tmp_path):

@@ -227,7 +227,14 @@ def fingerprints(parameters: dict[str, Any]) -> dict[str, str]:
     from satsynth.segmentation.trainings import plan_trainings
     from satsynth.training.settings import ComputeSettings
 
-    tiles: Any = SimpleNamespace(digest="tiles", count=lambda *splits: 10)
+    tiles: Any = SimpleNamespace(
+        digest="tiles",
+        count=lambda *splits: 10,
+        class_names=["land"],
+        scenes=lambda split: [split],
+        unused_labels=[],
+        image_parts=[],
+    )
     pairs: Any = SimpleNamespace(digest="pairs", pixel_digests=lambda split: [str(row) for row in range(1000)])
     family = family_of("diffusion")
     settings = family.settings.model_validate(parameters["diffusion"])

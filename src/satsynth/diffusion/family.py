@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 from satsynth.diffusion.beforehand import check_size, require_alike
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings, TaskSettings
-from satsynth.diffusion.starting_points import starting_point
+from satsynth.diffusion.starting_points import fitting_start, starting_point
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.families import Report
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.seen import Seen
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.store import PairStore
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import WorkFolder
@@ -45,8 +46,9 @@ class JointDiffusion:
     def require_ready(self, settings: DenoiserSettings, side: int) -> int | None:
         """Refuse tiles that its network does not take, and a generator that it cannot start from."""
         check_size(settings.model.network, side)
-        if settings.start_from:
-            require_alike(settings.model, starting_point(settings.start_from))
+        start = settings.unaided().start_from
+        if start:
+            require_alike(settings.model, starting_point(start))
         return None
 
     def seconds_an_image(self, settings: DenoiserSettings, classes: int, side: int, compute: ComputeSettings) -> float:
@@ -55,17 +57,25 @@ class JointDiffusion:
 
         return seconds_an_image(settings, classes, side, compute, STEPS)
 
+    def settled(self, settings: DenoiserSettings, tiles: PairStore) -> DenoiserSettings:
+        """Return the parameters with the generator that `start_from: auto` stands for."""
+        start = fitting_start(settings.start_from, settings.model, tiles)
+        return settings.model_copy(update={"start_from": start})
+
     def sources(self, settings: DenoiserSettings) -> dict[str, str]:
         """Return the digest of the generator that its weights start from.
 
         Raises:
             SatSynthError: There is none in that place.
         """
-        return {"start": starting_point(settings.start_from).digest} if settings.start_from else {}
+        start = settings.unaided().start_from
+        return {"start": starting_point(start).digest} if start else {}
 
     def seen_before(self, settings: DenoiserSettings) -> Seen:
         """Return the scenes of the generator that its weights start from."""
-        return Seen.by(starting_point(settings.start_from)) if settings.start_from else Seen()
+        # What `auto` stands for has seen nothing that is held out.
+        start = settings.unaided().start_from
+        return Seen.by(starting_point(start)) if start else Seen()
 
     def train(
         self,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from math import isclose
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from satsynth.generation.families import DrawingSettings, ImageLearnerSettings
 from satsynth.work.errors import SatSynthError
 from satsynth.work.frozen import LARGEST_BATCH, MOST_IMAGES, SEED_END, Frozen
+
+# Of `start_from`: a generator of the package, if one fits.
+AUTO = "auto"
 
 Width = Annotated[int, Field(ge=8, le=8192)]
 
@@ -118,13 +121,15 @@ class DiffusionDrawing(DrawingSettings):
         "twice the time (classifier-free guidance).",
     )
     sigma_max: float = Field(
-        default=40.0,
+        default=80.0,
         gt=0,
         le=1000,
-        description="Largest noise level. 40 suits a generator that has seen some thousand images; draw from one that "
-        "has seen more than ten thousand with 80.",
+        description="Largest noise level. 80 suits a generator that has seen more than ten thousand images, its start "
+        "included; draw from one that has seen some thousand with 40.",
     )
-    sigma_min: float = Field(default=0.02, ge=1e-6, le=1000, description="Smallest noise level before zero.")
+    sigma_min: float = Field(
+        default=0.005, ge=1e-6, le=1000, description="Smallest noise level before zero; a larger one leaves more grain."
+    )
     rho: float = Field(
         default=7.0,
         ge=1,
@@ -185,12 +190,17 @@ class DenoiserSettings(ImageLearnerSettings):
         description="Which averaged weights are kept: the last, or those of the look with the smallest `val_error`.",
     )
     start_from: str = Field(
-        default="",
+        default=AUTO,
         description="Folder of a finished generator, or the name of one in the package, whose averaged weights are the "
-        "start, as far as they fit; label channels are new where code or classes differ. Empty: a start from nothing. "
+        "start, as far as they fit; label channels are new where code or classes differ. `auto`: one of the package "
+        "that has the same network and saw nothing that is held out, if there is one. Empty: a start from nothing. "
         "Relative to the project.",
     )
     drawing: DiffusionDrawing = DiffusionDrawing()
+
+    def unaided(self) -> Self:
+        """Return the same without a start that nobody named."""
+        return self.model_copy(update={"start_from": ""}) if self.start_from == AUTO else self
 
     def training_identity(self) -> dict[str, Any]:
         """Return the parameters that decide a trained generator: what it starts from is known by its digest."""
@@ -263,6 +273,7 @@ class ImageDiffusionSettings(DenoiserSettings):
     """Training of a denoiser of images without masks, and drawing from it."""
 
     model: GeneratorSettings = GeneratorSettings(label_code="none")
+    drawing: DiffusionDrawing = DiffusionDrawing(sigma_max=40.0, sigma_min=0.02)
 
     @model_validator(mode="after")
     def _no_labels(self) -> ImageDiffusionSettings:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from satsynth.diffusion.settings import AUTO, GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
-from satsynth.work.errors import SatSynthError
+from satsynth.generation.seen import Seen, require_held_out
+from satsynth.pairs.store import PairStore
+from satsynth.work.errors import AncestryError, SatSynthError
 from satsynth.work.files import MANIFEST
 
 # A folder for each: the averaged weights in half precision, and a manifest that says where they come from.
@@ -37,3 +40,32 @@ def starting_point(given: str) -> SavedGenerator:
             "Name the folder of a finished generator or one of the package's, or leave `diffusion.start_from` out.",
         )
     return SavedGenerator(Path(given))
+
+
+def fitting_start(given: str, settings: GeneratorSettings, tiles: PairStore) -> str:
+    """Return which generator of the package `auto` stands for; any other name or folder as it is.
+
+    It has the same network, noise levels and preconditioning, and has seen no scene that is held out here or whose mask
+    is not to be used. One of the same classes comes first, then the first by name; none is the empty string.
+
+    Args:
+        given: `diffusion.start_from`.
+        settings: What is to be trained.
+        tiles: Real pairs.
+    """
+    if given != AUTO:
+        return given
+    fitting = [name for name in shipped() if _fits(SavedGenerator(SHIPPED / name), settings, tiles)]
+    alike = [name for name in fitting if SavedGenerator(SHIPPED / name).class_names == list(tiles.class_names)]
+    return next(iter(alike + fitting), "")
+
+
+def _fits(saved: SavedGenerator, settings: GeneratorSettings, tiles: PairStore) -> bool:
+    theirs, same = GeneratorSettings(**saved.manifest["model"]), ("network", "noise_levels", "preconditioning")
+    if any(getattr(theirs, name) != getattr(settings, name) for name in same):
+        return False
+    try:
+        require_held_out(Seen.by(saved), tiles)
+    except AncestryError:
+        return False
+    return True

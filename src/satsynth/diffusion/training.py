@@ -88,8 +88,9 @@ def _train(
     device = choose_device(compute)
     _announce(folder, pairs, unlabelled, origin, settings, compute, ranks)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
-    if settings.start_from:
-        start_from(generator, settings.model, origin["classes"], starting_point(settings.start_from))
+    start = settings.unaided().start_from
+    if start:
+        start_from(generator, settings.model, origin["classes"], starting_point(start))
     network = generator.denoiser
     watch = Watch(pairs, val, settings.drawing, device, compute, report.pictures)
     course = averaged_training(

@@ -30,6 +30,8 @@ def with_budget(
 ) -> FamilySettings:
     """Return the parameters of a family with its share of the budget; a family that trains nothing keeps its own.
 
+    Where budgets are equal, no family starts from weights that `start_from: auto` would find.
+
     Args:
         family: The family.
         settings: Its parameters.
@@ -38,6 +40,7 @@ def with_budget(
         compute: Where.
         workspace: Where the measured speed is kept, so that a later run has the same number of images.
     """
+    settings = settings.unaided()
     if settings.budget is None:
         return settings
     if budget.seconds is None:

@@ -17,6 +17,7 @@ from satsynth.generation.drawers import Drawer
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.seen import Seen
 from satsynth.pairs.cache import DecodedPairs
+from satsynth.pairs.store import PairStore
 from satsynth.training import reporting
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import SatSynthError
@@ -62,6 +63,10 @@ class FamilySettings(Frozen):
     def with_budget(self, images: int) -> Self:
         """Return the same parameters with another training budget; where nothing is trained, as they are."""
         return self if self.budget is None else self.model_copy(update={"images": images})
+
+    def unaided(self) -> Self:
+        """Return the parameters of a training that starts from nothing, unless they name what it starts from."""
+        return self
 
     def require_processes(self, processes: int) -> None:
         """Refuse a number of processes that cannot share a training evenly; by default a training uses one of them.
@@ -165,6 +170,10 @@ class Family(Protocol):
         """
         ...
 
+    def settled(self, settings: Any, tiles: PairStore) -> Any:
+        """Return its parameters with what they leave to the real pairs decided, such as `start_from: auto`."""
+        ...
+
     def sources(self, settings: Any) -> dict[str, str]:
         """Return digests of what it reads beside the real pairs, by name.
 
@@ -235,6 +244,10 @@ class Together:
     def seconds_an_image(self, settings: Any, classes: int, side: int, compute: ComputeSettings) -> float | None:
         """Return nothing: it only keeps pairs."""
         return None
+
+    def settled(self, settings: Any, tiles: PairStore) -> Any:
+        """Return the parameters: they leave nothing to the real pairs."""
+        return settings
 
     def sources(self, settings: Any) -> dict[str, str]:
         """Return nothing: it reads real pairs only."""

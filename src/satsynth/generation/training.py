@@ -33,6 +33,7 @@ def training_step(family: Family, settings: FamilySettings, tiles: PairStore, co
     """
     from satsynth.training.device import arithmetic
 
+    settings = family.settled(settings, tiles)
     identity = settings.training_identity()
     decided = {**(identity if tiles.count(UNLABELLED) else _without_share(identity)), **arithmetic(compute)}
     return Step(family.name, family.training_version, digests(tiles=tiles) | family.sources(settings), decided)
@@ -71,6 +72,7 @@ def train_generator(
         AncestryError: What it starts from was trained on scenes that are held out here.
         SatSynthError: A generator of these parameters cannot learn from images without masks, which there are.
     """
+    settings = family.settled(settings, tiles)
     seen = family.seen_before(settings)
     require_held_out(seen, tiles)
     seen |= Seen.of(tiles, "train")

@@ -44,7 +44,7 @@ class EnlargerSettings(DenoiserSettings):
                 "an enlarger also paints given masks: `model.noise_levels` must be `separate`, and `model.label_code` "
                 "not `none`"
             )
-        if self.start_from or self.compile or self.gradient_checkpointing:
+        if self.unaided().start_from or self.compile or self.gradient_checkpointing:
             raise ValueError("an enlarger has no `start_from`, `compile` or `gradient_checkpointing`")
         return self
 
@@ -52,8 +52,8 @@ class EnlargerSettings(DenoiserSettings):
 class CascadeDrawing(DrawingSettings):
     """How pairs are drawn from both models."""
 
-    small: DiffusionDrawing = DiffusionDrawing()
-    enlarger: DiffusionDrawing = DiffusionDrawing(steps=16, sigma_max=10.0)
+    small: DiffusionDrawing = DiffusionDrawing(sigma_max=40.0, sigma_min=0.02)
+    enlarger: DiffusionDrawing = DiffusionDrawing(steps=16, sigma_max=10.0, sigma_min=0.02)
     condition_noise: float = Field(
         default=0.1, ge=0, le=2, description="Noise on the drawn small images before they are enlarged."
     )
@@ -118,7 +118,7 @@ class CascadeSettings(FamilySettings):
 
     @model_validator(mode="after")
     def _fits(self) -> CascadeSettings:
-        if self.small.start_from:
+        if self.small.unaided().start_from:
             raise ValueError("`small.start_from` is not supported in a cascade")
         if self.enlarger.crop % self.factor:
             raise ValueError(f"`enlarger.crop` {self.enlarger.crop} must be a multiple of `factor` {self.factor}")
