@@ -187,6 +187,11 @@ def test_auto_is_a_fitting_generator_of_the_package(shipped, tmp_path):
     assert [fitting_start(given, tiny.SEPARATE, tiles) for given in ("", "first", "x/y")] == ["", "first", "x/y"]
 
 
+def test_null_is_a_start_from_nothing():
+    assert DiffusionSettings.model_validate({"start_from": None}).start_from == ""
+    assert DiffusionSettings().start_from == "auto"
+
+
 def test_auto_leaves_out_what_has_seen_held_out_scenes(shipped, tmp_path):
     one = store_of_scenes(tmp_path / "one", train="a", val="of same", test="c")
     both = store_of_scenes(tmp_path / "both", train="a", val="of same", test="of first")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isclose
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from satsynth.generation.families import DrawingSettings, ImageLearnerSettings
 from satsynth.work.errors import SatSynthError
@@ -197,6 +197,12 @@ class DenoiserSettings(ImageLearnerSettings):
         "Relative to the project.",
     )
     drawing: DiffusionDrawing = DiffusionDrawing()
+
+    @field_validator("start_from", mode="before")
+    @classmethod
+    def _nothing(cls, given: Any) -> Any:
+        """Take null, which is what `--params=diffusion.start_from=` gives, for the empty string."""
+        return "" if given is None else given
 
     def unaided(self) -> Self:
         """Return the same without a start that nobody named."""
