@@ -48,7 +48,7 @@ def main() -> None:
     tiles = tiles_of(given.dataset, given.raw)
     base = parameters()
     compute = ComputeSettings(**base["compute"])
-    settings = DiffusionSettings(**_changed(base["diffusion"], given.set))
+    settings = DiffusionSettings(**_changed(base["diffusion"], given.set)).unaided()
     measures, family = Measures(tiles, compute), family_of("diffusion")
     began = time.monotonic()
     done = remembered(

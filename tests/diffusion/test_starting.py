@@ -19,7 +19,7 @@ from satsynth.generation.budgets import with_budget
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.seen import Seen, require_held_out
 from satsynth.generation.settings import BudgetSettings
-from satsynth.generation.training import training_step
+from satsynth.generation.training import train_generator, training_step
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import AncestryError, SatSynthError
 from satsynth.work.folder import Step, work_folder
@@ -207,6 +207,31 @@ def test_auto_is_known_by_what_it_stands_for(shipped, tmp_path):
         digests[start] = training_step(FAMILY, settings, tiles, compute).fingerprint
     assert digests["auto"] == digests["same"] and len(set(digests.values())) == 3
     assert FAMILY.seen_before(DiffusionSettings(start_from="auto")) == Seen()
+
+
+def test_auto_trains_from_what_it_stands_for(shipped, tmp_path, caplog):
+    caplog.set_level("INFO")
+    workspace = Workspace(project=str(tmp_path))
+    tiles = store_of_scenes(tmp_path / "tiles", train="a", val="b", test="c")
+    settings = DiffusionSettings(model=tiny.SEPARATE, images=2, batch_size=1, looks=1)
+    compute = ComputeSettings(device="cpu")
+    step = training_step(FAMILY, settings, tiles, compute)
+    with work_folder(workspace.work, step) as folder:
+        train_generator(folder, FAMILY, settings, tiles, compute, workspace.work)
+    assert SavedGenerator(folder.result).scenes == {"a", "of same"}
+    assert f"starts from {tmp_path / 'starts' / 'same'}, 100 %" in caplog.text
+
+
+def test_the_default_network_fits_the_package(tmp_path):
+    tiles = store_of_scenes(tmp_path / "tiles", train="a", val="b", test="c")
+    assert starting_points.shipped() == ["bluemarble", "dubai"]
+    assert fitting_start("auto", DiffusionSettings().model, tiles) == "bluemarble"
+
+
+def test_levels_that_are_not_named_are_those_of_the_family():
+    for given, expected in (({}, (80, 0.005)), ({"steps": 4}, (80, 0.005)), ({"sigma_max": 9}, (9, 0.005))):
+        drawing = DiffusionSettings.model_validate({"drawing": given}).drawing
+        assert (drawing.sigma_max, drawing.sigma_min) == expected
 
 
 def test_equal_budgets_start_from_nothing_unless_a_start_is_named(tmp_path):

@@ -34,7 +34,7 @@ def test_a_budget_in_images_is_that_of_each_family_that_trains(
 ) -> None:
     workspace, own = Workspace(project=str(tmp_path)), settings_of[name]
     family = family_of(name)
-    assert with_budget(family, own, BudgetSettings(), tiles, COMPUTE, workspace) == own.unaided()
+    assert with_budget(family, own, BudgetSettings(), tiles, COMPUTE, workspace) == own
     found = with_budget(family, own, BudgetSettings(images=77), tiles, COMPUTE, workspace)
     assert found.budget == (None if own.budget is None else 77)
     assert (found == own) == (own.budget is None) and found.drawing == own.drawing

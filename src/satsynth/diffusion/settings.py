@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isclose
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +14,14 @@ from satsynth.work.frozen import LARGEST_BATCH, MOST_IMAGES, SEED_END, Frozen
 
 # Of `start_from`: a generator of the package, if one fits.
 AUTO = "auto"
+START = (
+    "Folder of a finished generator, or the name of one in the package, whose averaged weights are the start, as far "
+    "as they fit; label channels are new where code or classes differ. `auto`: one of the package that has the same "
+    "network, noise levels and preconditioning and saw nothing that is held out, if there is one. Empty or null: a "
+    "start from nothing. Relative to the project."
+)
+# Of joint diffusion, whose trainings start from weights that have seen many images.
+JOINT_LEVELS = {"sigma_max": 80.0, "sigma_min": 0.005}
 
 Width = Annotated[int, Field(ge=8, le=8192)]
 
@@ -121,14 +130,14 @@ class DiffusionDrawing(DrawingSettings):
         "twice the time (classifier-free guidance).",
     )
     sigma_max: float = Field(
-        default=80.0,
+        default=40.0,
         gt=0,
         le=1000,
         description="Largest noise level. 80 suits a generator that has seen more than ten thousand images, its start "
         "included; draw from one that has seen some thousand with 40.",
     )
     sigma_min: float = Field(
-        default=0.005, ge=1e-6, le=1000, description="Smallest noise level before zero; a larger one leaves more grain."
+        default=0.02, ge=1e-6, le=1000, description="Smallest noise level before zero; a larger one leaves more grain."
     )
     rho: float = Field(
         default=7.0,
@@ -189,13 +198,7 @@ class DenoiserSettings(ImageLearnerSettings):
         default="last",
         description="Which averaged weights are kept: the last, or those of the look with the smallest `val_error`.",
     )
-    start_from: str = Field(
-        default=AUTO,
-        description="Folder of a finished generator, or the name of one in the package, whose averaged weights are the "
-        "start, as far as they fit; label channels are new where code or classes differ. `auto`: one of the package "
-        "that has the same network and saw nothing that is held out, if there is one. Empty: a start from nothing. "
-        "Relative to the project.",
-    )
+    start_from: str = Field(default="", description=START)
     drawing: DiffusionDrawing = DiffusionDrawing()
 
     @field_validator("start_from", mode="before")
@@ -267,6 +270,14 @@ class DiffusionSettings(DenoiserSettings):
 
     model: GeneratorSettings = GeneratorSettings(noise_levels="separate")
     tasks: TaskSettings = Field(default_factory=_usual_tasks)
+    start_from: str = Field(default=AUTO, description=START)
+    drawing: DiffusionDrawing = DiffusionDrawing.model_validate(JOINT_LEVELS)
+
+    @field_validator("drawing", mode="before")
+    @classmethod
+    def _levels(cls, given: Any) -> Any:
+        """Give levels that are not named the defaults of this family."""
+        return {**JOINT_LEVELS, **given} if isinstance(given, Mapping) else given
 
     @model_validator(mode="after")
     def _labels(self) -> DiffusionSettings:
@@ -279,7 +290,6 @@ class ImageDiffusionSettings(DenoiserSettings):
     """Training of a denoiser of images without masks, and drawing from it."""
 
     model: GeneratorSettings = GeneratorSettings(label_code="none")
-    drawing: DiffusionDrawing = DiffusionDrawing(sigma_max=40.0, sigma_min=0.02)
 
     @model_validator(mode="after")
     def _no_labels(self) -> ImageDiffusionSettings:

@@ -30,7 +30,7 @@ def with_budget(
 ) -> FamilySettings:
     """Return the parameters of a family with its share of the budget; a family that trains nothing keeps its own.
 
-    Where budgets are equal, no family starts from weights that `start_from: auto` would find.
+    Where there is a budget, no family starts from weights that `start_from: auto` would find.
 
     Args:
         family: The family.
@@ -40,11 +40,11 @@ def with_budget(
         compute: Where.
         workspace: Where the measured speed is kept, so that a later run has the same number of images.
     """
-    settings = settings.unaided()
     if settings.budget is None:
         return settings
     if budget.seconds is None:
-        return settings if budget.images is None else settings.with_budget(budget.images)
+        return settings if budget.images is None else settings.unaided().with_budget(budget.images)
+    settings = settings.unaided()
     rate = _seconds_an_image(family, settings, tiles, compute, workspace)
     images = max(1, int(budget.seconds / rate))
     log.info("%s: %d images are %g seconds, measured at %.4f s each", family.name, images, budget.seconds, rate)

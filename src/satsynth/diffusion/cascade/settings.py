@@ -52,8 +52,8 @@ class EnlargerSettings(DenoiserSettings):
 class CascadeDrawing(DrawingSettings):
     """How pairs are drawn from both models."""
 
-    small: DiffusionDrawing = DiffusionDrawing(sigma_max=40.0, sigma_min=0.02)
-    enlarger: DiffusionDrawing = DiffusionDrawing(steps=16, sigma_max=10.0, sigma_min=0.02)
+    small: DiffusionDrawing = DiffusionDrawing()
+    enlarger: DiffusionDrawing = DiffusionDrawing(steps=16, sigma_max=10.0)
     condition_noise: float = Field(
         default=0.1, ge=0, le=2, description="Noise on the drawn small images before they are enlarged."
     )
