@@ -147,7 +147,7 @@ def test_only_a_new_training_of_the_generator_is_estimated(
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.INFO), pytest.raises(BegunError):
-            compute, settings = ComputeSettings(device="cpu"), DiffusionSettings(images=80)
+            compute, settings = ComputeSettings(device="cpu"), DiffusionSettings(images=80, start_from="")
             make_generator(tiles, GenerationSettings(), compute, run, diffusion=settings)
         lines += caplog.messages
     assert len(lines) == 2 and all("80 images of 4 real pairs" in line and "CPU" in line for line in lines)
