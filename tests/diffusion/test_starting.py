@@ -144,24 +144,20 @@ def test_the_digest_identifies_the_start_and_its_place_does_not(tmp_path):
         FAMILY.sources(DiffusionSettings(start_from=str(tmp_path / "nothing")))
 
 
+def store_of_scenes(path, **scenes):
+    return write_store(
+        path, [replace(made_pairs(1, split=split)[0], scene_id=scene) for split, scene in scenes.items()]
+    )
+
+
 def test_scenes_that_the_start_has_seen(tmp_path):
-    pairs = [
-        replace(made_pairs(1, split=split)[0], scene_id=scene)
-        for split, scene in {"train": "a", "val": "b", "test": "c"}.items()
-    ]
-    tiles = write_store(tmp_path / "tiles", pairs)
+    tiles = store_of_scenes(tmp_path / "tiles", train="a", val="b", test="c")
     saved, _ = saved_generator(tmp_path, tiny.MODEL)
     seen = FAMILY.seen_before(DiffusionSettings(start_from=str(saved.path)))
     assert seen == Seen(frozenset({"a", "b"})) and FAMILY.seen_before(DiffusionSettings()) == Seen()
     with pytest.raises(AncestryError, match="1 scene"):
         require_held_out(seen, tiles)
     require_held_out(Seen(frozenset({"a"})), tiles)
-
-
-def store_of_scenes(path, **scenes):
-    return write_store(
-        path, [replace(made_pairs(1, split=split)[0], scene_id=scene) for split, scene in scenes.items()]
-    )
 
 
 @pytest.fixture

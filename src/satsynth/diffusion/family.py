@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from satsynth.diffusion.beforehand import check_size, require_alike
 from satsynth.diffusion.saved import AVERAGED
 from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings, TaskSettings
-from satsynth.diffusion.starting_points import fitting_start, starting_point
+from satsynth.diffusion.starting_points import fitting_start, start_of
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.families import Report
 from satsynth.generation.saved import SavedGenerator
@@ -46,9 +46,9 @@ class JointDiffusion:
     def require_ready(self, settings: DenoiserSettings, side: int) -> int | None:
         """Refuse tiles that its network does not take, and a generator that it cannot start from."""
         check_size(settings.model.network, side)
-        start = settings.unaided().start_from
+        start = start_of(settings)
         if start:
-            require_alike(settings.model, starting_point(start))
+            require_alike(settings.model, start)
         return None
 
     def seconds_an_image(self, settings: DenoiserSettings, classes: int, side: int, compute: ComputeSettings) -> float:
@@ -68,14 +68,14 @@ class JointDiffusion:
         Raises:
             SatSynthError: There is none in that place.
         """
-        start = settings.unaided().start_from
-        return {"start": starting_point(start).digest} if start else {}
+        start = start_of(settings)
+        return {"start": start.digest} if start else {}
 
     def seen_before(self, settings: DenoiserSettings) -> Seen:
         """Return the scenes of the generator that its weights start from."""
         # What `auto` stands for has seen nothing that is held out.
-        start = settings.unaided().start_from
-        return Seen.by(starting_point(start)) if start else Seen()
+        start = start_of(settings)
+        return Seen.by(start) if start else Seen()
 
     def train(
         self,

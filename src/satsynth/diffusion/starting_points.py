@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from satsynth.diffusion.settings import AUTO, GeneratorSettings
+from satsynth.diffusion.settings import AUTO, DenoiserSettings, GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.seen import Seen, require_held_out
 from satsynth.pairs.store import PairStore
@@ -42,6 +42,12 @@ def starting_point(given: str) -> SavedGenerator:
     return SavedGenerator(Path(given))
 
 
+def start_of(settings: DenoiserSettings) -> SavedGenerator | None:
+    """Return the generator that a training starts from; None for nothing, and for `auto` that is not settled."""
+    start = settings.unaided().start_from
+    return starting_point(start) if start else None
+
+
 def fitting_start(given: str, settings: GeneratorSettings, tiles: PairStore) -> str:
     """Return which generator of the package `auto` stands for; any other name or folder as it is.
 
@@ -55,9 +61,9 @@ def fitting_start(given: str, settings: GeneratorSettings, tiles: PairStore) -> 
     """
     if given != AUTO:
         return given
-    fitting = [name for name in shipped() if _fits(SavedGenerator(SHIPPED / name), settings, tiles)]
-    alike = [name for name in fitting if SavedGenerator(SHIPPED / name).class_names == list(tiles.class_names)]
-    return next(iter(alike + fitting), "")
+    saved = {name: SavedGenerator(SHIPPED / name) for name in shipped()}
+    fitting = [name for name, generator in saved.items() if _fits(generator, settings, tiles)]
+    return min(fitting, key=lambda name: saved[name].class_names != list(tiles.class_names), default="")
 
 
 def _fits(saved: SavedGenerator, settings: GeneratorSettings, tiles: PairStore) -> bool:

@@ -16,7 +16,7 @@ from satsynth.diffusion.network import StemUNet, memory_format
 from satsynth.diffusion.saved import AVERAGED, HISTORY, WEIGHTS
 from satsynth.diffusion.settings import DenoiserSettings
 from satsynth.diffusion.starting import start_from
-from satsynth.diffusion.starting_points import starting_point
+from satsynth.diffusion.starting_points import start_of
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
 from satsynth.pairs.cache import DecodedPairs
@@ -88,9 +88,9 @@ def _train(
     device = choose_device(compute)
     _announce(folder, pairs, unlabelled, origin, settings, compute, ranks)
     generator = _fresh_generator(settings, len(origin["classes"]), device)
-    start = settings.unaided().start_from
+    start = start_of(settings)
     if start:
-        start_from(generator, settings.model, origin["classes"], starting_point(start))
+        start_from(generator, settings.model, origin["classes"], start)
     network = generator.denoiser
     watch = Watch(pairs, val, settings.drawing, device, compute, report.pictures)
     course = averaged_training(
