@@ -127,13 +127,13 @@ def test_a_saved_generator_becomes_a_model_named_by_data_set_and_environment(
     tracker = hooks._tracker
     assert isinstance(tracker, Recorder)
     tracking.use(None)
-    content: dict[str, Any] = {"family": "diffusion", "parents": {}}
+    content: dict[str, Any] = {"family": "diffusion", "parents": {}, "started_from": {"name": "made", "images": 4}}
     write_json(tmp_path / "manifest.json", {**content, "digest": digest_of(content)})
     hooks.after_dataset_saved("generator", SavedGenerator(tmp_path))
     (model,) = [given for call, given in tracker.calls if call == "model"]
     assert model.name == name and model.generator.digest == digest_of(content)
     assert model.settings.drawing.steps == catalog.load("parameters")["diffusion"]["drawing"]["steps"]
-    assert ("tag", "digest.generator") in tracker.calls
+    assert ("tag", "digest.generator") in tracker.calls and ("tag", "started_from") in tracker.calls
 
 
 @pytest.mark.parametrize("reports", [True, False])

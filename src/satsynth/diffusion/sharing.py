@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.saved import STARTED_FROM, SavedGenerator
 from satsynth.pairs.store import HELD_OUT_IMAGES
 from satsynth.scenes.image_parts import IMAGE_PARTS
 from satsynth.training.weights import save_weights
@@ -18,7 +18,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.files import MANIFEST, canonical_json, digest_of, file_digest, place_folder, write_json
 
 _SEEN = ("scenes", IMAGE_PARTS, HELD_OUT_IMAGES)
-_KEPT = ("kind", "family", "model", "classes", *_SEEN, "tile_size", "images", "averaged_at_step")
+_KEPT = ("kind", "family", "model", "classes", *_SEEN, STARTED_FROM, "tile_size", "images", "averaged_at_step")
 
 
 def write_starting_point(saved: SavedGenerator, target: Path, about: Mapping[str, str]) -> None:

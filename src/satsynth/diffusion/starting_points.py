@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from satsynth.diffusion.settings import AUTO, DenoiserSettings, GeneratorSettings
-from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.saved import STARTED_FROM, SavedGenerator
 from satsynth.generation.seen import Seen, require_held_out
 from satsynth.pairs.store import PairStore
 from satsynth.work.errors import AncestryError, SatSynthError
@@ -46,6 +47,16 @@ def start_of(settings: DenoiserSettings) -> SavedGenerator | None:
     """Return the generator that a training starts from; None for nothing, and for `auto` that is not settled."""
     start = settings.unaided().start_from
     return starting_point(start) if start else None
+
+
+def start_entry(settings: DenoiserSettings) -> dict[str, Any]:
+    """Return what the manifest of a generator says of the one that it started from; nothing where there is none."""
+    start = start_of(settings)
+    if not start:
+        return {}
+    # Those of the start's own start included.
+    images = start.manifest["images"] + (start.started_from or {"images": 0})["images"]
+    return {STARTED_FROM: {"name": settings.start_from, "images": images}}
 
 
 def fitting_start(given: str, settings: GeneratorSettings, tiles: PairStore) -> str:

@@ -113,7 +113,7 @@ class TrackingHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Log digests as tags, pair stores as inputs, the generator as a model and figures that no report will hold."""
+        """Log digests and starts as tags, pairs as inputs, the generator as a model, figures that no report holds."""
         if self._tracker is None:
             return
         if isinstance(data, Finished):
@@ -121,6 +121,8 @@ class TrackingHooks:
         if isinstance(data, PairStore):
             self._tracker.inputs(**{dataset_name: data})
         elif isinstance(data, SavedGenerator):
+            if data.started_from:
+                self._tracker.tag("started_from", str(data.started_from["name"]))
             self._tracker.model(self._as_model(data))
         elif dataset_name.endswith(("_plot", "_curve")):
             # Each is nearly 5 MB, since it brings all of plotly.js with it; the report does so once for all.

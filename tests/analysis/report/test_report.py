@@ -10,7 +10,7 @@ from markupsafe import escape
 
 from satsynth.analysis.measures.table import Row, rows_table
 from satsynth.analysis.report.page import Section, printable, report_html
-from satsynth.analysis.report.sections import held_out_notes, label_notes, segmentation
+from satsynth.analysis.report.sections import held_out_notes, label_notes, segmentation, start_notes
 from satsynth.analysis.statistics.summary import gains_by_class, summarise
 from satsynth.analysis.statistics.verdict import verdict
 from trainings_made import HELPED, iou, tables_of
@@ -139,6 +139,12 @@ def test_the_page_says_how_many_training_scenes_are_labelled() -> None:
     assert "generators may learn from the images of the others" in note
 
 
+def test_the_page_says_what_the_generator_started_from() -> None:
+    assert start_notes(None) == []
+    (note,) = start_notes({"name": "made", "images": 60000})
+    assert "`made`" in note and "60,000 images before" in note
+
+
 def test_the_page_says_of_which_held_out_scenes_the_generator_has_seen_images() -> None:
     assert held_out_notes([]) == []
     (note,) = held_out_notes([f"west/{number}" for number in range(7)])
@@ -152,7 +158,7 @@ def test_the_page_says_of_which_held_out_scenes_the_generator_has_seen_images() 
             pd.DataFrame({"augmentation": ["flips"]}),
             go.Figure(),
             "x",
-            scenes,
+            held_out_notes(scenes),
         )
         assert any("west/a" in text for text in scores.text) == bool(scenes)
 

@@ -28,7 +28,7 @@ def segmentation(
     augmentations: pd.DataFrame,
     ratio_curve: go.Figure,
     dataset: str,
-    held_out_images: Sequence[str] = (),
+    learned: Sequence[str] = (),
     labels: Mapping[str, Any] | None = None,
 ) -> list[Section]:
     """Return the scores, and the tables of networks and of augmentations where they add to the first table.
@@ -39,7 +39,7 @@ def segmentation(
         augmentations: Rows of `augmentation_rows`.
         ratio_curve: Figure.
         dataset: Name of the data set.
-        held_out_images: Scenes of val and test whose images the generator has seen.
+        learned: What else the generator has learned from, see `start_notes` and `held_out_notes`.
         labels: The training scenes whose masks are used, where not those of all are, as the manifest of tiles has them.
     """
     paper = paper_table(dataset)
@@ -52,7 +52,7 @@ def segmentation(
                 NOTE if paper is not None else "The paper has no results on this data set.",
                 *rises_in_words(summary),
                 *label_notes(labels),
-                *held_out_notes(held_out_images),
+                *learned,
             ],
             [tables.score_table(summary), *([paper] if paper is not None else [])],
             [ratio_curve],
@@ -84,6 +84,17 @@ def label_notes(labels: Mapping[str, Any] | None) -> list[str]:
     return [
         f"Train: the masks of {used} of {used + unused} training scenes are used ({used / (used + unused):.0%}), for "
         f"the generator, the judge and all networks; {rest}. R counts from the pairs of these scenes."
+    ]
+
+
+def start_notes(started_from: Mapping[str, Any] | None) -> list[str]:
+    """Return which generator the weights started from, if from any."""
+    if not started_from:
+        return []
+    return [
+        f"The generator did not start from nothing but from the weights of `{started_from['name']}` "
+        f"(`diffusion.start_from`), which had learned from {started_from['images']:,} images before, none of them of "
+        "scenes of val or test."
     ]
 
 

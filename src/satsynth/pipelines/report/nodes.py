@@ -105,7 +105,7 @@ def write_report(
             augmentation_comparison,
             ratio_curve,
             description.name,
-            generator.held_out_images,
+            [*report.start_notes(generator.started_from), *report.held_out_notes(generator.held_out_images)],
             tiles.manifest.get(LABELS),
         ),
         report.gains_by_class(class_gains, class_gain_plot, description.name),
