@@ -20,9 +20,8 @@ PART = ImagePart("a", "f00d", (0, 0, 64, 32))
 
 
 def test_a_start_in_half_precision_is_that_of_the_generator_but_for_rounding(tmp_path):
-    saved, made = saved_generator(
-        tmp_path / "made", tiny.SEPARATE, held_out_images=["c"], started_from={"name": "x", "images": 60}, **parts_entry([PART])
-    )
+    known = {"held_out_images": ["c"], "started_from": {"name": "x", "images": 60}, **parts_entry([PART])}
+    saved, made = saved_generator(tmp_path / "made", tiny.SEPARATE, **known)
     write_starting_point(saved, tmp_path / "small", {"licence": "CC0"})
     small = starting_point(str(tmp_path / "small"))
     small.verify()
