@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from satsynth.analysis.report.gallery import contact_sheet
-    from satsynth.results import Results, open_results
+    from satsynth.results import Results, open_generator, open_pairs, open_results
     from satsynth.scripting import (
         draw,
         evaluate,
         measure,
-        open_generator,
-        open_pairs,
         paint,
         sample,
         train,
@@ -48,8 +46,8 @@ _PLACES = {
     "draw": "scripting",
     "evaluate": "scripting",
     "measure": "scripting",
-    "open_generator": "scripting",
-    "open_pairs": "scripting",
+    "open_generator": "results",
+    "open_pairs": "results",
     "open_results": "results",
     "paint": "scripting",
     "sample": "scripting",

@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from satsynth.generation.saved import SavedGenerator
+from satsynth.pairs.store import PairStore
 from satsynth.work.errors import SatSynthError
+from satsynth.work.files import MANIFEST
+from satsynth.work.origins import in_order
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]
 
@@ -49,6 +53,39 @@ class Text:
     def __str__(self) -> str:
         """Return the text."""
         return self.markdown
+
+
+def open_pairs(path: Path | str) -> PairStore:
+    """Open a store of pairs.
+
+    Args:
+        path: Its folder, or the folder of its versions, such as ``data/03_primary/base/dubai/tiles``; the finished
+            version that was saved last is taken.
+
+    Raises:
+        SatSynthError: There is no finished store.
+    """
+    return PairStore(_newest(Path(path)))
+
+
+def open_generator(path: Path | str) -> SavedGenerator:
+    """Open a trained generator.
+
+    Args:
+        path: Its folder, or the folder of its versions; the finished version that was saved last is taken.
+
+    Raises:
+        SatSynthError: There is no finished generator.
+    """
+    return SavedGenerator(_newest(Path(path)))
+
+
+def _newest(path: Path) -> Path:
+    """Return a finished folder: the path itself, or that of the versions below it which was saved last."""
+    if (path / MANIFEST).exists():
+        return path
+    finished = in_order(file.parents[1] for file in path.glob(f"*/{path.name}/{MANIFEST}"))
+    return finished[0] / path.name if finished else path
 
 
 class Results:

@@ -1,4 +1,4 @@
-"""satsynth from a plain script: open a store of pairs, train, draw, measure, evaluate.
+"""satsynth from a plain script: train, draw, measure, evaluate.
 
 All of it is offered by `import satsynth`. What takes long is done once: it is kept in `data/.work` of a project, found
 again by its inputs and parameters, shared with the runs of that project, and continued after an interruption.
@@ -30,36 +30,10 @@ from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import require_parent
 from satsynth.work.errors import SatSynthError
-from satsynth.work.files import MANIFEST
 from satsynth.work.folder import alike
-from satsynth.work.origins import in_order
+from satsynth.work.parameters import checked
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
-
-
-def open_pairs(path: Path | str) -> PairStore:
-    """Open a store of pairs.
-
-    Args:
-        path: Its folder, or the folder of its versions, such as ``data/03_primary/base/dubai/tiles``; the finished
-            version that was saved last is taken.
-
-    Raises:
-        SatSynthError: There is no finished store.
-    """
-    return PairStore(_newest(Path(path)))
-
-
-def open_generator(path: Path | str) -> SavedGenerator:
-    """Open a trained generator.
-
-    Args:
-        path: Its folder, or the folder of its versions; the finished version that was saved last is taken.
-
-    Raises:
-        SatSynthError: There is no finished generator.
-    """
-    return SavedGenerator(_newest(Path(path)))
 
 
 def train(
@@ -84,7 +58,7 @@ def train(
     if family not in FAMILIES:
         raise SatSynthError(f"There is no family of generators '{family}'.", f"There are: {', '.join(FAMILIES)}.")
     maker, workspace = family_of(family), Workspace(project=str(project))
-    settings, where = maker.settings.model_validate(parameters), ComputeSettings(**(compute or {}))
+    settings, where = checked(family, maker.settings, parameters), _where(compute)
     done = remembered(
         workspace,
         training_step(maker, settings, tiles, where),
@@ -113,7 +87,7 @@ def draw(
         Images ``(B, H, W, 3)`` uint8 RGB and masks ``(B, H, W)`` uint8 of class indices.
     """
     settings = _with_drawing(generator, drawing, "joint")
-    drawer = family_of(generator.family).load(generator, settings, ComputeSettings(**(compute or {})))
+    drawer = family_of(generator.family).load(generator, settings, _where(compute))
     return drawer.draw(numbers, Request(seed))
 
 
@@ -142,7 +116,7 @@ def paint(
         SatSynthError: The generator cannot draw an image for a mask.
     """
     settings = _with_drawing(generator, drawing, "folder")
-    drawer = family_of(generator.family).load(generator, settings, ComputeSettings(**(compute or {})))
+    drawer = family_of(generator.family).load(generator, settings, _where(compute))
     assert isinstance(drawer, LayoutDrawer)
     return drawer.paint(range(len(masks)) if numbers is None else numbers, masks, seed)
 
@@ -170,13 +144,14 @@ def sample(
     """
     require_unseen(generator, tiles)
     require_parent(generator, "generator", tiles, "tiles", REPAIR)
-    sampling, where = SamplingSettings(**parameters).settled(paints=False), ComputeSettings(**(compute or {}))
+    sampling = checked("sampling", SamplingSettings, parameters).settled(paints=False)
     family, settings = family_of(generator.family), _with_drawing(generator, drawing or {}, sampling.layouts)
     if sampling.layouts in ("real", "folder"):
         raise SatSynthError(
             f"`layouts` is `{sampling.layouts}`, which needs the description of the data set.",
             "Run `kedro run --pipeline=sampling`, or paint masks of your own by `satsynth.paint`.",
         )
+    where = _where(compute)
     step = sampling_step(generator, family, settings, sampling, tiles, where)
     done = remembered(
         Workspace(project=str(project)),
@@ -206,7 +181,7 @@ def train_judge(
     Raises:
         SatSynthError: The tiles do not fit the network.
     """
-    settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
+    settings, where = checked("segmentation", SegmentationSettings, parameters), _where(compute)
     return grid.train_judge(tiles, settings, where, Workspace(project=str(project)))
 
 
@@ -235,7 +210,7 @@ def measure(
     Raises:
         AncestryError: The synthetic pairs or the judge were made from other tiles.
     """
-    comparison, where = ComparisonSettings(**parameters), ComputeSettings(**(compute or {}))
+    comparison, where = checked("comparison", ComparisonSettings, parameters), _where(compute)
     return measured_fidelity(tiles, synthetic, judge, comparison, where, Workspace(project=str(project)))
 
 
@@ -277,7 +252,7 @@ def evaluate(
     from satsynth.segmentation.untrusted import used_pairs
 
     require_parent(synthetic, "synthetic_pairs", tiles, "tiles", "kedro run --pipeline=sampling")
-    settings, where = SegmentationSettings(**parameters), ComputeSettings(**(compute or {}))
+    settings, where = checked("segmentation", SegmentationSettings, parameters), _where(compute)
     kept = Workspace(project=str(project))
     synthetic, _ = used_pairs(tiles, synthetic, settings, where, kept)
     finished = grid.train_grid(tiles, synthetic, settings, where, kept, foresight=detectable_difference)
@@ -285,16 +260,12 @@ def evaluate(
     return Evaluation(trainings, summarise(trainings, grid.confusion_table(finished), class_iou))
 
 
+def _where(compute: Mapping[str, Any] | None) -> ComputeSettings:
+    return checked("compute", ComputeSettings, compute)
+
+
 def _with_drawing(generator: SavedGenerator, drawing: Mapping[str, Any], layouts: str) -> FamilySettings:
     family = family_of(generator.family)
-    settings = family.settings.model_validate({"drawing": dict(drawing)})
+    settings = checked(generator.family, family.settings, {"drawing": dict(drawing)})
     family.require_layouts(settings, layouts)
     return settings
-
-
-def _newest(path: Path) -> Path:
-    """Return a finished folder: the path itself, or that of the versions below it which was saved last."""
-    if (path / MANIFEST).exists():
-        return path
-    finished = in_order(file.parents[1] for file in path.glob(f"*/{path.name}/{MANIFEST}"))
-    return finished[0] / path.name if finished else path

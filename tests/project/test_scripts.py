@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,29 @@ def test_a_folder_of_versions_gives_the_newest_finished_one(tiles: PairStore, tm
         satsynth.open_pairs(tmp_path / "nothing")
     with pytest.raises(satsynth.SatSynthError, match="no family of generators 'vae'"):
         satsynth.train(tiles, family="vae")
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (
+            lambda tiles: satsynth.train(tiles, imges=20),
+            "`diffusion.imges`: there is no such parameter. Did you mean 'images'?",
+        ),
+        (lambda tiles: satsynth.train(tiles, images=-1), "`diffusion.images`: Input should be greater"),
+        (
+            lambda tiles: satsynth.train(tiles, compute={"devise": "cpu"}),
+            "`compute.devise`: there is no such parameter",
+        ),
+        (lambda tiles: satsynth.train_judge(tiles, training={"images": "x"}), "`segmentation.training.images`: "),
+        (lambda tiles: satsynth.measure(tiles, tiles, tiles, inceptoin=None), "Did you mean 'inception'?"),
+        (lambda tiles: satsynth.evaluate(tiles, tiles, ratios=["x"]), "`segmentation.ratios.0`: "),
+    ],
+)
+def test_parameters_that_are_not_valid_are_named(
+    call: Callable[[Any], object], problem: str, tiles: PairStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("satsynth.scripting.require_parent", lambda *_: None)
+    with pytest.raises(satsynth.SatSynthError) as refused:
+        call(tiles)
+    assert problem in str(refused.value) and "make docs" in refused.value.remedy
