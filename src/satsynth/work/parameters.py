@@ -30,7 +30,7 @@ def checked(name: str, model: type[Model], values: Mapping[str, Any] | None) -> 
         problems = problems_in(name, model, error)
     raise SatSynthError(
         f"Parameters are not valid:\n{listing(problems)}",
-        "Correct them; all parameters and their bounds are on the page *Parameters* of the site that `make docs` builds.",
+        "Correct them; all parameters with their bounds are on the page *Parameters* of what `make docs` builds.",
     )
 
 
