@@ -48,8 +48,8 @@ def served(command: Sequence[str], port: int, log: Path, path: str = "/", **opti
 
 
 @contextmanager
-def browser_window() -> Iterator[Any]:
-    """Open a browser with windows of 1600 x 1000 pixels.
+def browser_window(scale: int = 1) -> Iterator[Any]:
+    """Open a browser with windows of 1600 x 1000 pixels, each of them drawn as scale x scale ones.
 
     Raises:
         FileNotFoundError: if there is no Chromium.
@@ -61,7 +61,7 @@ def browser_window() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 1600, "height": 1000})
+        context = browser.new_context(viewport={"width": 1600, "height": 1000}, device_scale_factor=scale)
         context.route(lambda url: not url.startswith((f"http://{HOST}", "data:", "blob:")), lambda route: route.abort())
         yield context
         browser.close()

@@ -24,9 +24,9 @@ from views import compare_in_mlflow, open_metrics, tracked_trainings
 WITHOUT_ASSISTANT = 1185
 
 
-def save(page: Any, name: str, width: int = 1600) -> None:
+def save(page: Any, name: str, x: int = 0, y: int = 0, width: int = WITHOUT_ASSISTANT, height: int = 1000) -> None:
     page.wait_for_timeout(2000)
-    shown = page.screenshot(clip={"x": 0, "y": 0, "width": width, "height": 1000})
+    shown = page.screenshot(clip={"x": x, "y": y, "width": width, "height": height})
     picture = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
     path = ROOT / "docs/images" / f"{name}.jpg"
     cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
@@ -44,11 +44,12 @@ def lineage(context: Any, folder: Path) -> None:
         page.locator(".feature-hints__close").click()
         page.wait_for_timeout(500)
         page.locator(".feature-hints__reopen-message").wait_for(state="hidden", timeout=30_000)
-        # The graph alone, as large as it gets.
-        for label in ("Turn minimap off", "Hide menu", "Reset zoom"):
+        # The graph alone, from left to right, as large as it gets.
+        for label in ("Turn minimap off", "Hide menu", "Change flowchart orientation", "Reset zoom"):
             page.get_by_label(label, exact=True).click()
-        page.mouse.move(800, 20)
-        save(page, "lineage")
+            page.wait_for_timeout(1500)
+        page.mouse.move(0, 0)
+        save(page, "lineage", 136, 70, 1464, 750)
 
 
 def runs(context: Any, folder: Path) -> None:
@@ -58,15 +59,18 @@ def runs(context: Any, folder: Path) -> None:
     with served_mlflow(database, folder / "mlflow.log", cwd=folder, env=clean_environment()) as address:
         page = context.new_page()
         compare_in_mlflow(page, address, last)
-        save(page, "runs", WITHOUT_ASSISTANT)
+        save(page, "runs")
         open_metrics(page, address, database, "diffusion")
-        save(page, "training", WITHOUT_ASSISTANT)
+        save(page, "training")
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, browser_window() as context:
-        lineage(context, Path(folder))
-        runs(context, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        # Its letters are small: whoever enlarges the picture can read them.
+        with browser_window(scale=2) as context:
+            lineage(context, Path(folder))
+        with browser_window() as context:
+            runs(context, Path(folder))
 
 
 if __name__ == "__main__":
