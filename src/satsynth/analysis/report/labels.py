@@ -254,16 +254,18 @@ def _unfinished(worth: pd.DataFrame) -> list[str]:
     ]
 
 
-def labels_section(worth: pd.DataFrame, figure: go.Figure) -> Section:
+def labels_section(worth: pd.DataFrame, figure: go.Figure, starts: Mapping[str, str] | None = None) -> Section:
     """Return the section on budgets of labels.
 
     Args:
         worth: The table `label_worth`.
         figure: The figure `label_curve`.
+        starts: What the generator of each share started from; empty where from nothing.
     """
     measured = sorted(set(worth["labelled_scenes"]))
     text = [
         TEXT,
+        *start_notes(starts or {}),
         *worth_in_words(worth),
         *single_seed(worth),
         *_unfinished(worth),
@@ -272,3 +274,18 @@ def labels_section(worth: pd.DataFrame, figure: go.Figure) -> Section:
         INTERVALS,
     ]
     return Section("Labels", text, [score_table(worth)], [figure])
+
+
+def start_notes(starts: Mapping[str, str]) -> list[str]:
+    """Return that the generators of the shares started from different weights, if they did.
+
+    Args:
+        starts: What each started from, by share; empty where from nothing.
+    """
+    if len(set(starts.values())) < 2:
+        return []
+    named = ", ".join(f"{share}: {f'`{start}`' if start else 'nothing'}" for share, start in starts.items())
+    return [
+        f"The generators did not start from the same weights, so shares differ in that too (share: start; {named}). "
+        "With `diffusion.start_from=` all start from nothing."
+    ]

@@ -191,11 +191,14 @@ def plot_labels(label_worth: pd.DataFrame) -> go.Figure:
     return label_figure(label_worth)
 
 
-def sum_up_labels(label_tiles: Gathered, label_worth: pd.DataFrame, label_curve: go.Figure) -> KeptSection:
+def sum_up_labels(
+    label_tiles: Gathered, label_generators: Gathered, label_worth: pd.DataFrame, label_curve: go.Figure
+) -> KeptSection:
     """Write the section of the report on budgets of labels, and show each as a run in MLflow.
 
     Args:
         label_tiles: Real pairs by share.
+        label_generators: The generators by share.
         label_worth: A row for each share, network and R.
         label_curve: Its figure.
 
@@ -209,7 +212,9 @@ def sum_up_labels(label_tiles: Gathered, label_worth: pd.DataFrame, label_curve:
             values[f"{'miou' if row['ratio'] else 'miou_real'}.{arm_title(dict(row))}"] = float(row["miou"])
         tracking.active_tracker().finished(f"worth of {_group(name)}", {"share": name}, values)
     tiles = {name: label_tiles.parents[name] for name in label_tiles.names}
-    return KeptSection(labels_section(label_worth, label_curve), rests_on(tiles, label_worth))
+    generators = label_generators.handles(SavedGenerator).items()
+    starts = {name: str((generator.started_from or {"name": ""})["name"]) for name, generator in generators}
+    return KeptSection(labels_section(label_worth, label_curve, starts), rests_on(tiles, label_worth))
 
 
 def _group(name: str) -> str:

@@ -52,7 +52,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.sum_up_labels,
-                data("label_tiles", "label_worth", "label_curve"),
+                data("label_tiles", "label_generators", "label_worth", "label_curve"),
                 "label_findings",
                 name="sum_up_labels",
                 tags=["labels", "cpu"],
