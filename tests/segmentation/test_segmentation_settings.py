@@ -54,7 +54,8 @@ def test_values_of_its_own_take_the_place_of_those_of_all():
     [
         # `epochs` is not used beside `images`.
         ({"epochs": 4, "images": 7}, 1000, 7),
-        ({"epochs": 4}, 1000, 4000),
+        ({"epochs": 5}, 1000, 5000),
+        ({"epochs": 5}, 900, 4800),
         ({"epochs": 2.5, "least_steps": 3, "batch_size": 4}, 11, 28),
         ({"epochs": 4, "least_steps": 50, "batch_size": 8}, 10, 400),
         ({"images": 7, "least_steps": 50}, 1000, 7),
@@ -69,7 +70,7 @@ def test_one_rule_gives_the_budget(settings, pairs, images):
 
 def test_a_budget_in_epochs_has_the_bounds_of_one_in_images():
     assert TrainingSettings(epochs=1e6).for_pairs(10**6).budget == MOST_IMAGES
-    with pytest.raises(ValueError, match="6 epochs"):
+    with pytest.raises(ValueError, match="12 epochs"):
         _ = TrainingSettings().budget
 
 
@@ -77,7 +78,7 @@ def test_a_budget_in_epochs_is_identified_by_its_images():
     usual = TrainingSettings(images=1600)
     known = {"images", "batch_size", "learning_rate", "weight_decay", "clip", "evaluations"}
     assert usual.model_dump(mode="json").keys() == known
-    assert TrainingSettings(epochs=4).for_pairs(400).model_dump() == usual.model_dump()
+    assert TrainingSettings(epochs=4, least_steps=100).for_pairs(400).model_dump() == usual.model_dump()
     assert {"epochs", "least_steps"} <= TrainingSettings(epochs=4).model_dump().keys()
 
 

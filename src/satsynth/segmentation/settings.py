@@ -92,14 +92,14 @@ class TrainingSettings(Frozen):
         description="Training budget in images, the same for every ratio; null takes `epochs`.",
     )
     epochs: float = Field(
-        default=6.0,
+        default=12.0,
         gt=0,
         le=MOST_EPOCHS,
         description="Training budget in epochs of the real training pairs, the same number of images for every ratio; "
         "not used where `images` is given.",
     )
     least_steps: int = Field(
-        default=100,
+        default=300,
         ge=1,
         le=MOST_IMAGES,
         description="Fewest steps of a budget in `epochs`, however few real pairs there are.",
