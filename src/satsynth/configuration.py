@@ -13,8 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from satsynth.datasets.yaml_files import require_small
+from satsynth.work.checking import did_you_mean
 from satsynth.work.errors import SatSynthError
-from satsynth.work.parameters import did_you_mean
 
 DESCRIPTIONS = "parameters_dataset_"
 _SUFFIXES = (".yml", ".yaml", ".json")

@@ -1,4 +1,4 @@
-"""What finished runs have left, for notebooks and scripts."""
+"""What finished runs have left, and stores and generators by their folders, for notebooks and scripts."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ from satsynth.segmentation.saved import SavedNetwork
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import require_parent
+from satsynth.work.checking import checked
 from satsynth.work.errors import SatSynthError
 from satsynth.work.folder import alike
-from satsynth.work.parameters import checked
 from satsynth.work.remembered import remembered
 from satsynth.work.workspace import Workspace
 

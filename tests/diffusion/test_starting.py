@@ -14,7 +14,7 @@ from satsynth.diffusion.family import FAMILY
 from satsynth.diffusion.generator import load_generator
 from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.diffusion.starting import start_from
-from satsynth.diffusion.starting_points import fitting_start, start_entry
+from satsynth.diffusion.starting_points import fitting_start, start_named
 from satsynth.generation.budgets import with_budget
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.seen import Seen, require_held_out
@@ -22,6 +22,7 @@ from satsynth.generation.settings import BudgetSettings
 from satsynth.generation.training import train_generator, training_step
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.errors import AncestryError, SatSynthError
+from satsynth.work.files import digest_of, write_json
 from satsynth.work.folder import Step, work_folder
 from satsynth.work.workspace import Workspace
 
@@ -45,7 +46,6 @@ def saved_generator(root, model, **manifest):
             "classes": FOUR,
             "tile_size": 32,
             "scenes": ["a", "b"],
-            "images": 40,
         }
         folder.finish(known | manifest, ["ema.safetensors"])
     return SavedGenerator(folder.result), made
@@ -217,18 +217,17 @@ def test_auto_trains_from_what_it_stands_for(shipped, tmp_path, caplog):
         train_generator(folder, FAMILY, settings, tiles, compute, workspace.work)
     assert SavedGenerator(folder.result).scenes == {"a", "of same"}
     assert f"starts from {tmp_path / 'starts' / 'same'}, 100 %" in caplog.text
-    saved = SavedGenerator(folder.result)
-    assert saved.started_from == {"name": "same", "images": 40}
-    assert SavedGenerator(tmp_path / "starts" / "same").started_from is None
+    assert start_named(SavedGenerator(folder.result)) == "same"
 
 
-def test_images_of_a_start_include_those_of_its_own_start(tmp_path):
-    before = {"name": "dubai", "images": 60}
-    for number, (more, images) in enumerate((({}, 40), ({"started_from": before}, 100))):
-        saved, _ = saved_generator(tmp_path / str(number), tiny.MODEL, **more)
-        entry = start_entry(DiffusionSettings(start_from=str(saved.path)))
-        assert entry == {"started_from": {"name": str(saved.path), "images": images}}
-    assert start_entry(DiffusionSettings()) == {}
+def test_a_start_is_named_by_its_content(shipped, tmp_path):
+    """By its name in the package wherever it lies, else by its digest; also of generators that were made before."""
+    own, _ = saved_generator(tmp_path / "own", tiny.MODEL)
+    for start, name in ((own.digest, own.digest[:12]), (SavedGenerator(tmp_path / "starts" / "other").digest, "other")):
+        content = {"kind": "generator", "family": "diffusion", "parents": {"tiles": "f00d", "start": start}}
+        write_json(tmp_path / "manifest.json", {**content, "digest": digest_of(content)})
+        assert start_named(SavedGenerator(tmp_path)) == name
+    assert start_named(own) is None
 
 
 def test_the_default_network_fits_the_package(tmp_path):

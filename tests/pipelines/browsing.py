@@ -49,7 +49,10 @@ def served(command: Sequence[str], port: int, log: Path, path: str = "/", **opti
 
 @contextmanager
 def browser_window(scale: int = 1) -> Iterator[Any]:
-    """Open a browser with windows of 1600 x 1000 pixels, each of them drawn as scale x scale ones.
+    """Open a browser with windows of 1600 x 1000 pixels.
+
+    Args:
+        scale: Resolution of its screenshots, as a multiple of that.
 
     Raises:
         FileNotFoundError: if there is no Chromium.

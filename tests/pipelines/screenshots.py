@@ -44,7 +44,7 @@ def lineage(context: Any, folder: Path) -> None:
         page.locator(".feature-hints__close").click()
         page.wait_for_timeout(500)
         page.locator(".feature-hints__reopen-message").wait_for(state="hidden", timeout=30_000)
-        # The graph alone, from left to right, as large as it gets.
+        # Only the graph, from left to right, as large as it gets.
         for label in ("Turn minimap off", "Hide menu", "Change flowchart orientation", "Reset zoom"):
             page.get_by_label(label, exact=True).click()
             page.wait_for_timeout(1500)
@@ -66,7 +66,7 @@ def runs(context: Any, folder: Path) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        # Its letters are small: whoever enlarges the picture can read them.
+        # Its letters are small, and can be read where the picture is enlarged.
         with browser_window(scale=2) as context:
             lineage(context, Path(folder))
         with browser_window() as context:

@@ -26,7 +26,7 @@ from satsynth.pairs.settings import LabelsSettings, TilingSettings
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.diffusion.nodes import make_generator
 from satsynth.pipelines.ingestion.nodes import find_and_check
-from satsynth.pipelines.labels import create_pipeline
+from satsynth.pipelines.labels import create_pipeline, nodes
 from satsynth.pipelines.sampling.nodes import draw_pairs
 from satsynth.pipelines.segmentation.nodes import summarise_trainings, train_networks
 from satsynth.pipelines.tiling.nodes import cut_tiles
@@ -163,6 +163,17 @@ def test_the_section_holds_its_figure_and_goes_through_a_file(first: tuple[dict[
     page = report_html("made", {}, [again.section])
     assert "labelled training scenes" in page and "<td>0.3</td>" in page
     assert any("measured at 1, 3 labelled scenes" in text for text in again.section.text)
+
+
+def test_the_section_says_where_generators_started_from_different_weights(
+    first: tuple[dict[str, Any], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("label_tiles", "label_generators", "label_worth", "label_curve")
+    made = [first[0][name] for name in names]
+    assert "same weights" not in " ".join(nodes.sum_up_labels(*made).section.text)
+    monkeypatch.setattr(nodes, "start_named", lambda generator: f"from {len(generator.scenes)}")
+    text = " ".join(nodes.sum_up_labels(*made).section.text)
+    assert "same weights" in text and "0.3: `from 1`, 1: `from 3`" in text
 
 
 def test_shares_of_the_same_scenes_are_cut_once(world: World, caplog: pytest.LogCaptureFixture) -> None:

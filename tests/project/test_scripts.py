@@ -110,6 +110,7 @@ def test_a_folder_of_versions_gives_the_newest_finished_one(tiles: PairStore, tm
             lambda tiles: satsynth.train(tiles, compute={"devise": "cpu"}),
             "`compute.devise`: there is no such parameter",
         ),
+        (lambda tiles: satsynth.train(tiles, compute="cpu"), "`compute`: Input should be a valid dictionary"),
         (lambda tiles: satsynth.train_judge(tiles, training={"images": "x"}), "`segmentation.training.images`: "),
         (lambda tiles: satsynth.measure(tiles, tiles, tiles, inceptoin=None), "Did you mean 'inception'?"),
         (lambda tiles: satsynth.evaluate(tiles, tiles, ratios=["x"]), "`segmentation.ratios.0`: "),
@@ -121,4 +122,4 @@ def test_parameters_that_are_not_valid_are_named(
     monkeypatch.setattr("satsynth.scripting.require_parent", lambda *_: None)
     with pytest.raises(satsynth.SatSynthError) as refused:
         call(tiles)
-    assert problem in str(refused.value) and "make docs" in refused.value.remedy
+    assert problem in str(refused.value) and "*Parameters*" in refused.value.remedy

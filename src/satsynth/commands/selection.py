@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from satsynth.work.checking import did_you_mean
 from satsynth.work.errors import SatSynthError
-from satsynth.work.parameters import did_you_mean
 
 
 def check_selection(arguments: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from satsynth.diffusion.settings import DenoiserSettings, DiffusionSettings, Tas
 from satsynth.diffusion.starting_points import fitting_start, start_of
 from satsynth.generation.drawers import Drawer
 from satsynth.generation.families import Report
-from satsynth.generation.saved import SavedGenerator
+from satsynth.generation.saved import START, SavedGenerator
 from satsynth.generation.seen import Seen
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.pairs.store import PairStore
@@ -69,7 +69,7 @@ class JointDiffusion:
             SatSynthError: There is none in that place.
         """
         start = start_of(settings)
-        return {"start": start.digest} if start else {}
+        return {START: start.digest} if start else {}
 
     def seen_before(self, settings: DenoiserSettings) -> Seen:
         """Return the scenes of the generator that its weights start from."""

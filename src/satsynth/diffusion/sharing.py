@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.generation.saved import STARTED_FROM, SavedGenerator
+from satsynth.generation.saved import START, SavedGenerator
 from satsynth.pairs.store import HELD_OUT_IMAGES
 from satsynth.scenes.image_parts import IMAGE_PARTS
 from satsynth.training.weights import save_weights
@@ -18,7 +18,7 @@ from satsynth.work.errors import DataError
 from satsynth.work.files import MANIFEST, canonical_json, digest_of, file_digest, place_folder, write_json
 
 _SEEN = ("scenes", IMAGE_PARTS, HELD_OUT_IMAGES)
-_KEPT = ("kind", "family", "model", "classes", *_SEEN, STARTED_FROM, "tile_size", "images", "averaged_at_step")
+_KEPT = ("kind", "family", "model", "classes", *_SEEN, "tile_size", "images", "averaged_at_step")
 
 
 def write_starting_point(saved: SavedGenerator, target: Path, about: Mapping[str, str]) -> None:
@@ -47,7 +47,9 @@ def write_starting_point(saved: SavedGenerator, target: Path, about: Mapping[str
         folder = Path(made) / target.name
         folder.mkdir()
         save_weights(folder / AVERAGED, averaged)
-        content |= {"about": dict(about), "made_from": saved.digest, "parents": {}}
+        content |= {"about": dict(about), "made_from": saved.digest}
+        # What it started from, not its tiles: whoever starts from it has others.
+        content["parents"] = {name: digest for name, digest in saved.parents.items() if name == START}
         content["files"] = {AVERAGED: file_digest(folder / AVERAGED)}
         # As it will be read: the digest must not depend on what JSON makes equal.
         content = json.loads(canonical_json(content))

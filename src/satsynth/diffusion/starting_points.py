@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from satsynth.diffusion.settings import AUTO, DenoiserSettings, GeneratorSettings
-from satsynth.generation.saved import STARTED_FROM, SavedGenerator
+from satsynth.generation.saved import START, SavedGenerator
 from satsynth.generation.seen import Seen, require_held_out
 from satsynth.pairs.store import PairStore
 from satsynth.work.errors import AncestryError, SatSynthError
@@ -14,6 +13,8 @@ from satsynth.work.files import MANIFEST
 
 # A folder for each: the averaged weights in half precision, and a manifest that says where they come from.
 SHIPPED = Path(__file__).parent / "starts"
+# Of a digest that stands for a name.
+DIGITS = 12
 
 
 def shipped() -> list[str]:
@@ -49,14 +50,16 @@ def start_of(settings: DenoiserSettings) -> SavedGenerator | None:
     return starting_point(start) if start else None
 
 
-def start_entry(settings: DenoiserSettings) -> dict[str, Any]:
-    """Return what the manifest of a generator says of the one that it started from; nothing where there is none."""
-    start = start_of(settings)
-    if not start:
-        return {}
-    # Those of the start's own start included.
-    images = start.manifest["images"] + (start.started_from or {"images": 0})["images"]
-    return {STARTED_FROM: {"name": settings.start_from, "images": images}}
+def start_named(generator: SavedGenerator) -> str | None:
+    """Return what the weights of a generator started from: its name in the package, else its digest; None for nothing.
+
+    Args:
+        generator: A finished generator of any family.
+    """
+    digest = generator.parents.get(START)
+    if digest is None:
+        return None
+    return next((name for name in shipped() if SavedGenerator(SHIPPED / name).digest == digest), digest[:DIGITS])
 
 
 def fitting_start(given: str, settings: GeneratorSettings, tiles: PairStore) -> str:

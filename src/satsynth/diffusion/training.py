@@ -16,7 +16,7 @@ from satsynth.diffusion.network import StemUNet, memory_format
 from satsynth.diffusion.saved import AVERAGED, HISTORY, WEIGHTS
 from satsynth.diffusion.settings import DenoiserSettings
 from satsynth.diffusion.starting import start_from
-from satsynth.diffusion.starting_points import start_entry, start_of
+from satsynth.diffusion.starting_points import start_of
 from satsynth.diffusion.watching import Watch
 from satsynth.generation.families import Report
 from satsynth.pairs.cache import DecodedPairs
@@ -124,7 +124,6 @@ def _train(
         "images": training.steps * settings.batch_size,
         "averaged_at_step": course.best.step if settings.keep == "best" else training.steps,
         **origin,
-        **start_entry(settings),
     }
     folder.finish(manifest, [WEIGHTS, AVERAGED, HISTORY])
     folder.forget_helpers()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
 from satsynth.scenes.image_parts import ImagePart, parts_in
 from satsynth.work.errors import AncestryError, listing
 from satsynth.work.finished import Finished
 
 REPAIR = "kedro run --pipeline=diffusion"
-# Entry of a manifest: ``name`` and ``images`` of the generator whose weights it started from.
-STARTED_FROM = "started_from"
+# Name among its parents of the generator whose weights it started from.
+START = "start"
 
 
 class SavedGenerator(Finished):
@@ -34,11 +32,6 @@ class SavedGenerator(Finished):
     def held_out_images(self) -> list[str]:
         """Scenes that were val or test, whose images it was allowed to see without their masks."""
         return list(self.manifest.get(HELD_OUT_IMAGES, ()))
-
-    @property
-    def started_from(self) -> dict[str, Any] | None:
-        """``name`` of the generator whose weights it started from, if any, and the ``images`` that one had seen."""
-        return self.manifest.get(STARTED_FROM)
 
     @property
     def image_parts(self) -> list[ImagePart]:

@@ -25,9 +25,9 @@ from satsynth.hooks.versions import choose_versions
 from satsynth.pairs.store import PairStore
 from satsynth.pipelines.parameters import problems_of
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.checking import did_you_mean
 from satsynth.work.errors import SatSynthError, listing
 from satsynth.work.gathered import Gathered
-from satsynth.work.parameters import did_you_mean
 from satsynth.work.runs import RunLock
 from satsynth.work.workspace import Workspace
 

@@ -16,6 +16,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from satsynth import tracking
+from satsynth.diffusion.starting_points import start_named
 from satsynth.generation.families import family_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
@@ -121,8 +122,8 @@ class TrackingHooks:
         if isinstance(data, PairStore):
             self._tracker.inputs(**{dataset_name: data})
         elif isinstance(data, SavedGenerator):
-            if data.started_from:
-                self._tracker.tag("started_from", str(data.started_from["name"]))
+            if start := start_named(data):
+                self._tracker.tag("started_from", start)
             self._tracker.model(self._as_model(data))
         elif dataset_name.endswith(("_plot", "_curve")):
             # Each is nearly 5 MB, since it brings all of plotly.js with it; the report does so once for all.

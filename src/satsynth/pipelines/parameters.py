@@ -16,8 +16,8 @@ from satsynth.pipelines.families import family_models
 from satsynth.scenes.settings import IngestionSettings
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.checking import problems_in
 from satsynth.work.frozen import Frozen
-from satsynth.work.parameters import problems_in
 from satsynth.work.workspace import Workspace
 
 

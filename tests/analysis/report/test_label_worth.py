@@ -180,9 +180,9 @@ def test_the_section_is_the_same_from_a_file_and_names_what_it_rests_on(worth: p
     assert sections[0].text == sections[1].text
     words = " ".join(sections[0].text)
     assert "one seed does not show" not in words
-    note = " ".join(labels_section(worth, figure, {"0.1": "x", "0.5": "", "1": "y"}).text)
+    note = " ".join(labels_section(worth, figure, {"0.1": "x", "0.5": None, "1": "y"}).text)
     assert "(share: start; 0.1: `x`, 0.5: nothing, 1: `y`)" in note
-    for alike in ({}, {"0.1": "x", "1": "x"}, {"0.1": "", "1": ""}):
+    for alike in ({}, {"0.1": "x", "1": "x"}, {"0.1": None, "1": None}):
         assert "same weights" not in " ".join(labels_section(worth, figure, alike).text)
     assert "one seed does not show" in " ".join(labels_section(worth.assign(seeds=1), figure).text)
     assert "measured at 3, 6, 24 labelled scenes" in words and "interpolated" in words

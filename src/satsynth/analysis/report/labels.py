@@ -254,18 +254,18 @@ def _unfinished(worth: pd.DataFrame) -> list[str]:
     ]
 
 
-def labels_section(worth: pd.DataFrame, figure: go.Figure, starts: Mapping[str, str] | None = None) -> Section:
+def labels_section(worth: pd.DataFrame, figure: go.Figure, starts: Mapping[str, str | None] | None = None) -> Section:
     """Return the section on budgets of labels.
 
     Args:
         worth: The table `label_worth`.
         figure: The figure `label_curve`.
-        starts: What the generator of each share started from; empty where from nothing.
+        starts: What the generator of each share started from, as `start_named` says it.
     """
     measured = sorted(set(worth["labelled_scenes"]))
     text = [
         TEXT,
-        *start_notes(starts or {}),
+        *share_start_notes(starts or {}),
         *worth_in_words(worth),
         *single_seed(worth),
         *_unfinished(worth),
@@ -276,11 +276,11 @@ def labels_section(worth: pd.DataFrame, figure: go.Figure, starts: Mapping[str, 
     return Section("Labels", text, [score_table(worth)], [figure])
 
 
-def start_notes(starts: Mapping[str, str]) -> list[str]:
+def share_start_notes(starts: Mapping[str, str | None]) -> list[str]:
     """Return that the generators of the shares started from different weights, if they did.
 
     Args:
-        starts: What each started from, by share; empty where from nothing.
+        starts: What each started from, by share; None where from nothing.
     """
     if len(set(starts.values())) < 2:
         return []

@@ -28,7 +28,7 @@ def segmentation(
     augmentations: pd.DataFrame,
     ratio_curve: go.Figure,
     dataset: str,
-    learned: Sequence[str] = (),
+    notes: Sequence[str] = (),
     labels: Mapping[str, Any] | None = None,
 ) -> list[Section]:
     """Return the scores, and the tables of networks and of augmentations where they add to the first table.
@@ -39,7 +39,7 @@ def segmentation(
         augmentations: Rows of `augmentation_rows`.
         ratio_curve: Figure.
         dataset: Name of the data set.
-        learned: What else the generator has learned from, see `start_notes` and `held_out_notes`.
+        notes: What else is to be known of the generator, such as `start_notes`.
         labels: The training scenes whose masks are used, where not those of all are, as the manifest of tiles has them.
     """
     paper = paper_table(dataset)
@@ -52,7 +52,7 @@ def segmentation(
                 NOTE if paper is not None else "The paper has no results on this data set.",
                 *rises_in_words(summary),
                 *label_notes(labels),
-                *learned,
+                *notes,
             ],
             [tables.score_table(summary), *([paper] if paper is not None else [])],
             [ratio_curve],
@@ -87,14 +87,17 @@ def label_notes(labels: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def start_notes(started_from: Mapping[str, Any] | None) -> list[str]:
-    """Return which generator the weights started from, if from any."""
-    if not started_from:
+def start_notes(start: str | None) -> list[str]:
+    """Return what the weights of the generator started from, if from another one.
+
+    Args:
+        start: Its name in the package, or its digest.
+    """
+    if start is None:
         return []
     return [
-        f"The generator did not start from nothing but from the weights of `{started_from['name']}` "
-        f"(`diffusion.start_from`), which had learned from {started_from['images']:,} images before, none of them of "
-        "scenes of val or test."
+        f"The generator started from the weights of another one, `{start}`, as far as they fit (`start_from`). What "
+        "that one had learned before counts too; no scene of val or test is among its scenes."
     ]
 
 

@@ -13,6 +13,7 @@ from satsynth.analysis.report.kept import KeptSection
 from satsynth.analysis.report.labels import Budget, budget_table, labels_section, rests_on
 from satsynth.analysis.statistics.summary import arm_title
 from satsynth.datasets.description import DatasetDescription
+from satsynth.diffusion.starting_points import start_named
 from satsynth.generation.families import FamilySettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import GenerationSettings, SamplingSettings
@@ -213,7 +214,7 @@ def sum_up_labels(
         tracking.active_tracker().finished(f"worth of {_group(name)}", {"share": name}, values)
     tiles = {name: label_tiles.parents[name] for name in label_tiles.names}
     generators = label_generators.handles(SavedGenerator).items()
-    starts = {name: str((generator.started_from or {"name": ""})["name"]) for name, generator in generators}
+    starts = {name: start_named(generator) for name, generator in generators}
     return KeptSection(labels_section(label_worth, label_curve, starts), rests_on(tiles, label_worth))
 
 

@@ -18,6 +18,7 @@ from satsynth.analysis.report.tables import run_table
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.analysis.statistics.verdict import verdict
 from satsynth.datasets.description import DatasetDescription
+from satsynth.diffusion.starting_points import start_named
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.labels import LABELS
 from satsynth.pairs.store import PairStore
@@ -105,7 +106,7 @@ def write_report(
             augmentation_comparison,
             ratio_curve,
             description.name,
-            [*report.start_notes(generator.started_from), *report.held_out_notes(generator.held_out_images)],
+            [*report.start_notes(start_named(generator)), *report.held_out_notes(generator.held_out_images)],
             tiles.manifest.get(LABELS),
         ),
         report.gains_by_class(class_gains, class_gain_plot, description.name),

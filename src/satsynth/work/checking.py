@@ -1,4 +1,4 @@
-"""Parameters by their models, and problems with them in words."""
+"""Checking parameters by their models, with problems in words."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def checked(name: str, model: type[Model], values: Mapping[str, Any] | None) -> 
         values: Those that differ from the defaults, by name.
 
     Raises:
-        SatSynthError: There is no such parameter, or it has no such value.
+        SatSynthError: There is no such parameter, or a value is not valid.
     """
     try:
-        return model.model_validate(dict(values or {}))
+        return model.model_validate(dict(values) if isinstance(values, Mapping) else {} if values is None else values)
     except ValidationError as error:
         problems = problems_in(name, model, error)
     raise SatSynthError(
         f"Parameters are not valid:\n{listing(problems)}",
-        "Correct them; all parameters with their bounds are on the page *Parameters* of what `make docs` builds.",
+        "Correct them. The page *Parameters* of the documentation lists all parameters with their bounds.",
     )
 
 
