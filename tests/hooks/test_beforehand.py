@@ -108,6 +108,15 @@ def test_budgets_of_labels_that_cannot_be_compared_are_refused_before_the_first_
         plan(tmp_path, LABELS, labels={"shares": [1]}, **changes).require_ready()
 
 
+def test_what_a_grid_can_show_is_said_before_a_generator_is_trained_for_it(tmp_path: Path) -> None:
+    found, seeds = tiles(tmp_path), {"segmentation": {"seeds": [0, 1, 2, 3]}}
+    for tags, others in ((AUGMENT, {}), (LABELS, {"labels": {}}), (RIVALS, {"rivals": {}})):
+        assert str(plan(tmp_path, tags, **seeds, **others).foresight(found)).startswith("with 4 seeds and ")
+        assert plan(tmp_path, tags, segmentation={"ratios": [0]}, **others).foresight(found) is None
+    # Where only networks are trained, the grid says it.
+    assert plan(tmp_path, frozenset({"segmentation"})).foresight(found) is None
+
+
 def test_the_tiles_of_each_share_must_be_enough(tmp_path: Path, foreign: Path) -> None:
     found = tiles(tmp_path)
     plan(tmp_path, LABELS, labels={}).require_pairs(found)

@@ -150,7 +150,7 @@ def test_keep_refuses_unknown_classes() -> None:
 
 def test_keep_that_leaves_nothing_is_refused_and_leaves_no_store(tmp_path: Path, made: MadeData) -> None:
     settings = SMALL.model_copy(update={"keep": KeepSettings(least=LeastShare(classes=("land",), share=1.0))})
-    with pytest.raises(DataError, match="left no training tile out of"):
+    with pytest.raises(DataError, match="left no training tile: of"):
         cut(tmp_path / "work", made, settings)
     assert not list((tmp_path / "work").rglob("manifest.json"))
 

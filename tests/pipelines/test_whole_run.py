@@ -68,7 +68,11 @@ def test_each_stage_says_what_it_will_do_or_what_came_out(smoke: tuple[Project, 
     number = r"[\d.]+"
     stages = [
         [r"Scenes of 'bluemarble': \d+ train"],
-        [r"Tiling: \d+ scenes into tiles of 128 x 128", r"Tiles of 128 x 128: \d+ train"],
+        [
+            r"Tiling: \d+ scenes into tiles of 128 x 128",
+            r"Tiles of 128 x 128: \d+ train",
+            rf"Plan: with 1 seed and \d+ test scenes, .* {number} standard errors",
+        ],
         [
             rf"Diffusion: training on 320 images .*, about {number} minutes",
             rf"Diffusion: 320 images in {number} minutes, val error {number}",

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import satsynth.segmentation.untrusted as untrusted
@@ -193,3 +194,9 @@ def test_without_the_rule_networks_see_the_pairs_themselves(
     pairs, table = untrusted.used_pairs(tiles, synthetic, settings, COMPUTE, workspace)
     assert pairs.parents["synthetic_pairs"] == synthetic.digest and table["removed"].sum() > 0
     assert judged == [tiles]
+
+
+@pytest.mark.parametrize(("removed", "warned"), [(500, False), (501, True)])
+def test_a_rule_that_leaves_little_is_warned_of(removed: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    untrusted._announce(pd.DataFrame([["a", 0.1, 0.4, 1000, removed, removed / 1000]], columns=COLUMNS), 4)
+    assert ("more than half" in caplog.text) == warned

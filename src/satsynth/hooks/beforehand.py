@@ -13,7 +13,7 @@ from satsynth.generation.families import Family, FamilySettings, family_of
 from satsynth.generation.sampling import require_distinct
 from satsynth.generation.seen import require_held_out
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
-from satsynth.measuring import SPLITS, chosen_rows
+from satsynth.measuring import SPLITS, chosen_rows, detectable_difference
 from satsynth.pairs.labels import require_no_names
 from satsynth.pairs.layouts import accepted
 from satsynth.pairs.masks import find_drawn_masks
@@ -23,6 +23,7 @@ from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import check_keep
 from satsynth.pipelines.grids import labels_grid, rivals_grid
 from satsynth.segmentation import beforehand
+from satsynth.segmentation.grid import labelled_scenes
 from satsynth.segmentation.settings import SegmentationSettings
 from satsynth.segmentation.sizes import check_tile_size
 from satsynth.training.settings import ComputeSettings
@@ -121,6 +122,14 @@ class Plan:
         if self.tags & {"comparison", "rivals"}:
             for split in SPLITS:
                 chosen_rows(tiles, split)
+
+    def foresight(self, tiles: PairStore) -> str | None:
+        """Return which difference the seeds and test scenes can show, where a generator is trained before networks."""
+        settings = self._of("segmentation", SegmentationSettings)
+        after = "labels" in self.tags or "rivals" in self.tags or {"diffusion", "segmentation"} <= self.tags
+        if not after or not max(settings.ratios):
+            return None
+        return detectable_difference([], len(settings.seeds), labelled_scenes(tiles))
 
     def _require_layouts(self) -> None:
         """Refuse, before it is trained, a generator that cannot draw pairs for the layouts that are asked for."""

@@ -160,8 +160,12 @@ class ProjectHooks:
             return
         for name in sorted(_REAL_PAIRS & found.keys()):
             tiles: PairStore | Gathered = found[name]
-            for store in [tiles] if isinstance(tiles, PairStore) else tiles.handles(PairStore).values():
+            stores = [tiles] if isinstance(tiles, PairStore) else list(tiles.handles(PairStore).values())
+            for store in stores:
                 self._plan.require_pairs(store)
+            # All have the same test scenes.
+            if sentence := self._plan.foresight(stores[0]):
+                log.info("Plan: %s", sentence)
 
     def _release(self) -> None:
         if self._copies is not None:

@@ -254,7 +254,7 @@ def cut_scenes(
     classes = [{"name": c.name, "color": list(c.color)} for c in description.classes]
     if not any(_has_training(shard.outcome) for shard in shards):
         raise DataError(
-            f"`tiling.keep` left no training tile out of {len(cuts)} candidates.",
+            f"`tiling.keep` left no training tile: of {len(cuts)} candidates of all splits, none of train is kept.",
             f"Loosen `tiling.keep`{_others(labels)}.",
         )
     more |= {"dataset": description.name, "keep": settings.keep.model_dump(mode="json")}

@@ -58,7 +58,7 @@ def train_grid(
     planned = plan_trainings(cells_of(settings), tiles, synthetic, settings, compute)
     done = _announce(planned, tiles, settings, compute, workspace)
     if foresight is not None and len(done) < len(planned) and max(settings.ratios) > 0:
-        log.info("Segmentation: %s", foresight(done, len(settings.seeds), _labelled_scenes(tiles)))
+        log.info("Segmentation: %s", foresight(done, len(settings.seeds), labelled_scenes(tiles)))
     if len(settings.seeds) > 1:
         _announce_shared(settings, tiles.count("train"), synthetic.count("synthetic"))
     numbers = count(1)
@@ -173,7 +173,7 @@ def _budgets(planned: Sequence[PlannedTraining], real: int) -> dict[str, list[st
     return found
 
 
-def _labelled_scenes(tiles: PairStore) -> int:
+def labelled_scenes(tiles: PairStore) -> int:
     """Return the number of test scenes with a label."""
     index = tiles.index()
     test = (index["split"] == "test").to_numpy() & (tiles.pixel_counts().sum(1) > 0)

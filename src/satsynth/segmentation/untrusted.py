@@ -42,6 +42,8 @@ BATCH = 32
 SYNTHETIC = "synthetic"
 # Entry of a manifest: the judge's mean cross entropy of each class on real pairs.
 REAL_ERRORS = "real_errors"
+# Where more is left out, what is left hardly stands for the pairs.
+MOST = 0.5
 COLUMNS = ["class", "real_error", "limit", "pixels", "removed", "share"]
 
 
@@ -253,3 +255,8 @@ def _announce(table: pd.DataFrame, times: float) -> None:
         times,
         ", ".join(named),
     )
+    if whole > MOST:
+        log.warning(
+            "Untrusted pixels: with more than half of them ignored, networks learn little from synthetic pairs, and "
+            "the verdict says little about them; raise `segmentation.untrusted.times`"
+        )

@@ -114,8 +114,11 @@ def test_each_share_is_said_in_a_sentence_with_its_range(worth: pd.DataFrame) ->
     assert len(said) == 6
     low, high = rows[0]["low"], rows[0]["high"]
     wanted = "fpn, R = 1: 3 labelled scenes with synthetic pairs (+5.00 points) are worth 4.2 scenes without (95 %: "
-    assert said[0] == f"{wanted}{low} to {high})."
+    none = "; zero lies inside the interval of the difference, so this is no evidence of a change"
+    assert said[0] == f"{wanted}{low} to {high}{none})."
     assert "(+2.00 points) are worth more than 24 scenes without" in said[2]
+    proven = worth.assign(difference_low=worth["difference"] - 0.001, difference_high=worth["difference"] + 0.001)
+    assert "no evidence" not in worth_in_words(proven)[0]
     uncertain = worth.assign(difference_low=np.nan, difference_high=np.nan)
     assert "are worth 4.2 scenes without (one seed and one test scene do not show" in worth_in_words(uncertain)[0]
 
@@ -182,8 +185,14 @@ def test_the_section_is_the_same_from_a_file_and_names_what_it_rests_on(worth: p
     assert "one seed does not show" not in words
     note = " ".join(labels_section(worth, figure, {"0.1": "x", "0.5": None, "1": "y"}).text)
     assert "(share: start; 0.1: `x`, 0.5: nothing, 1: `y`)" in note
-    for alike in ({}, {"0.1": "x", "1": "x"}, {"0.1": None, "1": None}):
-        assert "same weights" not in " ".join(labels_section(worth, figure, alike).text)
+    for alike, words_of in (
+        ({}, ""),
+        ({"0.1": "x", "1": "x"}, "All generators started from the weights of `x`."),
+        ({"0.1": None, "1": None}, "All generators started from random weights."),
+    ):
+        text = " ".join(labels_section(worth, figure, alike).text)
+        assert "same weights" not in text and words_of in text
+        assert ("All generators" in text) == bool(words_of)
     assert "one seed does not show" in " ".join(labels_section(worth.assign(seeds=1), figure).text)
     assert "measured at 3, 6, 24 labelled scenes" in words and "interpolated" in words
     assert "The share 1 cannot be worth more labels than were measured" in words

@@ -140,7 +140,7 @@ def test_the_page_says_how_many_training_scenes_are_labelled() -> None:
 
 
 def test_the_page_says_what_the_generator_started_from() -> None:
-    assert start_notes(None) == []
+    assert start_notes(None) == ["The generator did not start from the weights of another one."]
     (note,) = start_notes("made")
     assert "`made`" in note
 

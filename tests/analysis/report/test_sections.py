@@ -62,6 +62,7 @@ def test_untrusted_pixels_are_shown_only_where_there_is_a_rule() -> None:
     assert untrusted_pixels(pd.DataFrame(columns=columns)) == []
     rows = [["water", 0.2, 0.8, 1000, 250, 0.25], ["land", None, None, 0, 0, None]]
     (section,) = untrusted_pixels(pd.DataFrame(rows, columns=columns))
+    assert "In all, 25.0% of the labelled pixels" in " ".join(section.text)
     (table,) = section.tables
     assert table["removed %"].tolist()[0] == 25 and table["removed"].tolist() == [250, 0]
     assert [printable(value) for value in table.iloc[1][["loss on real pairs", "limit", "removed %"]]] == ["–"] * 3

@@ -52,12 +52,12 @@ def test_before_any_training_only_the_quantile_is_known() -> None:
     assert "one seed does not show how trainings vary" in detectable(*tables_of(HELPED), iou, 1, 5)
 
 
-def test_trainings_on_real_pairs_give_a_lower_bound() -> None:
+def test_trainings_on_real_pairs_say_what_independent_arms_would_show() -> None:
     real = {(0, seed): 0.4 + 0.02 * seed for seed in range(3)}
     # Their standard deviation is 0.02; a difference of two such trainings has the error 0.02 sqrt(2 / 4) with 4 seeds.
     bound = stats.t.ppf(0.975, 4 + 2 - 2) * 0.02 * np.sqrt(2 / 4)
     sentence = detectable(*tables_of(real), iou, 4, 2)
-    assert f"differences below {100 * bound:.2f} points (fpn) cannot be shown, as trainings at R = 0 vary" in sentence
+    assert f"reaches about {100 * bound:.2f} points (fpn) to either side, as trainings at R = 0 vary" in sentence
     assert "test scenes" in sentence.split("vary; ")[1]
 
 

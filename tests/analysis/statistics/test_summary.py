@@ -101,6 +101,36 @@ def test_arms_are_compared_with_real_pairs_of_the_same_augmentation():
     assert "fpn 50% real" in text and "fpn epoch_matched" in text and "fpn cutmix" in text
 
 
+def test_pairs_are_compared_with_the_best_arm_on_real_pairs():
+    windows = {(0, seed): score + 0.07 for (ratio, seed), score in HELPED.items() if ratio == 0}
+    tables = tables_of(HELPED), tables_of(windows, augmentation="geometric"), tables_of(HELPED, "unet")
+    summary = summary_of(*tables).set_index(["network", "augmentation", "ratio"]).sort_index()
+    row = summary.loc["fpn", "flips", 1]
+    assert row["best_real"] == "geometric"
+    # Differences 0.10, 0.11, 0.09 to flips, and 0.07 less to windows.
+    assert row["best_difference"] == pytest.approx(0.03)
+    half = 4.302653 * 0.01 / np.sqrt(3)
+    assert (row["best_low"], row["best_high"]) == pytest.approx((0.03 - half, 0.03 + half), abs=1e-6)
+    # Neither real pairs, nor those whose own R = 0 is the best or the only one.
+    others = summary.drop(("fpn", "flips", 1))
+    assert others["best_real"].isna().all() and others["best_difference"].isna().all()
+    text = " ".join(in_words(summary.reset_index()))
+    assert "fpn, R = 1 against `geometric` on real pairs, the best arm without synthetic ones: +3.00 points" in text
+    assert text.count("the best arm") == 1
+    better = summary_of(tables_of(HELPED), tables_of({k: v - 0.5 for k, v in windows.items()}, augmentation="strong"))
+    assert better["best_real"].isna().all()
+
+
+def test_words_say_what_one_test_scene_and_more_steps_leave_open():
+    runs, confusion = tables_of(HELPED, protocol="step_matched")
+    one = confusion[confusion["scene_id"] == "s1"]
+    (first, *_) = in_words(summarise(runs, one, iou))
+    assert "95 % interval over 3 seeds [" in first and "one test scene with labels does not show" in first
+    longer = {key: score for key, score in HELPED.items() if key[0] == 1}
+    words = in_words(summary_of(tables_of(HELPED), tables_of(longer, protocol="epoch_matched")))
+    assert [("more steps than R = 0" in sentence) for sentence in words[:2]] == [True, False]
+
+
 def test_only_seeds_on_both_sides_are_compared():
     summary = summary_of(tables_of({**HELPED, (1, 7): 0.99}))
     assert summary["difference"].iloc[1] == pytest.approx(0.1)
@@ -184,12 +214,6 @@ def test_words_of_a_loss():
     sentence = in_words(summary_of(tables_of(worse)))[0]
     assert "changes by -10.00 points" in sentence
     assert "zero lies outside" in sentence
-
-
-def test_words_of_one_scene():
-    runs, confusion = tables_of(HELPED)
-    sentence = in_words(summarise(runs, confusion[confusion["scene_id"] == "s1"], iou))[0]
-    assert "over 1 test scene and 3 seeds" in sentence
 
 
 def test_words_of_one_seed():

@@ -24,7 +24,8 @@ SAME = 1e-9
 TEXT = (
     "For each share of the training scenes a generator was trained on its labelled scenes only, its pairs were drawn, "
     "and networks were trained without and with them. Smaller shares are parts of larger ones, in one order of the "
-    "scenes (`tiling.label_seed`); another order may give another curve."
+    "scenes (`tiling.label_seed`); another order may give another curve. Networks of larger shares have more "
+    "steps, unless a floor or a number of images decides (`segmentation.training`): the curve is one of both."
 )
 CURVE = (
     "What pairs are worth in labels is read from the curve at R = 0, measured at {} labelled scenes: their difference "
@@ -150,9 +151,10 @@ def worth_rows(worth: pd.DataFrame) -> Iterator[Row]:
         worth: Rows of `budget_table`.
 
     Yields:
-        ``network, ratio, labelled_scenes, difference``, and as `Labels` ``worth, low, high``: the last two are None
-        where the difference has no interval, all of them where the curve does not go through the value at R = 0. One
-        that came out too low would count twice for the pairs, by the difference to it and by a curve that hides it.
+        ``network, ratio, labelled_scenes, difference, difference_low, difference_high``, and as `Labels` ``worth, low,
+        high``: the last two are None where the difference has no interval, all of them where the curve does not go
+        through the value at R = 0. One that came out too low would count twice for the pairs, by the difference to it
+        and by a curve that hides it.
     """
     for _, part in worth.groupby("network", sort=False):
         curve = _real_curve(part)
@@ -164,7 +166,8 @@ def worth_rows(worth: pd.DataFrame) -> Iterator[Row]:
                 name: curve.worth(own, row[column]) if in_order and not np.isnan(row[column]) else None
                 for name, column in (("worth", "difference"), ("low", "difference_low"), ("high", "difference_high"))
             }
-            yield {**row[["network", "ratio", "labelled_scenes", "difference"]], **known}
+            same = ["network", "ratio", "labelled_scenes", "difference", "difference_low", "difference_high"]
+            yield {**row[same], **known}
 
 
 def _real_curve(worth: pd.DataFrame) -> LabelCurve:
@@ -205,6 +208,8 @@ def _sentence(row: Row) -> str:
         certain = "one seed and one test scene do not show how certain this is"
     else:
         certain = f"95 %: {low}" if low == high else f"95 %: {low} to {high}"
+    if low is not None and row["difference_low"] <= 0 <= row["difference_high"]:
+        certain += "; zero lies inside the interval of the difference, so this is no evidence of a change"
     verb, without = "are" if own > 1 else "is", "scene" if like.split()[-1] == "1" else "scenes"
     return f"{with_pairs} {verb} worth {like} {without} without ({certain})."
 
@@ -277,13 +282,16 @@ def labels_section(worth: pd.DataFrame, figure: go.Figure, starts: Mapping[str, 
 
 
 def share_start_notes(starts: Mapping[str, str | None]) -> list[str]:
-    """Return that the generators of the shares started from different weights, if they did.
+    """Return what the generators of the shares started from.
 
     Args:
         starts: What each started from, by share; None where from nothing.
     """
-    if len(set(starts.values())) < 2:
+    if not starts:
         return []
+    if len(set(starts.values())) == 1:
+        (start,) = set(starts.values())
+        return [f"All generators started from {f'the weights of `{start}`' if start else 'random weights'}."]
     named = ", ".join(f"{share}: {f'`{start}`' if start else 'nothing'}" for share, start in starts.items())
     return [
         f"The generators did not start from the same weights, so shares differ in that too (share: start; {named}). "

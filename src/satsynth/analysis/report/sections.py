@@ -88,13 +88,13 @@ def label_notes(labels: Mapping[str, Any] | None) -> list[str]:
 
 
 def start_notes(start: str | None) -> list[str]:
-    """Return what the weights of the generator started from, if from another one.
+    """Return what the weights of the generator started from.
 
     Args:
-        start: Its name in the package, or its digest.
+        start: The name in the package of another generator, or its digest; None without one.
     """
     if start is None:
-        return []
+        return ["The generator did not start from the weights of another one."]
     return [
         f"The generator started from the weights of another one, `{start}`, as far as they fit (`start_from`). What "
         "that one had learned before counts too; no scene of val or test is among its scenes."
@@ -125,10 +125,12 @@ def untrusted_pixels(table: pd.DataFrame) -> list[Section]:
     """Return which pixels of synthetic pairs networks were not trained on, if there is such a rule."""
     if table.empty:
         return []
+    removed = table["removed"].sum() / max(1, table["pixels"].sum())
     text = (
         "Pixels of synthetic pairs at which the judge's loss (cross entropy, in nats) against the mask is above a "
         "limit, a multiple of the mean of the class on real val pairs (`segmentation.untrusted`). Networks ignore them "
-        "in training; all other sections count them. A class that is in no real pair of val or train has no limit."
+        "in training; all other sections count them. A class that is in no real pair of val or train has no limit. "
+        f"In all, {removed:.1%} of the labelled pixels of synthetic pairs are left out."
     )
     return [Section("Untrusted pixels", [text], [tables.untrusted_table(table)])]
 

@@ -35,8 +35,9 @@ def detectable(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass,
             below = f"differences below about {_range(found)} cannot be shown"
             return f"with {size}, {below}, as the seeds that are done vary"
         if found := _of_real_pairs(runs, seeds, factor):
-            below = f"differences below {_range(found)} cannot be shown"
-            return f"with {size}, {below}, as trainings at R = 0 vary; what test scenes add is not known yet"
+            reach = f"the 95 % interval of a difference reaches about {_range(found)} to either side"
+            unknown = "less if they vary with those at R > 0, and what test scenes add is not known yet"
+            return f"with {size}, {reach}, as trainings at R = 0 vary; {unknown}"
         unknown = "how large these are is known once two seeds are done"
     reach = f"the 95 % interval of a difference reaches at least {factor:.1f} standard errors to either side"
     return f"with {size}, {reach}; {unknown}"
@@ -54,7 +55,7 @@ def _of_differences(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerC
 
 
 def _of_real_pairs(runs: pd.DataFrame, seeds: int, factor: float) -> list[Found]:
-    """Return a lower bound for each network and augmentation: two trainings differ by seed, if by nothing else."""
+    """Return what seeds let expect for each network and augmentation, if arms vary independently of one another."""
     found: list[Found] = []
     if not len(runs):
         return found

@@ -17,6 +17,9 @@ SCORES = ["miou", "mf1", "accuracy", "boundary_f1"]
 # for. The learning rate falls to zero in the last quarter, which raises mIoU by itself, so this warns rather too often.
 STILL_RISING = 0.01
 Row = dict[str, Any]
+# The augmentation of the best arm on real pairs only, and the difference of mIoU to it with its interval.
+BEST = ["best_real", "best_difference", "best_low", "best_high"]
+NO_BEST: Row = {"best_real": None} | dict.fromkeys(BEST[1:], float("nan"))
 
 
 def summarise(
@@ -37,10 +40,12 @@ def summarise(
 
     Returns:
         `ARM`, ``ratio, seeds, scenes``, each score and its standard error (``<score>_se``), ``difference,
-        difference_low, difference_high, seed_error, scene_error``, the mean ``iou_<class>`` and the mean ``val_rise``.
+        difference_low, difference_high, seed_error, scene_error``, the mean ``iou_<class>``, the mean ``val_rise`` and
+        the columns of `BEST`: at R > 0, the difference to the best arm on real pairs only, where that is another
+        augmentation than the row's own.
     """
     classes = [column for column in runs.columns if column.startswith("iou_")]
-    rows = []
+    best, rows = _to_best(runs, confusion, per_class), []
     for key, part, interval, scenes in compared(runs, confusion, per_class, against):
         known = {name: pd.to_numeric(part[name]) for name in [*SCORES, *classes]}
         row: Row = {**key, "seeds": len(part), "scenes": scenes}
@@ -48,8 +53,24 @@ def summarise(
             row |= {name: known[name].mean(), f"{name}_se": standard_error(known[name].to_numpy())}
         row |= _difference(interval) | {name: known[name].mean() for name in classes}
         row["val_rise"] = pd.to_numeric(part["val_rise"]).mean() if "val_rise" in part else float("nan")
-        rows.append(row)
+        rows.append(row | best.get(tuple(key.values()), NO_BEST))
     return pd.DataFrame(rows)
+
+
+def _to_best(runs: pd.DataFrame, confusion: pd.DataFrame, per_class: PerClass) -> dict[tuple[Any, ...], Row]:
+    """Return, by arm and ratio, the difference to the best arm on real pairs only that has another augmentation."""
+    found: dict[tuple[Any, ...], Row] = {}
+    real = runs[(runs["ratio"] == 0) & (runs["protocol"] == "step_matched")]
+    for network, part in real.groupby("network"):
+        if part["augmentation"].nunique() < 2:
+            continue
+        best = str(pd.to_numeric(part["miou"]).groupby(part["augmentation"]).mean().idxmax())
+        own, matrices = (table[table["network"] == network] for table in (runs, confusion))
+        for key, _, interval, _ in compared(own, matrices, per_class, against=best):
+            if interval is not None and key["ratio"] > 0 and key["augmentation"] != best:
+                values = (best, interval.difference, interval.low, interval.high)
+                found[tuple(key.values())] = dict(zip(BEST, values, strict=True))
+    return found
 
 
 def gains_by_class(
@@ -196,14 +217,17 @@ def in_words(summary: pd.DataFrame) -> list[str]:
         if np.isnan(row["difference_low"]):
             sentences.append(f"{change}; one seed and one scene do not show how certain this is.")
             continue
-        inside = row["difference_low"] <= 0 <= row["difference_high"]
-        verdict = "zero lies inside, so this is no evidence of a change" if inside else "zero lies outside"
+        verdict = _about_zero(row["difference_low"], row["difference_high"])
         over = "1 test scene" if row["scenes"] == 1 else f"{row['scenes']} test scenes"
         over += " of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds"
-        interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
         single = "; one seed does not show how much trainings vary" if row["seeds"] == 1 else ""
+        if np.isnan(row["scene_error"]) and row["seeds"] > 1:
+            over, single = f"{row['seeds']} seeds", "; one test scene with labels does not show how much places vary"
+        interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
         shown = f"a difference below {100 * smallest_shown(row):.2f} points could not have been shown"
-        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}; {shown}.")
+        more = "; it had more steps than R = 0, which may be why" if row["protocol"] == "epoch_matched" else ""
+        sentences.append(f"{change}, 95 % interval over {over} {interval}: {verdict}{single}{more}; {shown}.")
+        sentences += _beside_best(row)
     if sentences:
         sentences += still_rising(summary)
         sentences.append("This holds for this generator, the pairs drawn from it, and this test area.")
@@ -212,6 +236,22 @@ def in_words(summary: pd.DataFrame) -> list[str]:
     if absent:
         sentences.append(f"No test scene has {', '.join(absent)}: not scored, and left out of the means.")
     return sentences
+
+
+def _about_zero(low: float, high: float) -> str:
+    return "zero lies inside, so this is no evidence of a change" if low <= 0 <= high else "zero lies outside"
+
+
+def _beside_best(row: Row) -> list[str]:
+    """Return how a row stands beside the best arm on real pairs only, where that is another than its own R = 0."""
+    if not isinstance(row.get("best_real"), str):
+        return []
+    low, high = row["best_low"], row["best_high"]
+    certain = "" if np.isnan(low) else f" [{100 * low:+.2f}, {100 * high:+.2f}]: {_about_zero(low, high)}"
+    return [
+        f"{arm_title(row)}, R = {row['ratio']:g} against `{row['best_real']}` on real pairs, the best arm without "
+        f"synthetic ones: {100 * row['best_difference']:+.2f} points{certain}. What counts is this difference."
+    ]
 
 
 def single_seed(summary: pd.DataFrame) -> list[str]:

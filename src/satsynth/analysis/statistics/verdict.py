@@ -10,7 +10,7 @@ import pandas as pd
 
 from satsynth.analysis.measures.inputs import HALVES
 from satsynth.analysis.measures.table import Row, row_of
-from satsynth.analysis.statistics.summary import ARM, arm_title, in_words
+from satsynth.analysis.statistics.summary import ARM, arm_title, in_words, single_seed
 
 # By construction 1 % of held-out images are as close; a share several times that is not chance.
 MANY = 0.05
@@ -34,7 +34,7 @@ def verdict(
     """
     return {
         "Did they help?": in_words(summary) or ["Nothing was trained on synthetic pairs."],
-        "For which classes?": _classes(gains),
+        "For which classes?": [*_classes(gains), *single_seed(summary)],
         "How real are they?": [*_realism(fidelity), _distance(fidelity), _shares(fidelity), _agreement(alignment)],
         "Are they copies?": _copies(memorisation, round(row_of(fidelity, "images", "val").value)),
     }
@@ -69,8 +69,10 @@ def _realism(fidelity: pd.DataFrame) -> list[str]:
 
 def _distance(fidelity: pd.DataFrame, measure: str = "kernel_distance", space: str = "the judge's features") -> str:
     synthetic, val, halves = (row_of(fidelity, measure, name) for name in ("synthetic", "val", HALVES))
+    less, more = sorted((synthetic, val), key=lambda row: row.value)
     closer = "closer than" if synthetic.value < val.value else "farther than"
-    if synthetic.low <= val.value <= synthetic.high or val.low <= synthetic.value <= val.high:
+    # The errors of independent measures add by their squares; without an interval nothing is clear.
+    if not more.value - less.value > np.hypot(less.high - less.value, more.value - more.low):
         closer = "not clearly closer or farther than"
     apart = "" if np.isnan(halves.value) else f"; two halves of the training scenes are {_interval(halves)} apart"
     return (
