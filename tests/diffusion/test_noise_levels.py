@@ -229,6 +229,25 @@ def test_guidance_is_refused_where_nothing_is_painted():
         DiffusionDrawing(guidance=0.5)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "refused"),
+    [
+        ({"joint": 1, "image": 0, "mask": 0, "independent": 0}, {"model", "real", "folder"}),
+        ({"joint": 0, "image": 0.5, "mask": 0.5, "independent": 0}, {"joint"}),
+        ({"joint": 0.5, "image": 0.5, "mask": 0, "independent": 0}, {"model"}),
+        ({"joint": 0, "image": 0, "mask": 0, "independent": 1}, set()),
+    ],
+)
+def test_layouts_that_a_generator_never_learns_to_draw_by_are_refused(tasks, refused):
+    settings = DiffusionSettings(model=tiny.SEPARATE, tasks=tasks)
+    for layouts in ("joint", "model", "real", "folder"):
+        if layouts in refused:
+            with pytest.raises(SatSynthError, match=rf"`sampling.layouts: {layouts}` draws by what .* never learns"):
+                FAMILY.require_layouts(settings, layouts)
+        else:
+            FAMILY.require_layouts(settings, layouts)
+
+
 def test_pairs_drawn_before_there_was_guidance_are_those_without():
     assert "guidance" not in DiffusionDrawing().identity()
     assert DiffusionDrawing(guidance=1.5).identity()["guidance"] == 1.5

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from made_data import made_pairs, settings, write_store
+from made_data import made_pairs, paint, save, settings, write_store
 from satsynth.generation.families import FAMILIES
 from satsynth.hooks.beforehand import Plan
 from satsynth.pairs.export import LEGEND
@@ -106,6 +107,17 @@ def test_budgets_of_labels_that_cannot_be_compared_are_refused_before_the_first_
     # All masks are used: no scene is left that could be unlabelled.
     if "label_rest" in changes.get("tiling", {}):
         plan(tmp_path, LABELS, labels={"shares": [1]}, **changes).require_ready()
+
+
+def test_drawn_masks_that_cannot_be_used_are_refused_before_the_first_step(tmp_path: Path) -> None:
+    folder = {"layouts": "folder", "layout_folder": "drawn"}
+    save(tmp_path / "drawn" / "a.png", np.full((32, 32, 3), 77, np.uint8))
+    with pytest.raises(SatSynthError, match="holds values that are no class"):
+        plan(tmp_path, sampling=folder, tiling={"tile_size": 32}).require_ready()
+    save(tmp_path / "drawn" / "a.png", paint(np.zeros((32, 32), np.uint8)))
+    plan(tmp_path, sampling=folder, tiling={"tile_size": 32}).require_ready()
+    with pytest.raises(SatSynthError, match="smaller than a tile of 128"):
+        plan(tmp_path, sampling=folder, tiling={"tile_size": 128}).require_ready()
 
 
 def test_what_a_grid_can_show_is_said_before_a_generator_is_trained_for_it(tmp_path: Path) -> None:

@@ -103,6 +103,10 @@ class JointDiffusion:
         return JointDrawer(load_generator(saved, device), saved.tile_size, settings.drawing, device, compute)
 
 
+# By layouts, which tasks pairs are drawn by; `independent` stands in for each of them.
+LEARNED = {"joint": ("joint",), "model": ("mask", "image"), "real": ("image",), "folder": ("image",)}
+
+
 def require_drawable(layouts: str, paints: bool, guidance: float, tasks: TaskSettings) -> None:
     """Refuse what a diffusion model cannot draw.
 
@@ -113,8 +117,9 @@ def require_drawable(layouts: str, paints: bool, guidance: float, tasks: TaskSet
         tasks: What it learns.
 
     Raises:
-        SatSynthError: It draws both together, and one is to be drawn given the other; or `guidance` is not 1, and it
-            does not paint, or has not learned how an image looks beside a mask that is not known.
+        SatSynthError: It draws both together, and one is to be drawn given the other; it never learns what the layouts
+            are drawn by; or `guidance` is not 1, and it does not paint, or has not learned how an image looks beside a
+            mask that is not known.
     """
     if layouts != "joint" and not paints:
         raise common_levels(f"with `sampling.layouts: {layouts}`")
@@ -124,6 +129,13 @@ def require_drawable(layouts: str, paints: bool, guidance: float, tasks: TaskSet
             "and mask are drawn together here (`sampling.layouts`).",
             "Set the family's `drawing.guidance: 1` (`diffusion.drawing.guidance`), or, where it can paint, "
             "`sampling.layouts: real`.",
+        )
+    never = [name for name in LEARNED[layouts] if not getattr(tasks, name) + tasks.independent]
+    if paints and never:
+        raise SatSynthError(
+            f"`sampling.layouts: {layouts}` draws by what the generator never learns: `tasks.{never[0]}` and "
+            "`tasks.independent` are 0.",
+            "Give one of them a share (`diffusion.tasks`) and train again, or choose other `sampling.layouts`.",
         )
     if guidance != 1 and not tasks.joint + tasks.independent:
         raise SatSynthError(

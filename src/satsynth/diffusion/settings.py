@@ -18,7 +18,7 @@ START = (
     "Folder of a finished generator, or the name of one in the package, whose averaged weights are the start, as far "
     "as they fit; label channels are new where code or classes differ. `auto`: one of the package that has the same "
     "network, noise levels and preconditioning and saw nothing that is held out, if there is one. Empty or null: a "
-    "start from nothing. Relative to the project."
+    "start from nothing. Relative to the folder in which the run is started."
 )
 # Of joint diffusion, whose trainings start from weights that have seen many images.
 JOINT_LEVELS = {"sigma_max": 80.0, "sigma_min": 0.005}

@@ -35,13 +35,15 @@ def starting_point(given: str) -> SavedGenerator:
     names = shipped()
     if given in names:
         return SavedGenerator(SHIPPED / given)
-    if not (Path(given) / MANIFEST).exists():
+    folder = Path(given).expanduser().absolute()
+    if not (folder / MANIFEST).exists():
         raise SatSynthError(
-            f"{given} holds no finished generator (`diffusion.start_from`): {MANIFEST} is missing there, and the "
+            f"{folder} holds no finished generator (`diffusion.start_from`): {MANIFEST} is missing there, and the "
             f"package has {names or 'none'}.",
-            "Name the folder of a finished generator or one of the package's, or leave `diffusion.start_from` out.",
+            "Name the folder of a finished generator or one of the package's, or start from nothing: "
+            "--params=diffusion.start_from=",
         )
-    return SavedGenerator(Path(given))
+    return SavedGenerator(folder)
 
 
 def start_of(settings: DenoiserSettings) -> SavedGenerator | None:

@@ -54,7 +54,9 @@ def labelling_step(
     decided |= labelling.model_dump(mode="json", exclude={"images"})
     used = {"classes", "ignore", "images", "scale"}
     decided["description"] = description.model_dump(mode="json", include=used, exclude={"images": {"unlabelled"}})
-    return Step("labelling", RESULT_VERSION, generator | {n: file_digest(p) for n, p in images.items()}, decided)
+    # Apart from the generator's own name, which an image may have too.
+    files = {f"images/{name}": file_digest(path) for name, path in images.items()}
+    return Step("labelling", RESULT_VERSION, generator | files, decided)
 
 
 def label_images(

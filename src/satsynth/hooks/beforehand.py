@@ -10,13 +10,13 @@ from satsynth.analysis.measures.inception import require_inception
 from satsynth.analysis.settings import ComparisonSettings
 from satsynth.datasets.description import DatasetDescription
 from satsynth.generation.families import Family, FamilySettings, family_of
+from satsynth.generation.layouts import drawn_masks
 from satsynth.generation.sampling import require_distinct
 from satsynth.generation.seen import require_held_out
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
 from satsynth.measuring import SPLITS, chosen_rows, detectable_difference
 from satsynth.pairs.labels import require_no_names
 from satsynth.pairs.layouts import accepted
-from satsynth.pairs.masks import find_drawn_masks
 from satsynth.pairs.required import require_training
 from satsynth.pairs.settings import LabelsSettings, TilingSettings
 from satsynth.pairs.store import PairStore
@@ -137,7 +137,8 @@ class Plan:
         sampling = self._of("sampling", SamplingSettings).settled(family.paints(settings))
         family.require_layouts(settings, sampling.layouts)
         if sampling.layouts == "folder":
-            find_drawn_masks(sampling.layout_folder, self._of("workspace", Workspace).folder)
+            side = self._of("tiling", TilingSettings).tile_size
+            drawn_masks(sampling.layout_folder, self._description, side, self._of("workspace", Workspace))
         if sampling.layouts == "real":
             accepted(sampling.windows, self._of("tiling", TilingSettings).keep, self._description.class_names)
 
