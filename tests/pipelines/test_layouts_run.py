@@ -40,7 +40,7 @@ SIDE, NUMBER = 32, 6
 COMPUTE = ComputeSettings(device="cpu", checkpoint_seconds=60)
 DIFFUSION = DiffusionSettings(
     model=GeneratorSettings(network=NetworkSettings(stem=8, widths=(8, 16), head=0), noise_levels="separate"),
-    tasks={"joint": 0.5, "image": 0.5},
+    tasks={"joint": 0.4, "image": 0.4, "mask": 0.1, "independent": 0.1},
     images=4,
     batch_size=2,
     looks=1,
