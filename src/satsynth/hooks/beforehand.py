@@ -50,7 +50,7 @@ class Plan:
     parameters: Mapping[str, Any]
 
     def require_ready(self) -> None:
-        """Refuse parameters with which a later step would end; nothing is computed for it.
+        """Refuse parameters with which a later step would end; of files, only masks that a user has drawn are read.
 
         Raises:
             SatSynthError: A size does not fit, something is missing, or a name is unknown.

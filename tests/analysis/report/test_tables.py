@@ -5,7 +5,9 @@ import pandas as pd
 from made_sets import made_inputs
 from satsynth.analysis.fidelity import measured
 from satsynth.analysis.measures.table import Row, rows_table
-from satsynth.analysis.report.tables import adjacency_table, fidelity_table
+from satsynth.analysis.report.tables import adjacency_table, fidelity_table, score_table
+from satsynth.analysis.statistics.summary import BEST, summarise
+from trainings_made import HELPED, iou, tables_of
 
 
 def test_classes_that_touch_most_in_train_come_first_with_their_intervals_in_each_set() -> None:
@@ -86,3 +88,16 @@ def test_fidelity_shows_every_measure_that_has_a_heading() -> None:
         "pixels in regions\nunder 20 pixels, %",
         "regions per mask",
     ]
+
+
+def test_scores_stand_beside_the_best_arm_on_real_pairs_where_there_are_several() -> None:
+    column = "change against the best real-only arm"
+    windows = {(0, seed): score + 0.07 for (ratio, seed), score in HELPED.items() if ratio == 0}
+    made = tables_of(HELPED), tables_of(windows, augmentation="geometric")
+    summary = summarise(*(pd.concat(part, ignore_index=True) for part in zip(*made, strict=True)), iou)
+    found = score_table(summary)
+    assert found[column].tolist() == ["", "+3.00 [+0.52, +5.48] (geometric)", ""]
+    one = summarise(*tables_of(HELPED), iou)
+    # Tables of earlier versions lack the columns.
+    for table in (one, one.drop(columns=BEST)):
+        assert column not in score_table(table)

@@ -291,7 +291,9 @@ def share_start_notes(starts: Mapping[str, str | None]) -> list[str]:
         return []
     if len(set(starts.values())) == 1:
         (start,) = set(starts.values())
-        return [f"All generators started from {f'the weights of `{start}`' if start else 'random weights'}."]
+        if start is None:
+            return ["No generator started from the weights of another one."]
+        return [f"All generators started from the weights of `{start}`."]
     named = ", ".join(f"{share}: {f'`{start}`' if start else 'nothing'}" for share, start in starts.items())
     return [
         f"The generators did not start from the same weights, so shares differ in that too (share: start; {named}). "

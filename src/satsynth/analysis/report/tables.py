@@ -16,7 +16,7 @@ from satsynth.analysis.measures.inputs import HALVES, REFERENCE
 from satsynth.analysis.measures.registry import headings
 from satsynth.analysis.measures.table import row_of, values_of
 from satsynth.analysis.report.page import printable
-from satsynth.analysis.statistics.summary import BEST, arm_title, change_in_points, with_error
+from satsynth.analysis.statistics.summary import arm_title, change_in_points, with_error
 from satsynth.work.finished import Finished
 
 LIBRARIES = ("satsynth", "torch", "diffusers", "segmentation-models-pytorch", "albumentations", "kedro", "mlflow")
@@ -47,9 +47,7 @@ def score_table(summary: pd.DataFrame) -> pd.DataFrame:
 def _to_best(row: Mapping[str, Any]) -> str:
     if not isinstance(row["best_real"], str):
         return ""
-    names = ("difference", "difference_low", "difference_high")
-    change = change_in_points(dict(zip(names, (row[name] for name in BEST[1:]), strict=True)))
-    return f"{change} ({row['best_real']})"
+    return f"{change_in_points(row, 'best_difference')} ({row['best_real']})"
 
 
 def network_table(networks: pd.DataFrame, published: bool) -> pd.DataFrame:

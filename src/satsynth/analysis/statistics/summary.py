@@ -18,7 +18,7 @@ SCORES = ["miou", "mf1", "accuracy", "boundary_f1"]
 STILL_RISING = 0.01
 Row = dict[str, Any]
 # The augmentation of the best arm on real pairs only, and the difference of mIoU to it with its interval.
-BEST = ["best_real", "best_difference", "best_low", "best_high"]
+BEST = ["best_real", "best_difference", "best_difference_low", "best_difference_high"]
 NO_BEST: Row = {"best_real": None} | dict.fromkeys(BEST[1:], float("nan"))
 
 
@@ -188,14 +188,13 @@ def with_error(mean: float, error: float) -> str:
     return f"{100 * mean:.2f}" + ("" if np.isnan(error) else f" ± {100 * error:.2f}")
 
 
-def change_in_points(row: Mapping[str, Any]) -> str:
-    """Return a difference with its interval in points; empty where there is none."""
-    if np.isnan(row["difference"]):
+def change_in_points(row: Mapping[str, Any], of: str = "difference") -> str:
+    """Return a difference with its interval in points, by the name of its column; empty where there is none."""
+    difference, low, high = (row[name] for name in (of, f"{of}_low", f"{of}_high"))
+    if np.isnan(difference):
         return ""
-    change = f"{100 * row['difference']:+.2f}"
-    if np.isnan(row["difference_low"]):
-        return change
-    return f"{change} [{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
+    change = f"{100 * difference:+.2f}"
+    return change if np.isnan(low) else f"{change} [{100 * low:+.2f}, {100 * high:+.2f}]"
 
 
 def smallest_shown(row: Mapping[str, Any]) -> float:
@@ -218,11 +217,13 @@ def in_words(summary: pd.DataFrame) -> list[str]:
             sentences.append(f"{change}; one seed and one scene do not show how certain this is.")
             continue
         verdict = _about_zero(row["difference_low"], row["difference_high"])
-        over = "1 test scene" if row["scenes"] == 1 else f"{row['scenes']} test scenes"
-        over += " of one seed" if row["seeds"] == 1 else f" and {row['seeds']} seeds"
-        single = "; one seed does not show how much trainings vary" if row["seeds"] == 1 else ""
-        if np.isnan(row["scene_error"]) and row["seeds"] > 1:
+        over, single = "1 test scene" if row["scenes"] == 1 else f"{row['scenes']} test scenes", ""
+        if row["seeds"] == 1:
+            over, single = f"{over} of one seed", "; one seed does not show how much trainings vary"
+        elif np.isnan(row["scene_error"]):
             over, single = f"{row['seeds']} seeds", "; one test scene with labels does not show how much places vary"
+        else:
+            over = f"{over} and {row['seeds']} seeds"
         interval = f"[{100 * row['difference_low']:+.2f}, {100 * row['difference_high']:+.2f}]"
         shown = f"a difference below {100 * smallest_shown(row):.2f} points could not have been shown"
         more = "; it had more steps than R = 0, which may be why" if row["protocol"] == "epoch_matched" else ""
@@ -246,7 +247,7 @@ def _beside_best(row: Row) -> list[str]:
     """Return how a row stands beside the best arm on real pairs only, where that is another than its own R = 0."""
     if not isinstance(row.get("best_real"), str):
         return []
-    low, high = row["best_low"], row["best_high"]
+    low, high = row["best_difference_low"], row["best_difference_high"]
     certain = "" if np.isnan(low) else f" [{100 * low:+.2f}, {100 * high:+.2f}]: {_about_zero(low, high)}"
     return [
         f"{arm_title(row)}, R = {row['ratio']:g} against `{row['best_real']}` on real pairs, the best arm without "
