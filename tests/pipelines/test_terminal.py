@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,34 +102,45 @@ def test_the_first_line_does_not_wait_for_heavy_libraries(project: Project) -> N
     assert "mlflow" in imported[1], "what takes seconds is loaded behind that line"
 
 
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(project: Project) -> None:
-    shards = "data/.work/tiling/*/result/*.parquet"
-    # Overlapping tiles are many: there must be time to interrupt on a fast machine.
-    params = {"tiling.stride": "16", "tracking.enabled": "true"}
-    # MLflow takes seconds to make its file.
-    MlflowClient(f"sqlite:///{project.path / 'mlflow.db'}").search_experiments()
-    process = project.start("tiling", "micro", **params)
+def interrupt(process: subprocess.Popen[str], begun: Callable[[], bool]) -> None:
+    """Press Ctrl-C as soon as the work has begun."""
     end = time.monotonic() + 120
-    # On a busy machine MLflow may have the run later than the first tiles are there.
-    with sqlite3.connect(project.path / "mlflow.db") as database:
-
-        def begun() -> bool:
-            return bool(list(project.path.glob(shards)) and database.execute("select 1 from runs").fetchone())
-
-        while not begun() and process.poll() is None:
-            assert time.monotonic() < end
-            time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGINT)
+    while not begun() and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "Stopped. Everything finished so far is kept" in output and "run the same command again" in output
     assert "Traceback" not in output and "Error" not in output
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(project: Project) -> None:
+    shards = "data/.work/tiling/*/result/*.parquet"
+    # Overlapping tiles are many: there must be time to interrupt on a fast machine.
+    params = {"tiling.stride": "16"}
+    interrupt(project.start("tiling", "micro", **params), lambda: bool(list(project.path.glob(shards))))
     done = {path: path.stat().st_mtime_ns for path in project.path.glob(shards)}
-    with sqlite3.connect(project.path / "mlflow.db") as database:
-        assert database.execute("select status from runs").fetchall() == [("KILLED",)]
     assert "Tiles of 32 x 32" in project.run("tiling", "micro", **params)
     whole = {path: path.stat().st_mtime_ns for path in project.path.glob(shards)}
     assert done.items() <= whole.items() and 0 < len(done) < len(whole)
+
+
+def test_ctrl_c_leaves_a_run_that_mlflow_calls_killed(project: Project) -> None:
+    # MLflow takes seconds to make its file.
+    MlflowClient(f"sqlite:///{project.path / 'mlflow.db'}").search_experiments()
+    with sqlite3.connect(project.path / "mlflow.db") as database:
+
+        def known() -> bool:
+            return database.execute("select 1 from runs").fetchone() is not None
+
+        # MLflow has the run seconds after the first step begins: a training of days is not over by then.
+        process = project.start(
+            "tiling,diffusion", "micro", **{"diffusion.images": "100000000", "tracking.enabled": "true"}
+        )
+        interrupt(process, known)
+        assert database.execute("select status from runs").fetchall() == [("KILLED",)]
 
 
 def test_a_second_ctrl_c_ends_at_once_without_a_traceback(project: Project) -> None:
