@@ -27,7 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from satsynth.diffusion.averaged import optimizer_for
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.losses import denoising_step
-from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings
+from satsynth.diffusion.model_settings import GeneratorSettings
+from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.pairs.cache import DecodedPairs, decoded
 from satsynth.pairs.stream import PairStream
 from satsynth.training.device import choose_device

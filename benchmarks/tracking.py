@@ -20,7 +20,8 @@ import numpy as np
 
 from satsynth import tracking
 from satsynth.analysis.report.gallery import contact_sheet
-from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings, NetworkSettings
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.diffusion.training import train_denoiser
 from satsynth.pairs.cache import DecodedPairs
 from satsynth.tracking.child import NoTracker

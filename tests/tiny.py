@@ -3,7 +3,7 @@
 import torch
 
 from satsynth.diffusion.generator import Generator
-from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
 
 NETWORK = NetworkSettings(stem=8, widths=(16, 32), patch_kernel=3, head=0)
 MODEL = GeneratorSettings(network=NETWORK, label_code="bits")

@@ -6,9 +6,10 @@ from diffusers import DDPMScheduler
 
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.losses import draw_sigmas, joint_loss
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
 from satsynth.diffusion.preconditionings import DDPMPreconditioning, ddpm_sigmas
 from satsynth.diffusion.samplers import ddpm_ancestral, ddpm_levels
-from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings, NoiseSettings
+from satsynth.diffusion.settings import NoiseSettings
 
 TIMES = [0, 1, 17, 500, 998, 999]
 KINDS = {"ddpm_epsilon": "epsilon", "ddpm_clean": "sample"}

@@ -5,13 +5,13 @@ import torch
 from diffusers import EDMDPMSolverMultistepScheduler
 
 from satsynth.diffusion.denoiser import Denoiser, by_channel
+from satsynth.diffusion.model_settings import GeneratorSettings
 from satsynth.diffusion.preconditionings import (
     SIGMA_DATA,
     CleanPreconditioning,
     EDMPreconditioning,
     preconditioning_of,
 )
-from satsynth.diffusion.settings import GeneratorSettings
 
 SIGMAS = torch.logspace(-3, 3, 25, dtype=torch.float64)
 CONTINUOUS = ["clean", "edm"]

@@ -2,7 +2,8 @@ import torch
 from safetensors.torch import save_file
 
 from satsynth.diffusion.generator import Generator, load_generator
-from satsynth.diffusion.settings import DiffusionSettings, GeneratorSettings
+from satsynth.diffusion.model_settings import GeneratorSettings
+from satsynth.diffusion.settings import DiffusionSettings
 from satsynth.diffusion.training import seconds_an_image
 from satsynth.generation.saved import SavedGenerator
 from satsynth.training.settings import ComputeSettings

@@ -6,9 +6,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from satsynth.diffusion.generator import Generator
 from satsynth.diffusion.losses import joint_loss
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
 from satsynth.diffusion.preconditionings import ddpm_sigmas
 from satsynth.diffusion.samplers import karras_levels, sampler_of
-from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings
 from satsynth.training.muon import Muon
 
 GPU = torch.device("cuda", 0)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from satsynth.diffusion.beforehand import check_size
+from satsynth.diffusion.model_settings import NetworkSettings
 from satsynth.diffusion.network import StemUNet
-from satsynth.diffusion.settings import NetworkSettings
 from satsynth.pairs.settings import TilingSettings
 from satsynth.work.errors import SatSynthError
 

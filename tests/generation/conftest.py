@@ -8,13 +8,8 @@ import pytest
 
 from made_data import CLASSES, made_pairs, write_store
 from satsynth.diffusion.cascade.settings import CascadeDrawing, CascadeSettings, EnlargerSettings
-from satsynth.diffusion.settings import (
-    DiffusionDrawing,
-    DiffusionSettings,
-    GeneratorSettings,
-    ImageDiffusionSettings,
-    NetworkSettings,
-)
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, ImageDiffusionSettings
 from satsynth.generation.families import FamilySettings
 from satsynth.pairs.export import LEGEND
 from satsynth.pairs.pair import encode_image, encode_mask

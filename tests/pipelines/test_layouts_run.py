@@ -17,7 +17,8 @@ from rasterio.transform import from_origin
 
 from made_data import NAMES, MadeData, blobs, make_data, paint, picture, save
 from satsynth.datasets.description import DatasetDescription
-from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, GeneratorSettings, NetworkSettings
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings
 from satsynth.generation.families import FAMILIES, family_of
 from satsynth.generation.painting import number_of
 from satsynth.generation.saved import SavedGenerator

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from satsynth import tracking
-from satsynth.diffusion.settings import DiffusionDrawing, GeneratorSettings, ImageDiffusionSettings, NetworkSettings
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.settings import DiffusionDrawing, ImageDiffusionSettings
 from satsynth.rivals.gan.settings import GanNetwork, GanSettings
 from satsynth.segmentation.settings import (
     JudgeSettings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from satsynth.diffusion.settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.work.errors import SatSynthError
 

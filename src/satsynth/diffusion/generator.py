@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS, Denoiser
+from satsynth.diffusion.model_settings import GeneratorSettings
 from satsynth.diffusion.network import StemUNet, memory_format
 from satsynth.diffusion.preconditionings import preconditioning_of
 from satsynth.diffusion.samplers import Denoise
 from satsynth.diffusion.saved import AVERAGED, WEIGHTS
-from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.pairs.codes import LabelCode
 from satsynth.training.seeds import shared_random_state

@@ -7,7 +7,7 @@ from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import nn
 from torch.nn import functional as F
 
-from satsynth.diffusion.settings import NetworkSettings
+from satsynth.diffusion.model_settings import NetworkSettings
 
 GROUPS = 8
 

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from satsynth.diffusion.beforehand import require_alike
 from satsynth.diffusion.denoiser import IMAGE_CHANNELS
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.model_settings import GeneratorSettings
 from satsynth.diffusion.saved import AVERAGED
-from satsynth.diffusion.settings import GeneratorSettings
 from satsynth.generation.saved import SavedGenerator
 from satsynth.work.errors import SatSynthError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from satsynth.diffusion.settings import AUTO, DenoiserSettings, GeneratorSettings
+from satsynth.diffusion.model_settings import GeneratorSettings
+from satsynth.diffusion.settings import AUTO, DenoiserSettings
 from satsynth.generation.saved import START, SavedGenerator
 from satsynth.generation.seen import Seen, require_held_out
 from satsynth.pairs.store import PairStore

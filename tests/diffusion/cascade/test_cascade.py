@@ -20,7 +20,8 @@ from satsynth.diffusion.cascade.saved import ENLARGER, HISTORY, SMALL
 from satsynth.diffusion.cascade.settings import CascadeDrawing, CascadeSettings, EnlargerSettings
 from satsynth.diffusion.denoiser import Denoiser
 from satsynth.diffusion.generator import take_weights
-from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings, GeneratorSettings, NetworkSettings
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
+from satsynth.diffusion.settings import DiffusionDrawing, DiffusionSettings
 from satsynth.generation.drawers import LayoutDrawer, Request
 from satsynth.generation.families import Silence
 from satsynth.generation.saved import SavedGenerator

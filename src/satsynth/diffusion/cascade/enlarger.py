@@ -9,8 +9,8 @@ from torch import nn
 
 from satsynth.diffusion.denoiser import Denoiser
 from satsynth.diffusion.generator import Generator
+from satsynth.diffusion.model_settings import GeneratorSettings
 from satsynth.diffusion.network import StemUNet
-from satsynth.diffusion.settings import GeneratorSettings
 
 
 class Enlarger(Generator):

@@ -82,7 +82,7 @@ class Cascade(Together):
         from satsynth.diffusion.cascade.drawing import CascadeDrawer
         from satsynth.diffusion.cascade.enlarger import Enlarger
         from satsynth.diffusion.generator import Generator, take_weights
-        from satsynth.diffusion.settings import GeneratorSettings
+        from satsynth.diffusion.model_settings import GeneratorSettings
         from satsynth.training.device import choose_device
         from satsynth.training.seeds import shared_random_state
 

@@ -6,12 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from satsynth.diffusion.model_settings import GeneratorSettings, NetworkSettings
 from satsynth.diffusion.settings import (
     DenoiserSettings,
     DiffusionDrawing,
     DiffusionSettings,
-    GeneratorSettings,
-    NetworkSettings,
     NoiseSettings,
     TaskSettings,
 )
