@@ -27,12 +27,19 @@ class Losses(Protocol):
     def __call__(self, micro_batch: int | None, ranks: Ranks = ALONE) -> tuple[Generator, StepLoss]: ...
 
 
-def joint(micro_batch: int | None, ranks: Ranks = ALONE) -> tuple[Generator, StepLoss]:
+def joint(micro_batch: int | None, ranks: Ranks = ALONE, crops: float = 0.0) -> tuple[Generator, StepLoss]:
     """Return a generator and its losses."""
     generator = tiny.random_generator(CLASSES, tiny.SEPARATE)
     tasks = TaskSettings(joint=0.5, image=0.3, mask=0.2)
-    settings = DiffusionSettings(model=tiny.SEPARATE, tasks=tasks, batch_size=BATCH, micro_batch=micro_batch)
+    settings = DiffusionSettings(
+        model=tiny.SEPARATE, tasks=tasks, batch_size=BATCH, micro_batch=micro_batch, crops=crops
+    )
     return generator, denoising_step(generator, settings, CPU, COMPUTE, True, ranks)
+
+
+def quartered(micro_batch: int | None, ranks: Ranks = ALONE) -> tuple[Generator, StepLoss]:
+    """Return a generator and its losses, where all steps but one in a hundred see quarters of their tiles."""
+    return joint(micro_batch, ranks, 0.99)
 
 
 def enlarging(micro_batch: int | None, ranks: Ranks = ALONE) -> tuple[Generator, StepLoss]:
@@ -43,4 +50,4 @@ def enlarging(micro_batch: int | None, ranks: Ranks = ALONE) -> tuple[Generator,
     return enlarger, enlarging_step(enlarger, 2, settings, CPU, COMPUTE, True, ranks)
 
 
-LOSSES: list[Losses] = [joint, enlarging]
+LOSSES: list[Losses] = [joint, quartered, enlarging]

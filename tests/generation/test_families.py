@@ -39,8 +39,8 @@ def test_a_family_is_known_by_its_name_and_has_settings_of_its_own(name: str) ->
     assert issubclass(family.settings, FamilySettings)
     # A plain script gets its defaults.
     # What a training starts from is known by its digest, not by its place.
-    # A micro batch counts where there is one.
-    left_out = {"drawing", "start_from", "micro_batch"}
+    # A micro batch and crops count where there are any.
+    left_out = {"drawing", "start_from", "micro_batch", "crops"}
     assert family.settings().training_identity().keys() == family.settings.model_fields.keys() - left_out
 
 

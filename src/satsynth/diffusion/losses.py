@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import torch
 
@@ -124,6 +125,18 @@ def in_parts(size: int, most: int | None) -> list[slice]:
     return [slice(first, min(first + step, size)) for first in range(0, size, step)]
 
 
+def in_quarters(step: int, share: float) -> bool:
+    """Return whether a step of training, counted from 0, is one of the share that see quarters of their tiles."""
+    exact = Fraction(share).limit_denominator(1000)
+    return int((step + 1) * exact) > int(step * exact)
+
+
+def quarters(batch: torch.Tensor) -> torch.Tensor:
+    """Cut a batch ``(B, ..., H, W)`` in four: ``(4 B, ..., H/2, W/2)``, the quarters of a tile one after another."""
+    cut = batch.unflatten(-2, (2, -1)).unflatten(-1, (2, -1))
+    return cut.movedim((-4, -2), (1, 2)).flatten(0, 2)
+
+
 def weighted(found: tuple[torch.Tensor, dict[str, torch.Tensor]], share: float) -> PartLoss:
     """Return what a part of a batch adds to its mean loss, and to the scalars beside it.
 
@@ -145,8 +158,8 @@ def denoising_step(
 ) -> StepLoss:
     """Return the losses of one batch, for a `Training`; its noise depends only on (seed, images seen).
 
-    A batch is computed in parts of `micro_batch` pairs. All noise of the batch is drawn before the first of them, in
-    each process: the same, however the batch is dealt out.
+    In the share `crops` of the steps, pairs are cut in quarters. A batch is computed in parts of `micro_batch` pairs.
+    All noise of the batch is drawn before the first of them, in each process: the same, however the batch is dealt out.
 
     Args:
         generator: The generator.
@@ -158,13 +171,16 @@ def denoising_step(
     """
 
     def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
-        random = seeded(settings.seed, LOSS, seen, device=device)
+        random, most = seeded(settings.seed, LOSS, seen, device=device), settings.micro_batch
+        if in_quarters(seen // (len(images) * ranks.count), settings.crops):
+            images, masks = quarters(images).contiguous(memory_format=memory_format(device)), quarters(masks)
+            most = most and 4 * most
         size = len(images) * ranks.count
         levels = batch_levels(settings, masks, unlabelled, random, ranks)
         shape = (size, generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device)[ranks.rows(size)]
         noise = noise.contiguous(memory_format=memory_format(device))
-        for rows in in_parts(len(images), settings.micro_batch):
+        for rows in in_parts(len(images), most):
             with autocast(device, compute):
                 found = joint_loss(generator, images[rows], masks[rows], levels[rows], noise[rows])
             yield weighted(found, len(images[rows]) / size)

@@ -68,7 +68,7 @@ def train_denoiser(
     Raises:
         SatSynthError: The tile size does not fit the network, or the loss is not finite.
     """
-    check_size(settings.model.network, int(origin["tile_size"]))
+    check_size(settings.model.network, int(origin["tile_size"]), settings.cuts)
     settings.require_processes(compute.processes)
     in_ranks(_train, (folder, pairs, val, origin, settings, unlabelled), compute, report)
 
@@ -193,7 +193,7 @@ def seconds_an_image(
     Raises:
         SatSynthError: The tile size does not fit the network, or memory runs out.
     """
-    check_size(settings.model.network, side)
+    check_size(settings.model.network, side, settings.cuts)
     device = choose_device(compute)
     generator = _fresh_generator(settings, classes, device)
     if settings.gradient_checkpointing:

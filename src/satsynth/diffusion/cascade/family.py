@@ -47,7 +47,7 @@ class Cascade(Together):
                 f"{settings.enlarger.crop}.",
                 "Choose a `tiling.tile_size` that is a multiple of the factor and not below the crop.",
             )
-        check_size(settings.small.model.network, side // settings.factor)
+        check_size(settings.small.model.network, side // settings.factor, settings.small.cuts)
         for size in (settings.enlarger.crop, side):
             check_size(settings.enlarger.model.network, size)
         return None

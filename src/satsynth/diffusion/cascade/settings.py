@@ -43,8 +43,11 @@ class EnlargerSettings(DenoiserSettings):
                 "an enlarger also paints given masks: `model.noise_levels` must be `separate`, and `model.label_code` "
                 "not `none`"
             )
-        if self.unaided().start_from or self.compile or self.gradient_checkpointing:
-            raise ValueError("an enlarger has no `start_from`, `compile` or `gradient_checkpointing`")
+        if self.unaided().start_from or self.compile or self.gradient_checkpointing or self.crops:
+            raise ValueError(
+                "an enlarger has no `start_from`, `compile`, `gradient_checkpointing` or `crops`: its `crop` is the "
+                "side of those that it always learns from"
+            )
         return self
 
 
