@@ -7,6 +7,7 @@ from rasterio.transform import from_origin
 
 from made_data import NAMES, blobs, describe, make_data, paint, save
 from satsynth.datasets.description import KeepSettings
+from satsynth.datasets.painting import Painter
 from satsynth.pairs.layouts import DrawnLayouts, WindowLayouts, accepted
 from satsynth.pairs.masks import (
     MaskStore,
@@ -171,6 +172,27 @@ def test_drawn_masks_may_hold_ids(tmp_path, encoding):
     save(tmp_path / "drawn" / "a.png", mask)
     found = of_drawn(tmp_path / "drawn", tmp_path / "work", description).arrays()[0]
     assert found[0, :4].tolist() == [0, 1, 2, IGNORE_INDEX]
+
+
+@pytest.mark.parametrize("encoding", ["index", "color"])
+def test_masks_that_satsynth_itself_has_written_can_be_drawn_masks(tmp_path, encoding):
+    """What it writes for ignored pixels where the data set has no value for them is read as such again."""
+    raws = [[k, 90, 0] if encoding == "color" else 10 * (k + 1) for k in range(len(NAMES))]
+    classes = [{"name": name, "raw": raws[k], "color": [k, 0, 0]} for k, name in enumerate(NAMES)]
+    description = describe(masks={"encoding": encoding}, classes=classes, ignore=[])
+    mask = blobs(np.random.default_rng(2), SIDE, SIDE)
+    assert (mask == IGNORE_INDEX).any()
+    save(tmp_path / "drawn" / "a.png", Painter(description).paint(mask))
+    assert np.array_equal(of_drawn(tmp_path / "drawn", tmp_path / "work", description).arrays()[0], mask)
+
+
+def test_where_values_are_taken_for_the_nearest_one_no_further_one_is_read(tmp_path):
+    """Black, which would be written for ignored pixels, is nearest to a dark class."""
+    classes = [{"name": name, "raw": [9, 9, 9 + 90 * k], "color": [k, 0, 0]} for k, name in enumerate(NAMES)]
+    masks = {"encoding": "color", "nearest": {"largest_distance": 20}}
+    save(tmp_path / "drawn" / "a.png", np.zeros((SIDE, SIDE, 3), np.uint8))
+    found = of_drawn(tmp_path / "drawn", tmp_path / "work", describe(masks=masks, classes=classes, ignore=[]))
+    assert not found.arrays()[0].any()
 
 
 def small_mask(folder):

@@ -14,10 +14,11 @@ from satsynth.generation.painting import Artist, draw_scenes, drawer_of, finish_
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import MOST_DRAWS, LabellingSettings
 from satsynth.pairs.export import LEGEND
-from satsynth.rasters.by_name import PICTURES, rasters_by_name
+from satsynth.rasters.by_name import IMAGES, rasters_by_name
+from satsynth.rasters.opening import require_plain
 from satsynth.rasters.reading import raster_info, read_image, read_valid, reduce_image, reduce_mask
 from satsynth.rasters.writing import write_raster
-from satsynth.work.errors import DataError
+from satsynth.work.errors import DataError, listing
 from satsynth.work.files import file_digest, write_json
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
@@ -34,16 +35,32 @@ def find_images(path: str, project: Path) -> dict[str, Path]:
         project: Folder of the project.
 
     Raises:
-        DataError: No folder is named, or it holds no images.
+        DataError: No folder is named, it holds no images, or some of them cannot be opened.
     """
     folder = project / Path(path).expanduser()
-    found = rasters_by_name(folder) if path else {}
+    found = rasters_by_name(folder, IMAGES) if path else {}
     if not found:
         raise DataError(
-            f"`labelling.images` {path!r} holds no images ({', '.join(PICTURES)}).",
+            f"`labelling.images` {path!r} holds no images ({', '.join(IMAGES)}).",
             "Name a folder of images: --params=labelling.images=<folder>",
         )
+    bad = [problem for image in found.values() if (problem := _problem(image))]
+    if bad:
+        raise DataError(
+            f"{len(bad)} of {len(found)} image(s) of `labelling.images` cannot be opened:\n{listing(bad, 10)}",
+            "Repair these files or take them out of the folder.",
+        )
     return found
+
+
+def _problem(image: Path) -> str:
+    """Return what is wrong with the header of an image, or nothing."""
+    try:
+        require_plain(image)
+        raster_info(image)
+    except DataError as error:
+        return error.problem
+    return ""
 
 
 def labelling_step(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.datasets.painting import Painter
 from satsynth.rasters.by_name import rasters_by_name
 from satsynth.rasters.opening import TIFF, require_plain
 from satsynth.rasters.reading import RasterInfo, raster_info, read_raw_mask
@@ -153,7 +154,7 @@ def write_drawn_masks(folder: WorkFolder, files: dict[str, Path], description: D
     Raises:
         DataError: Masks are smaller than a tile, cannot be read, or hold a value that is no class.
     """
-    reader = SceneReader(description, Path())
+    reader = SceneReader(_with_own_ignored(description), Path())
     infos: dict[str, RasterInfo] = {}
     for name, path in files.items():
         require_plain(path)
@@ -172,6 +173,15 @@ def write_drawn_masks(folder: WorkFolder, files: dict[str, Path], description: D
             yield entry, iter([_class_indices(files[name], reader)])
 
     write_masks(folder, entries(), description.class_names)
+
+
+def _with_own_ignored(description: DatasetDescription) -> DatasetDescription:
+    """Return a description that also ignores what satsynth itself writes for ignored pixels; see `Painter.legend`."""
+    ignored = Painter(description).ignore
+    # Polygons have it already; where values are taken for the nearest one, a further one would move others.
+    if description.masks.encoding == "attribute" or description.masks.nearest or ignored in description.ignore:
+        return description
+    return description.model_copy(update={"ignore": (*description.ignore, ignored)})
 
 
 def _class_indices(path: Path, reader: SceneReader) -> np.ndarray:

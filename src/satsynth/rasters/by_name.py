@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from satsynth.rasters.arrays import ARRAYS
+from satsynth.rasters.opening import JPEG2000
 from satsynth.work.errors import DataError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+IMAGES = (*PICTURES, *JPEG2000, *ARRAYS)
 
 
 def rasters_by_name(folder: Path, suffixes: Sequence[str] = PICTURES) -> dict[str, Path]:

@@ -15,9 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from satsynth.datasets.description import DatasetDescription
 from satsynth.datasets.names import composed
-from satsynth.rasters.arrays import ARRAYS
-from satsynth.rasters.by_name import PICTURES, rasters_by_name
-from satsynth.rasters.opening import JPEG2000, require_plain
+from satsynth.rasters.by_name import IMAGES, rasters_by_name
+from satsynth.rasters.opening import require_plain
 from satsynth.rasters.reading import raster_info
 from satsynth.scenes.files import name_problem, unlabelled_folders
 from satsynth.scenes.found import AssignedScene
@@ -27,7 +26,6 @@ from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import UNLABELLED, on_the_same_ground
 from satsynth.work.errors import DataError, SatSynthError, printable
 
-SUFFIXES = (*PICTURES, *JPEG2000, *ARRAYS)
 HELD_OUT = ("val", "test")
 log = logging.getLogger(__name__)
 
@@ -87,12 +85,12 @@ def _images(description: DatasetDescription, raw: Path) -> Iterator[AssignedScen
     for number, (folder, place) in enumerate(
         zip(description.images.unlabelled, unlabelled_folders(description, raw), strict=True), 1
     ):
-        files = rasters_by_name(place, SUFFIXES)
+        files = rasters_by_name(place, IMAGES)
         if not files:
             raise DataError(
                 f"The folder {place}, which `images.unlabelled` of the data set '{description.name}' names, holds no "
                 "images.",
-                f"Correct its name, or put images there ({', '.join(SUFFIXES)}).",
+                f"Correct its name, or put images there ({', '.join(IMAGES)}).",
             )
         for name, path in files.items():
             # A folder may lie in another one.
