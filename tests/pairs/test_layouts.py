@@ -125,6 +125,25 @@ def test_scenes_that_are_too_small_for_a_window_are_left_out(made, tmp_path):
         layouts.masks([0], 0)
 
 
+def test_windows_that_are_hardly_ever_taken_end_in_an_error_and_never_in_another_window(made, tmp_path, monkeypatch):
+    for number, scene in enumerate(scene for scene in made.scenes() if scene.split == "train"):
+        mask = np.zeros((scene.height, scene.width), np.uint8)
+        if number == 0:
+            mask[20:26, 20:26] = 2
+        save(made.raw / scene.mask, paint(mask))
+    weights = dict.fromkeys(NAMES, 0.0) | {"building": 1.0}
+    path = of_scenes(made, tmp_path / "work").path
+    # One window in more than a thousand is taken.
+    layouts = WindowLayouts(path, SIDE, WindowSettings(class_weights=weights), ANY)
+    assert all((mask == 2).any() for mask in layouts.masks(range(3), 0))
+    monkeypatch.setattr("satsynth.pairs.windows.MORE_TRIES", 1)
+    with pytest.raises(
+        DataError, match=r"none was taken: `tiling.keep` and `sampling.windows.class_weights` .*building"
+    ) as caught:
+        layouts.masks([3], 0)
+    assert "more weight" in caught.value.remedy
+
+
 def drawing(path, mask):
     save(path, paint(mask))
     return mask

@@ -17,11 +17,11 @@ from satsynth.pairs.pasting import Paster
 from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import WindowSettings
 from satsynth.pairs.tiling import cover_starts
-from satsynth.pairs.windows import Accept, Windows
+from satsynth.pairs.windows import MORE_TRIES, Accept, Windows
 from satsynth.work.errors import DataError, SatSynthError
 
 # Raised by a change of code that changes layouts.
-VERSION = 1
+VERSION = 2
 # What a seed is used for.
 WINDOWS, PASTED = 4, 1
 
@@ -72,7 +72,14 @@ def _windows(layouts: WindowLayouts) -> tuple[Windows, Paster]:
             f"{list(how.zoom)}.",
             "Lower its first value, or choose another `sampling.layouts`.",
         )
-    windows = Windows(large, None, layouts.side, how, accepted(how, layouts.keep, store.class_names))
+    none = DataError(
+        f"Of {MORE_TRIES:,} windows of training scenes none was taken: `tiling.keep` and "
+        f"`sampling.windows.class_weights` {how.class_weights} refuse nearly all of them.",
+        "Give the classes around the wanted ones more weight, widen `tiling.keep`, or choose another "
+        "`sampling.layouts`.",
+    )
+    accept = accepted(how, layouts.keep, store.class_names)
+    windows = Windows(large, None, layouts.side, how, accept, none)
     return windows, Paster(windows, how.pasted, store.class_names)
 
 

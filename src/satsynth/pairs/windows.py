@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from satsynth.pairs.settings import Angles, WindowSettings
+from satsynth.work.errors import SatSynthError
 from satsynth.work.ignore import IGNORE_INDEX
 
-# Draws of a window until one is accepted; the last one is taken if none is.
-TRIES = 1000
+# Draws of a window until one is accepted: the last one is taken if none is, or, after more draws, an error is raised.
+TRIES, MORE_TRIES = 1000, 20_000
 QUARTER = pi / 2
 PLAIN = WindowSettings()
 Accept = Callable[[np.random.Generator, np.ndarray], bool]
@@ -132,6 +133,7 @@ class Windows:
         side: Side of a window in pixels.
         settings: Zooms, angles and mirroring.
         accept: Whether a window, given by its mask, is taken; one that is not is drawn again.
+        refusal: Raised where no window is accepted; without it the last one is taken then.
     """
 
     def __init__(
@@ -141,10 +143,11 @@ class Windows:
         side: int,
         settings: WindowSettings = PLAIN,
         accept: Accept = mostly_known,
+        refusal: SatSynthError | None = None,
     ) -> None:
         """Keep all of them."""
         self._masks, self._images, self._side = masks, images, side
-        self._settings, self._accept = settings, accept
+        self._settings, self._accept, self._refusal = settings, accept, refusal
         areas = np.array([mask.size for mask in masks], np.float64)
         self._chances = areas / areas.sum()
 
@@ -157,10 +160,12 @@ class Windows:
 
     def draw(self, random: np.random.Generator) -> tuple[int, Place, np.ndarray]:
         """Draw a window at random; number of its scene, its place there, and its mask."""
-        for _ in range(TRIES):
+        for _ in range(TRIES if self._refusal is None else MORE_TRIES):
             scene, place, found = self._draw(random, self._chances)
             if self._accept(random, found):
-                break
+                return scene, place, found
+        if self._refusal is not None:
+            raise self._refusal
         return scene, place, found
 
     def elsewhere(self, random: np.random.Generator, scene: int) -> np.ndarray:
