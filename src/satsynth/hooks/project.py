@@ -88,6 +88,7 @@ class ProjectHooks:
                 f"{len(problems)} parameter(s) cannot be used:\n{listing(problems)}",
                 f"Correct them in conf/ or in --params{place}.",
             )
+        _require_heeded(given, loader["parameters"]["segmentation"]["training"])
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -174,6 +175,17 @@ class ProjectHooks:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _require_heeded(given: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+    """Refuse a budget of networks in epochs that is given by the command where one in images decides."""
+    named = [name for name in ("epochs", "least_steps") if name in given.get("segmentation", {}).get("training", {})]
+    if named and training.get("images") is not None:
+        raise SatSynthError(
+            f"`segmentation.training.{named[0]}` is given by --params, but `segmentation.training.images` is "
+            f"{training['images']}, which decides alone.",
+            "Give `segmentation.training.images=null` as well, or give the budget in images.",
+        )
 
 
 def _require_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
