@@ -7,6 +7,7 @@ import logging
 import pandas as pd
 
 from satsynth.datasets.description import DatasetDescription
+from satsynth.pairs import repeats
 from satsynth.pairs.labels import LABELS
 from satsynth.pairs.required import missing_classes, require_labels
 from satsynth.pairs.settings import TilingSettings
@@ -16,9 +17,10 @@ from satsynth.scenes.finding import raw_folder, require_unchanged
 from satsynth.scenes.scene import SceneReader, scenes_from_frame
 from satsynth.scenes.splits import ALL_SPLITS, UNLABELLED
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.ancestry import digests
 from satsynth.work.files import DigestCache
 from satsynth.work.folder import Step, WorkFolder
-from satsynth.work.remembered import frame_digest, remembered
+from satsynth.work.remembered import frame_digest, remembered, remembered_table
 from satsynth.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,10 @@ def cut_tiles(
         ", ".join(f"{tiles.count(s)} {s}" for s in ALL_SPLITS if tiles.count(s)),
     )
     _announce_labels(tiles)
+    step = Step("repeated_scenes", repeats.RESULT_VERSION, digests(tiles=tiles), {})
+    same = repeats.in_words(remembered_table(workspace, step, lambda: (repeats.repeated_scenes(tiles), {}))[0])
+    if same:
+        log.warning(same)
     scenes = scenes[~scenes["scene_id"].isin(tiles.unused_labels)]
     for split, kind in ON_A_GRID.items():
         small = scenes[(scenes["split"] == split) & (scenes[["height", "width"]].min(axis=1) < tiles.tile_size)]

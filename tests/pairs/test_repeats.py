@@ -1,0 +1,127 @@
+"""Scenes of different splits that show the same, whatever became of the file."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from made_data import make_data, write_store
+from satsynth.pairs.pair import Pair
+from satsynth.pairs.repeats import cell_means, in_words, nearest, repeated_scenes
+from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
+
+SIDE = 32
+
+
+def landscape(seed: int) -> np.ndarray:
+    """Return a tile ``(32, 32, 3)`` of large shapes with some grain."""
+    random = np.random.default_rng(seed)
+    coarse = np.kron(random.uniform(40, 210, (4, 4, 1)), np.ones((8, 8, 3))) + random.uniform(-20, 20, 3)
+    return np.clip(coarse + random.normal(0, 8, (SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
+
+
+def saved_anew(image: np.ndarray, quality: int = 80) -> np.ndarray:
+    """Return an image as a JPEG of it is read."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file))
+
+
+def store_of(root: Path, scenes: dict[tuple[str, str], list[np.ndarray]], **extra: object) -> PairStore:
+    """Return a store of scenes by (split, name), each a list of tiles in a row."""
+    pairs = [
+        Pair(f"{split}-{name}-{i}", image, np.zeros((SIDE, SIDE), np.uint8), split, name, 0, i * SIDE)
+        for (split, name), images in scenes.items()
+        for i, image in enumerate(images)
+    ]
+    return write_store(root, pairs, SIDE, extra=extra)
+
+
+def scenes() -> dict[tuple[str, str], list[np.ndarray]]:
+    """Return scenes of all splits, none like another."""
+    names = [("train", "a"), ("train", "b"), ("val", "v"), ("test", "t"), ("unlabelled", "u")]
+    return {name: [landscape(10 * k + i) for i in range(3)] for k, name in enumerate(names)}
+
+
+def test_scenes_of_their_own_are_not_taken_for_one_another(tmp_path: Path) -> None:
+    found = repeated_scenes(store_of(tmp_path, scenes()))
+    assert found.empty and not in_words(found)
+
+
+@pytest.mark.parametrize(
+    ("place", "held_out"),
+    [(("unlabelled", "u"), ("test", "t")), (("train", "b"), ("val", "v")), (("val", "v"), ("test", "t"))],
+)
+def test_an_image_saved_anew_is_found_in_another_split(
+    tmp_path: Path, place: tuple[str, str], held_out: tuple[str, str]
+) -> None:
+    made = scenes()
+    made[place] = [saved_anew(image) for image in made[held_out]]
+    assert all((one != two).any() for one, two in zip(made[place], made[held_out], strict=True))
+    (row,) = repeated_scenes(store_of(tmp_path, made)).to_dict("records")
+    assert row == {
+        "held_out": held_out[1], "split": held_out[0], "scene": place[1], "scene_split": place[0], "tiles": 3,
+    }  # fmt: skip
+    assert f"'{place[1]}' ({place[0]}) shows 3 tile(s) of '{held_out[1]}' ({held_out[0]})" in in_words(
+        repeated_scenes(store_of(tmp_path, made))
+    )
+
+
+def test_the_same_within_a_split_and_known_images_are_no_news(tmp_path: Path) -> None:
+    made = scenes()
+    made["train", "b"] = made["train", "a"]
+    made["unlabelled", "u"] = made["test", "t"]
+    assert repeated_scenes(store_of(tmp_path, made, **{HELD_OUT_IMAGES: ["t"]})).empty
+
+
+def test_tiles_without_contrast_say_nothing(tmp_path: Path) -> None:
+    made = scenes()
+    for place in (("train", "a"), ("test", "t")):
+        made[place] = [np.full((SIDE, SIDE, 3), 77, np.uint8)] * 3
+    assert repeated_scenes(store_of(tmp_path, made)).empty
+
+
+def test_means_and_distances_are_those_of_loops() -> None:
+    image = landscape(0)
+    means = [image[4 * r : 4 * r + 4, 4 * c : 4 * c + 4].mean((0, 1)) for r in range(8) for c in range(8)]
+    np.testing.assert_allclose(cell_means(image), np.concatenate(means), rtol=1e-5)
+    random = np.random.default_rng(0)
+    queries, references = (random.normal(size=(n, 12)).astype(np.float32) for n in (1100, 30))
+    distances = np.sqrt(((queries[:, None] - references) ** 2).mean(2))
+    index, distance = nearest(queries, references)
+    assert np.array_equal(index, distances.argmin(1))
+    np.testing.assert_allclose(distance, distances.min(1), rtol=1e-5)
+
+
+def test_tiling_says_it_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from satsynth.pairs.settings import TilingSettings
+    from satsynth.pipelines.tiling.nodes import cut_tiles
+    from satsynth.scenes.scene import scenes_to_frame
+    from satsynth.training.settings import ComputeSettings
+    from satsynth.work.workspace import Workspace
+
+    made = make_data(tmp_path / "raw")
+    by_split = {scene.split: scene for scene in made.scenes() if scene.height >= SIDE and scene.width >= SIDE}
+    copied, original = (by_split[split] for split in ("train", "test"))
+    height, width = (max(getattr(copied, name), getattr(original, name)) for name in ("height", "width"))
+    wide = np.concatenate([landscape(k) for k in range(-(-width // SIDE))], 1)
+    whole = np.concatenate([wide] * -(-height // SIDE))
+    for scene, kind in ((copied, "JPEG"), (original, "PNG")):
+        Image.fromarray(whole[: scene.height, : scene.width]).save(made.raw / scene.image, kind)
+    workspace = Workspace(project=str(tmp_path), raw=str(tmp_path / "raw"))
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            cut_tiles(
+                scenes_to_frame(made.scenes()),
+                made.description,
+                TilingSettings(tile_size=SIDE, stride=SIDE),
+                ComputeSettings(device="cpu"),
+                workspace,
+            )
+        assert f"'{copied.scene_id}' (train) shows" in caplog.text and f"'{original.scene_id}' (test)" in caplog.text
