@@ -188,7 +188,8 @@ def read_raw_mask(
     if encoding == "index" and mask.ndim != 2:
         raise DataError(
             f"{path} holds colours ({mask.shape[2]} channels), but `masks.encoding` is `index`.",
-            "Set `masks.encoding: color`.",
+            "Set `masks.encoding: color` if all masks of the data set hold colours; if only this one does, store it as "
+            "8-bit ids.",
         )
     return RawMask(mask, clear, absent)
 
