@@ -46,5 +46,5 @@ ui: $(READY)  ## compare runs in the browser (MLflow)
 	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 clean:  ## remove everything that runs produced (raw data and the environment stay)
-	@rm -rf data/.work data/0[2-8]_* mlflow.db mlflow.db.lock mlartifacts mlruns .viz build info.log
+	@rm -rf data/.work data/0[2-8]_* mlflow.db* mlartifacts mlruns .viz build info.log
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

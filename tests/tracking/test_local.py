@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
 from satsynth import tracking
@@ -60,6 +61,23 @@ def test_two_first_runs_at_once_are_both_tracked(tmp_path: Path) -> None:
     runs = client.search_runs([experiment.experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
     assert artifacts_of(tmp_path / "new") == ["one.txt", "two.txt"]
+
+
+def test_the_file_is_there_with_all_its_tables_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first run that is killed while MLflow makes tables would leave some of them, which nobody can open."""
+    uri, artifacts = file_uri(tmp_path / "mlflow.db"), tmp_path / "mlartifacts"
+
+    def killed(self: object, address: str, *more: object) -> None:
+        with closing(sqlite3.connect(address.removeprefix("sqlite:///"))) as database, database:
+            database.execute("CREATE TABLE datasets (name TEXT)")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as changed, pytest.raises(KeyboardInterrupt):
+        changed.setattr(SqlAlchemyStore, "__init__", killed)
+        Store(uri, "tests", artifacts)
+    assert not (tmp_path / "mlflow.db").exists() and len(list(tmp_path.glob("mlflow.db.*.new"))) == 1
+    assert Store(uri, "tests", artifacts).experiment
+    assert sorted(file.name for file in tmp_path.glob("mlflow.db*")) == ["mlflow.db", "mlflow.db.lock"]
 
 
 def test_a_copied_project_keeps_its_artifacts_to_itself(tmp_path: Path, made_database: Path) -> None:

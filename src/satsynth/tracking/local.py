@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from glob import escape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,7 +15,7 @@ from filelock import FileLock, Timeout
 
 # SQLAlchemy reads these in an address, and does so differently in each of its versions.
 _SPECIAL = frozenset("?%#")
-_PREFIX = "sqlite:///"
+_PREFIX, _NEW = "sqlite:///", ".new"
 _PLACES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -61,11 +63,29 @@ def opening(uri: str, artifacts: Path, patience: float) -> Iterator[None]:
         yield
         return
     try:
-        if file.is_file() and file.parent == artifacts.parent:
+        if not file.exists():
+            make_whole(file)
+        elif file.is_file() and file.parent == artifacts.parent:
             follow(file, artifacts)
         yield
     finally:
         lock.release()
+
+
+def make_whole(file: Path) -> None:
+    """Make MLflow's file with all its tables at once: with some of them, as a killed run leaves it, none can open it.
+
+    Args:
+        file: The file, which is not there yet.
+    """
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for left in file.parent.glob(f"{escape(file.name)}.*{_NEW}*"):
+        left.unlink(missing_ok=True)
+    new = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}{_NEW}")
+    SqlAlchemyStore(file_uri(new), DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+    new.rename(file)
 
 
 def follow(file: Path, artifacts: Path) -> None:
