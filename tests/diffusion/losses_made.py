@@ -38,8 +38,8 @@ def joint(micro_batch: int | None, ranks: Ranks = ALONE, crops: float = 0.0) -> 
 
 
 def quartered(micro_batch: int | None, ranks: Ranks = ALONE) -> tuple[Generator, StepLoss]:
-    """Return a generator and its losses, where all steps but one in a hundred see quarters of their tiles."""
-    return joint(micro_batch, ranks, 0.99)
+    """Return a generator and its losses, where nine of ten steps see quarters of their tiles."""
+    return joint(micro_batch, ranks, 0.9)
 
 
 def enlarging(micro_batch: int | None, ranks: Ranks = ALONE) -> tuple[Generator, StepLoss]:

@@ -18,10 +18,10 @@ from satsynth.training.seeds import generator as seeded
 from satsynth.work.errors import SatSynthError
 
 
-@given(share=st.floats(0, 0.999), steps=st.integers(1, 500), start=st.integers(0, 10_000))
+@given(share=st.floats(0, 0.9), steps=st.integers(1, 500), start=st.integers(0, 10_000))
 def test_any_range_of_steps_has_its_share_to_within_one(share: float, steps: int, start: int) -> None:
     cut = sum(in_quarters(step, share) for step in range(start, start + steps))
-    assert abs(cut - share * steps) <= 1 + steps / 1000
+    assert abs(cut - share * steps) <= 1 + 1e-6
 
 
 def test_the_share_is_none_or_every_other_step() -> None:
@@ -50,11 +50,20 @@ def test_a_step_in_quarters_is_the_loss_of_a_batch_of_these_crops(batch: tuple[t
         generator, seen = tiny.random_generator(CLASSES, tiny.SEPARATE), step * BATCH
         ((loss, _),) = denoising_step(generator, settings, CPU, COMPUTE)(*batch, seen)
         random = seeded(settings.seed, LOSS, seen, device=CPU)
-        levels = batch_levels(settings, of_them, False, random)
+        levels = batch_levels(settings, of_them, False, random, shuffled=step == 1)
         noise = torch.randn((len(of_them), generator.channels, *their_images.shape[2:]), generator=random)
         assert len(levels) == (4 * BATCH if step == 1 else BATCH)
         expected, _ = joint_loss(generator, their_images, of_them, levels, noise)
         torch.testing.assert_close(loss, expected)
+
+
+def test_the_quarters_of_a_tile_have_levels_from_all_of_their_range(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Levels rise along a batch of tiles; four neighbours would all be of one sixth of their distribution."""
+    settings, masks = DiffusionSettings(model=tiny.SEPARATE, tasks=TaskSettings()), quarters(batch[1])
+    levels = [batch_levels(settings, masks, False, seeded(0, 1), shuffled=shuffled)[:, 0] for shuffled in (False, True)]
+    assert torch.equal(levels[0], levels[0].sort().values) and torch.equal(levels[0], levels[1].sort().values)
+    ranks = levels[1].argsort().argsort().view(BATCH, 4)
+    assert (ranks.max(1).values - ranks.min(1).values).float().mean() > 2 * 3
 
 
 def test_other_steps_are_those_without_crops(batch: tuple[torch.Tensor, torch.Tensor]) -> None:

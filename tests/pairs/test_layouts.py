@@ -1,21 +1,25 @@
 """Masks for which images are painted: those of training scenes, and those of a user."""
 
+import json
+
 import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from made_data import NAMES, blobs, describe, make_data, paint, save
+from made_data import NAMES, blobs, describe, make_data, paint, save, write_store
 from satsynth.datasets.description import KeepSettings
 from satsynth.datasets.painting import Painter
-from satsynth.pairs.layouts import DrawnLayouts, WindowLayouts, accepted
+from satsynth.pairs.layouts import DrawnLayouts, WindowLayouts, accepted, require_takeable
 from satsynth.pairs.masks import (
     MaskStore,
     drawn_masks_step,
     find_drawn_masks,
+    with_own_ignored,
     write_drawn_masks,
     write_scene_masks,
 )
+from satsynth.pairs.pair import Pair
 from satsynth.pairs.settings import WindowSettings
 from satsynth.work.errors import DataError, SatSynthError
 from satsynth.work.folder import Step, work_folder
@@ -138,10 +142,27 @@ def test_windows_that_are_hardly_ever_taken_end_in_an_error_and_never_in_another
     assert all((mask == 2).any() for mask in layouts.masks(range(3), 0))
     monkeypatch.setattr("satsynth.pairs.windows.MORE_TRIES", 1)
     with pytest.raises(
-        DataError, match=r"none was taken: `tiling.keep` and `sampling.windows.class_weights` .*building"
+        DataError, match=r"none was taken, by `tiling.keep` and `sampling.windows.class_weights` .*building"
     ) as caught:
         layouts.masks([3], 0)
     assert "more weight" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("weight", "refused"), [(0.0, True), (0.2, False)])
+def test_weights_by_which_hardly_a_window_is_taken_are_refused_beforehand(tmp_path, weight, refused):
+    masks = [np.zeros((SIDE, SIDE), np.uint8) for _ in range(3)]
+    masks[0][0, 0] = 2
+    pairs = [
+        Pair(f"train-{i}", np.zeros((SIDE, SIDE, 3), np.uint8), mask, "train", "scene", 0, i * SIDE)
+        for i, mask in enumerate(masks)
+    ]
+    tiles = write_store(tmp_path, pairs, SIDE)
+    weights = dict.fromkeys(NAMES, weight) | {"building": 1.0}
+    if refused:
+        with pytest.raises(SatSynthError, match=r"one in 3,072 windows"):
+            require_takeable(WindowSettings(class_weights=weights), tiles)
+    else:
+        require_takeable(WindowSettings(class_weights=weights), tiles)
 
 
 def drawing(path, mask):
@@ -193,25 +214,33 @@ def test_drawn_masks_may_hold_ids(tmp_path, encoding):
     assert found[0, :4].tolist() == [0, 1, 2, IGNORE_INDEX]
 
 
+@pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize("encoding", ["index", "color"])
-def test_masks_that_satsynth_itself_has_written_can_be_drawn_masks(tmp_path, encoding):
+def test_masks_that_satsynth_itself_has_written_can_be_drawn_masks(tmp_path, encoding, beside):
     """What it writes for ignored pixels where the data set has no value for them is read as such again."""
     raws = [[k, 90, 0] if encoding == "color" else 10 * (k + 1) for k in range(len(NAMES))]
     classes = [{"name": name, "raw": raws[k], "color": [k, 0, 0]} for k, name in enumerate(NAMES)]
     description = describe(masks={"encoding": encoding}, classes=classes, ignore=[])
     mask = blobs(np.random.default_rng(2), SIDE, SIDE)
     assert (mask == IGNORE_INDEX).any()
-    save(tmp_path / "drawn" / "a.png", Painter(description).paint(mask))
-    assert np.array_equal(of_drawn(tmp_path / "drawn", tmp_path / "work", description).arrays()[0], mask)
+    folder = tmp_path / "drawn" / "masks"
+    save(folder / "a.png", Painter(description).paint(mask))
+    legend = (folder.parent if beside else folder) / "classes.json"
+    legend.write_text(json.dumps(Painter(description).legend()))
+    read = with_own_ignored(description, folder)
+    assert np.array_equal(of_drawn(folder, tmp_path / "work", read).arrays()[0], mask)
 
 
-def test_where_values_are_taken_for_the_nearest_one_no_further_one_is_read(tmp_path):
-    """Black, which would be written for ignored pixels, is nearest to a dark class."""
-    classes = [{"name": name, "raw": [9, 9, 9 + 90 * k], "color": [k, 0, 0]} for k, name in enumerate(NAMES)]
-    masks = {"encoding": "color", "nearest": {"largest_distance": 20}}
+@pytest.mark.parametrize("legend", [None, "{", "[]", '{"ignore": ["#FFFFFF"]}'])
+def test_without_its_legend_no_further_value_is_taken_for_ignored(tmp_path, legend):
+    """In masks of somebody else 255 or black may be a class that the description has another value for."""
+    description = describe(ignore=[])
     save(tmp_path / "drawn" / "a.png", np.zeros((SIDE, SIDE, 3), np.uint8))
-    found = of_drawn(tmp_path / "drawn", tmp_path / "work", describe(masks=masks, classes=classes, ignore=[]))
-    assert not found.arrays()[0].any()
+    if legend is not None:
+        (tmp_path / "drawn" / "classes.json").write_text(legend)
+    assert with_own_ignored(description, tmp_path / "drawn") == description
+    with pytest.raises(DataError, match="colour #000000"):
+        of_drawn(tmp_path / "drawn", tmp_path / "work", description)
 
 
 def small_mask(folder):

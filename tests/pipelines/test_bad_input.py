@@ -33,6 +33,7 @@ def _describe(project: Project, **changes: object) -> None:
         ({"tiling.tile_size": "40"}, ["`tiling.tile_size` is 40", "`segmentation.networks`", "to 32 or 64"]),
         ({"compute.device": "cuda"}, ["`compute.device` is 'cuda'", "no CUDA GPU"]),
         ({"segmentation.training.epochs": "3"}, ["epochs` is given by --params", "images` is 32", "images=null"]),
+        ({"segmentation": "null"}, ["`segmentation`", "valid dictionary"]),
         ({"raw": "nowhere"}, ["raw folder", "does not exist", "It is made by the tests"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

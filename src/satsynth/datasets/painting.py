@@ -9,6 +9,9 @@ import numpy as np
 from satsynth.datasets.description import DatasetDescription
 from satsynth.work.ignore import IGNORE_INDEX
 
+# Name of the file that says what painted values mean.
+LEGEND = "classes.json"
+
 
 class Painter:
     """Converts masks of class indices to a data set's own encoding.

@@ -9,13 +9,14 @@ from satsynth.generation.saved import SavedGenerator
 from satsynth.work.errors import SatSynthError
 
 
-def check_size(settings: NetworkSettings, tile_size: int, cuts: int = 1) -> None:
+def check_size(settings: NetworkSettings, tile_size: int, cuts: int = 1, group: str = "diffusion") -> None:
     """Refuse a tile size that the network cannot halve as often as it must.
 
     Args:
         settings: The network.
         tile_size: Side of a tile in pixels.
         cuts: In how many parts the side is cut in training.
+        group: Its parameters, for the message.
 
     Raises:
         SatSynthError: The tile size is not a multiple of the stem times a power of two, and of the cuts.
@@ -25,9 +26,9 @@ def check_size(settings: NetworkSettings, tile_size: int, cuts: int = 1) -> None
         # Tile sizes are multiples of 8.
         unit = math.lcm(factor, 8)
         fitting = max(unit, tile_size // unit * unit)
-        crops, without = (" with `diffusion.crops`", ", or no crops") if cuts > 1 else ("", "")
+        crops, without = (f" with `{group}.crops`", ", or no crops") if cuts > 1 else ("", "")
         raise SatSynthError(
-            f"The tile size {tile_size} is not a multiple of {factor}, which `diffusion.model.network` "
+            f"The tile size {tile_size} is not a multiple of {factor}, which `{group}.model.network` "
             f"(stem {settings.stem}, {len(settings.widths)} widths){crops} asks for.",
             f"Set `tiling.tile_size` to {fitting}, or choose a smaller stem or fewer widths{without}.",
         )

@@ -45,7 +45,7 @@ class JointDiffusion:
 
     def require_ready(self, settings: DenoiserSettings, side: int) -> int | None:
         """Refuse tiles that its network does not take, and a generator that it cannot start from."""
-        check_size(settings.model.network, side, settings.cuts)
+        check_size(settings.model.network, side, settings.cuts, self.name)
         start = start_of(settings)
         if start:
             require_alike(settings.model, start)

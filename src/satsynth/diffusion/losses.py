@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import torch
 
@@ -69,7 +68,12 @@ def all_ignored(masks: torch.Tensor) -> torch.Tensor:
 
 
 def batch_levels(
-    settings: DenoiserSettings, masks: torch.Tensor, unlabelled: bool, random: torch.Generator, ranks: Ranks = ALONE
+    settings: DenoiserSettings,
+    masks: torch.Tensor,
+    unlabelled: bool,
+    random: torch.Generator,
+    ranks: Ranks = ALONE,
+    shuffled: bool = False,
 ) -> torch.Tensor:
     """Return noise levels ``(B, 2)`` for a batch of masks ``(B, H, W)``.
 
@@ -79,9 +83,12 @@ def batch_levels(
         unlabelled: Whether pairs of which all pixels are ignored are images without masks.
         random: Where the draws come from: the same for all processes, which draw for the whole batch.
         ranks: The processes among which the rows of the batch are dealt out; ``masks`` are those of this one.
+        shuffled: Whether levels are in no order; else they rise along the batch, and neighbours have like ones.
     """
     size = len(masks) * ranks.count
     rows, levels = ranks.rows(size), draw_levels(settings.noise, settings.tasks, size, random)
+    if shuffled:
+        levels = levels[torch.randperm(size, generator=random, device=random.device)]
     if unlabelled:
         without = torch.zeros(size, dtype=torch.bool, device=masks.device)
         without[rows] = all_ignored(masks)
@@ -127,8 +134,7 @@ def in_parts(size: int, most: int | None) -> list[slice]:
 
 def in_quarters(step: int, share: float) -> bool:
     """Return whether a step of training, counted from 0, is one of the share that see quarters of their tiles."""
-    exact = Fraction(share).limit_denominator(1000)
-    return int((step + 1) * exact) > int(step * exact)
+    return int((step + 1) * share) > int(step * share)
 
 
 def quarters(batch: torch.Tensor) -> torch.Tensor:
@@ -172,11 +178,12 @@ def denoising_step(
 
     def step_loss(images: torch.Tensor, masks: torch.Tensor, seen: int) -> Iterator[PartLoss]:
         random, most = seeded(settings.seed, LOSS, seen, device=device), settings.micro_batch
-        if in_quarters(seen // (len(images) * ranks.count), settings.crops):
+        cut = in_quarters(seen // (len(images) * ranks.count), settings.crops)
+        if cut:
             images, masks = quarters(images).contiguous(memory_format=memory_format(device)), quarters(masks)
             most = most and 4 * most
         size = len(images) * ranks.count
-        levels = batch_levels(settings, masks, unlabelled, random, ranks)
+        levels = batch_levels(settings, masks, unlabelled, random, ranks, shuffled=cut)
         shape = (size, generator.channels, *images.shape[2:])
         noise = torch.randn(shape, generator=random, device=device)[ranks.rows(size)]
         noise = noise.contiguous(memory_format=memory_format(device))

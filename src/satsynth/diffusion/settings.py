@@ -119,7 +119,7 @@ class DenoiserSettings(ImageLearnerSettings):
         description="Share of the steps that see four crops of half the side in place of each tile, each with a noise "
         "level of its own, at the cost of whole tiles. With a stem of 2 half of the steps teaches detail sooner.",
         ge=0,
-        lt=1,
+        le=0.9,
     )
     optimizer: Literal["adamw", "muon"] = Field(
         default="muon", description="`muon`: Muon for convolutions, AdamW for all else."

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.datasets.painting import Painter
+from satsynth.datasets.painting import LEGEND, Painter
 from satsynth.generation.drawers import SceneDrawer
 from satsynth.generation.painting import Artist, draw_scenes, drawer_of, finish_rasters, number_of
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import MOST_DRAWS, LabellingSettings
-from satsynth.pairs.export import LEGEND
-from satsynth.rasters.by_name import IMAGES, rasters_by_name
-from satsynth.rasters.opening import require_plain
+from satsynth.rasters.arrays import ARRAYS
+from satsynth.rasters.by_name import IMAGES, PICTURES, rasters_by_name
+from satsynth.rasters.opening import JPEG2000, require_plain
 from satsynth.rasters.reading import raster_info, read_image, read_valid, reduce_image, reduce_mask
 from satsynth.rasters.writing import write_raster
-from satsynth.work.errors import DataError, listing
+from satsynth.scenes.problems import BadFile
+from satsynth.work.errors import DataError, SatSynthError, listing
 from satsynth.work.files import file_digest, write_json
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
@@ -38,7 +39,8 @@ def find_images(path: str, project: Path) -> dict[str, Path]:
         DataError: No folder is named, it holds no images, or some of them cannot be opened.
     """
     folder = project / Path(path).expanduser()
-    found = rasters_by_name(folder, IMAGES) if path else {}
+    # Beside pictures, arrays are what another program keeps about them.
+    found = (rasters_by_name(folder, (*PICTURES, *JPEG2000)) or rasters_by_name(folder, ARRAYS)) if path else {}
     if not found:
         raise DataError(
             f"`labelling.images` {path!r} holds no images ({', '.join(IMAGES)}).",
@@ -60,6 +62,11 @@ def _problem(image: Path) -> str:
         raster_info(image)
     except DataError as error:
         return error.problem
+    except (SatSynthError, MemoryError):
+        raise
+    except Exception as error:
+        # Whatever a library raises while it reads one image is about that image only.
+        return f"{image} {BadFile.foreign(error, str(image)).problem}"
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from satsynth.pairs.masks import (
     MaskStore,
     drawn_masks_step,
     find_drawn_masks,
+    with_own_ignored,
     write_drawn_masks,
     write_scene_masks,
 )
@@ -122,6 +124,7 @@ def drawn_masks(path: str, description: DatasetDescription, side: int, workspace
         DataError: There are none, or one cannot be read.
     """
     files = find_drawn_masks(path, workspace.folder)
+    description = with_own_ignored(description, workspace.folder / Path(path).expanduser())
     step = drawn_masks_step(files, description, side)
     done = remembered(workspace, step, lambda folder: write_drawn_masks(folder, files, description, side))
     return MaskStore(done.result)

@@ -9,12 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from satsynth.datasets.painting import Painter
+from satsynth.datasets.painting import LEGEND, Painter
 from satsynth.generation.drawers import SceneDrawer
 from satsynth.generation.families import FamilySettings, family_of, only_together
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
-from satsynth.pairs.export import LEGEND
 from satsynth.pairs.masks import MaskEntry, MaskStore
 from satsynth.rasters.writing import write_raster
 from satsynth.training.settings import ComputeSettings

@@ -16,8 +16,7 @@ from satsynth.generation.families import Family, FamilySettings, family_of, only
 from satsynth.generation.layouts import GivenLayouts
 from satsynth.generation.saved import SavedGenerator
 from satsynth.generation.settings import SamplingSettings
-from satsynth.pairs.layouts import VERSION as LAYOUTS_VERSION
-from satsynth.pairs.layouts import Layouts
+from satsynth.pairs.layouts import VERSIONS, Layouts
 from satsynth.pairs.pair import Pair
 from satsynth.pairs.regions import without_small_regions
 from satsynth.pairs.store import PairStore, finish_store, take_shard, write_shard
@@ -59,8 +58,8 @@ def sampling_step(
         **arithmetic(compute),
     }
     parents = digests(tiles=tiles, generator=saved)
-    if sampling.layouts != "joint":
-        decided["layouts_version"] = LAYOUTS_VERSION
+    if sampling.layouts in VERSIONS:
+        decided["layouts_version"] = VERSIONS[sampling.layouts]
     if layouts is not None:
         parents |= digests(layouts=layouts.store)
     return Step("sampling", RESULT_VERSION, parents, decided)

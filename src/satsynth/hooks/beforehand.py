@@ -16,7 +16,7 @@ from satsynth.generation.seen import require_held_out
 from satsynth.generation.settings import GenerationSettings, RivalsSettings, SamplingSettings
 from satsynth.measuring import SPLITS, chosen_rows, detectable_difference
 from satsynth.pairs.labels import require_no_names
-from satsynth.pairs.layouts import accepted
+from satsynth.pairs.layouts import accepted, require_takeable
 from satsynth.pairs.required import require_training
 from satsynth.pairs.settings import LabelsSettings, TilingSettings
 from satsynth.pairs.store import PairStore
@@ -105,6 +105,8 @@ class Plan:
             require_training(tiles)
         for family, settings in self._trained:
             require_held_out(family.seen_before(settings), tiles)
+        if self.tags & {"diffusion", "labels"} and self._layouts == "real":
+            require_takeable(self._of("sampling", SamplingSettings).windows, tiles)
         real, sampling = tiles.count("train"), self._of("sampling", SamplingSettings)
         if {"diffusion", "sampling"} <= self.tags or "labels" in self.tags:
             self._require_distinct([self._family], sampling.total(real), tiles)
@@ -134,13 +136,19 @@ class Plan:
     def _require_layouts(self) -> None:
         """Refuse, before it is trained, a generator that cannot draw pairs for the layouts that are asked for."""
         family, settings = self._family
-        sampling = self._of("sampling", SamplingSettings).settled(family.paints(settings))
-        family.require_layouts(settings, sampling.layouts)
-        if sampling.layouts == "folder":
+        sampling, layouts = self._of("sampling", SamplingSettings), self._layouts
+        family.require_layouts(settings, layouts)
+        if layouts == "folder":
             side = self._of("tiling", TilingSettings).tile_size
             drawn_masks(sampling.layout_folder, self._description, side, self._of("workspace", Workspace))
-        if sampling.layouts == "real":
+        if layouts == "real":
             accepted(sampling.windows, self._of("tiling", TilingSettings).keep, self._description.class_names)
+
+    @property
+    def _layouts(self) -> str:
+        """Where masks come from, by what the family can draw."""
+        family, settings = self._family
+        return self._of("sampling", SamplingSettings).settled(family.paints(settings)).layouts
 
     @property
     def _description(self) -> DatasetDescription:

@@ -179,7 +179,8 @@ class ProjectHooks:
 
 def _require_heeded(given: Mapping[str, Any], training: Mapping[str, Any]) -> None:
     """Refuse a budget of networks in epochs that is given by the command where one in images decides."""
-    named = [name for name in ("epochs", "least_steps") if name in given.get("segmentation", {}).get("training", {})]
+    asked = given.get("segmentation", {}).get("training") or {}
+    named = [name for name in ("epochs", "least_steps") if name in asked]
     if named and training.get("images") is not None:
         raise SatSynthError(
             f"`segmentation.training.{named[0]}` is given by --params, but `segmentation.training.images` is "

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from affine import Affine
 
-from satsynth.datasets.painting import Painter
+from satsynth.datasets.painting import LEGEND, Painter
 from satsynth.pairs.pair import decode_image, decode_mask, encode_image, encode_mask
 from satsynth.pairs.settings import ExportSettings
 from satsynth.pairs.store import PairStore
@@ -28,7 +28,6 @@ from satsynth.work.folder import WorkFolder
 from satsynth.work.units import Report, Unit, run_units
 
 RESULT_VERSION = 2
-LEGEND = "classes.json"
 # Bytes of a file name without suffix: most file systems take 255 for all of it, encrypted ones 143.
 LONGEST_NAME = 120
 

@@ -16,12 +16,13 @@ from satsynth.pairs.pair import class_counts
 from satsynth.pairs.pasting import Paster
 from satsynth.pairs.required import kept_rows
 from satsynth.pairs.settings import WindowSettings
+from satsynth.pairs.store import PairStore
 from satsynth.pairs.tiling import cover_starts
 from satsynth.pairs.windows import MORE_TRIES, Accept, Windows
 from satsynth.work.errors import DataError, SatSynthError
 
-# Raised by a change of code that changes layouts.
-VERSION = 2
+# By `sampling.layouts`; raised by a change of code that changes layouts.
+VERSIONS = {"model": 1, "real": 2, "folder": 1}
 # What a seed is used for.
 WINDOWS, PASTED = 4, 1
 
@@ -72,13 +73,14 @@ def _windows(layouts: WindowLayouts) -> tuple[Windows, Paster]:
             f"{list(how.zoom)}.",
             "Lower its first value, or choose another `sampling.layouts`.",
         )
+    accept, rules = accepted(how, layouts.keep, store.class_names), "`tiling.keep`"
+    if how.class_weights:
+        rules += f" and `sampling.windows.class_weights` {how.class_weights}"
     none = DataError(
-        f"Of {MORE_TRIES:,} windows of training scenes none was taken: `tiling.keep` and "
-        f"`sampling.windows.class_weights` {how.class_weights} refuse nearly all of them.",
-        "Give the classes around the wanted ones more weight, widen `tiling.keep`, or choose another "
+        f"Of {MORE_TRIES:,} windows of training scenes none was taken, by {rules}.",
+        "Loosen `tiling.keep`, give the classes around the wanted ones more weight, or choose another "
         "`sampling.layouts`.",
     )
-    accept = accepted(how, layouts.keep, store.class_names)
     windows = Windows(large, None, layouts.side, how, accept, none)
     return windows, Paster(windows, how.pasted, store.class_names)
 
@@ -108,6 +110,23 @@ def accepted(windows: WindowSettings, keep: KeepSettings, class_names: Sequence[
         return not windows.class_weights or bool(random.random() * weights.max() * counts.sum() <= counts @ weights)
 
     return accept
+
+
+def require_takeable(windows: WindowSettings, tiles: PairStore) -> None:
+    """Refuse weights of classes by which hardly a window would be taken, as far as training tiles show it.
+
+    Raises:
+        SatSynthError: Fewer than one in two thousand would.
+    """
+    counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()]
+    weights = np.array([windows.class_weights.get(name, 1.0) for name in tiles.class_names])
+    taken = float((counts @ weights / np.maximum(1, counts.sum(1)) / weights.max()).mean())
+    if taken < 10 / MORE_TRIES:
+        raise SatSynthError(
+            f"By `sampling.windows.class_weights` {windows.class_weights} one in {1 / max(taken, 1e-9):,.0f} windows "
+            "like the training tiles would be taken.",
+            "Give the classes around the wanted ones more weight: a window has the mean weight of its pixels.",
+        )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ They lie one behind the other in one file, a byte a pixel, so that many processe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from satsynth.datasets.description import DatasetDescription
-from satsynth.datasets.painting import Painter
+from satsynth.datasets.painting import LEGEND, Painter
 from satsynth.rasters.by_name import rasters_by_name
 from satsynth.rasters.opening import TIFF, require_plain
 from satsynth.rasters.reading import RasterInfo, raster_info, read_raw_mask
 from satsynth.scenes.scene import Scene, ScenePart, SceneReader
-from satsynth.work.errors import DataError, listing
-from satsynth.work.files import atomic, file_digest
+from satsynth.work.errors import DamagedError, DataError, listing
+from satsynth.work.files import atomic, file_digest, read_json
 from satsynth.work.finished import Finished
 from satsynth.work.folder import Step, WorkFolder
 
@@ -135,6 +136,25 @@ def find_drawn_masks(path: str, project: Path) -> dict[str, Path]:
     return found
 
 
+def with_own_ignored(description: DatasetDescription, folder: Path) -> DatasetDescription:
+    """Return a description that also ignores what satsynth itself has written for ignored pixels of masks in a folder.
+
+    Args:
+        description: The data set. Polygons have that value already.
+        folder: The masks. What ignored pixels have is in a legend in it or beside it; without one nothing is added.
+    """
+    ignored = Painter(description).ignore
+    if description.masks.encoding == "attribute" or ignored in description.ignore:
+        return description
+    for file in (folder / LEGEND, folder.parent / LEGEND):
+        # Others keep what they like under this name.
+        with suppress(OSError, DamagedError):
+            written = read_json(file)
+            if isinstance(written, dict) and written.get("ignore") == Painter(description).legend()["ignore"]:
+                return description.model_copy(update={"ignore": (*description.ignore, ignored)})
+    return description
+
+
 def drawn_masks_step(files: dict[str, Path], description: DatasetDescription, side: int) -> Step:
     """Return what identifies a store of masks that a user has drawn."""
     parents = {name: file_digest(path) for name, path in files.items()}
@@ -154,7 +174,7 @@ def write_drawn_masks(folder: WorkFolder, files: dict[str, Path], description: D
     Raises:
         DataError: Masks are smaller than a tile, cannot be read, or hold a value that is no class.
     """
-    reader = SceneReader(_with_own_ignored(description), Path())
+    reader = SceneReader(description, Path())
     infos: dict[str, RasterInfo] = {}
     for name, path in files.items():
         require_plain(path)
@@ -173,15 +193,6 @@ def write_drawn_masks(folder: WorkFolder, files: dict[str, Path], description: D
             yield entry, iter([_class_indices(files[name], reader)])
 
     write_masks(folder, entries(), description.class_names)
-
-
-def _with_own_ignored(description: DatasetDescription) -> DatasetDescription:
-    """Return a description that also ignores what satsynth itself writes for ignored pixels; see `Painter.legend`."""
-    ignored = Painter(description).ignore
-    # Polygons have it already; where values are taken for the nearest one, a further one would move others.
-    if description.masks.encoding == "attribute" or description.masks.nearest or ignored in description.ignore:
-        return description
-    return description.model_copy(update={"ignore": (*description.ignore, ignored)})
 
 
 def _class_indices(path: Path, reader: SceneReader) -> np.ndarray:

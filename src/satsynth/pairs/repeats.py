@@ -6,19 +6,20 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from satsynth.pairs.pair import decode_image
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
-from satsynth.scenes.splits import UNLABELLED
+from satsynth.scenes.splits import HELD_OUT, UNLABELLED
 
 RESULT_VERSION = 1
-# A tile is compared by its means over 8 x 8 cells. Between real tiles of different splits of Dubai and Blue Marble the
-# nearest two with some contrast are 4 grey levels apart (root mean square).
+# A tile is compared by its means over 8 x 8 cells. Of tiles of 128 pixels of Dubai and Blue Marble, two of different
+# splits with some contrast are at least 4 grey levels apart (root mean square).
 CELLS = 8
 FARTHEST = 2.0
 # Standard deviation over the cells in grey levels. Below it tiles of open water are like one another.
 LEAST_CONTRAST = 6.0
-CHUNK = 512
-HELD_OUT = ("val", "test")
-COLUMNS = ["held_out", "split", "scene", "scene_split", "tiles"]
+# Distances at once.
+MOST = 1 << 24
+COLUMNS = ["held_out", "split", "scene", "scene_split"]
 
 
 def cell_means(image: np.ndarray) -> np.ndarray:
@@ -27,51 +28,61 @@ def cell_means(image: np.ndarray) -> np.ndarray:
 
 
 def nearest(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest reference to each query, and how far it is.
+    """Return index and distance (root mean square) of the nearest reference to any view of each query.
 
     Args:
-        queries: ``(N, F)`` float32.
-        references: ``(M, F)`` float32, at least one.
+        queries: ``(N, V, F)`` float32.
+        references: ``(M, V, F)`` float32; only the first view of each is used.
 
     Returns:
-        Index ``(N,)`` and root mean square of the difference ``(N,)``.
+        Index ``(N,)`` and distance ``(N,)``.
     """
-    norms, index = (references**2).sum(1), []
-    for first in range(0, len(queries), CHUNK):
-        index.append((norms - 2 * queries[first : first + CHUNK] @ references.T).argmin(1))
-    found = np.concatenate(index) if index else np.zeros(0, np.int64)
-    return found, np.sqrt(((queries - references[found]) ** 2).mean(1))
+    base = references[:, 0]
+    norms = (base**2).sum(1)
+    chunk = max(1, MOST // (queries.shape[1] * len(references)))
+    index, distance = [], []
+    for first in range(0, len(queries), chunk):
+        views = queries[first : first + chunk]
+        squares = (views**2).sum(2)[:, :, None] + norms - 2 * np.einsum("nvf,mf->nvm", views, base, optimize=True)
+        winner = squares.min(1).argmin(1)
+        index.append(winner)
+        # Computed again as a difference: the expanded square loses small distances, and a copy has exactly zero.
+        distance.append(np.sqrt(((views - base[winner][:, None]) ** 2).mean(2).min(1)))
+    return np.concatenate(index), np.concatenate(distance)
 
 
 def repeated_scenes(tiles: PairStore) -> pd.DataFrame:
-    """Return which scenes of val and test show what a scene of another split shows, tile by tile at the same place.
+    """Return which scenes of val and test have tiles that look like one of a scene of another split.
 
-    Copies are found whatever their format, compression, metadata and name, if their tiles lie as those of the original
-    do and no colours were changed. Tiles without contrast say nothing. Images that are known to show a held-out scene
-    (`ingestion.held_out_images: use`) are left out.
+    Copies are found whatever their format, metadata and name, and in all but the strongest compression, if their tiles
+    are cut as those of the original are and no colours were changed. Tiles without contrast say nothing. A scene that
+    unlabelled images are known to show (`ingestion.held_out_images: use`) is not compared with unlabelled ones.
 
     Args:
         tiles: Real pairs.
 
     Returns:
-        A row for two scenes: the one that is held out and its split, the other and its split, and how many tiles of
-        the former are found in the latter. Most tiles first.
+        A row for two scenes: the one that is held out, its split, the other and its split; and ``tiles``, how many
+        tiles of the former have their like in the latter. Most tiles first.
     """
-    index = tiles.index()
-    means = np.stack([cell_means(image) for image, _ in tiles.arrays()])
+    index, known = tiles.index(), list(tiles.manifest.get(HELD_OUT_IMAGES, ()))
+    means = np.stack([cell_means(decode_image(image)) for _, image, _ in tiles.pictures()])
     contrast = means.reshape(len(means), CELLS**2, 3).mean(2).std(1)
-    known, rows = set(tiles.manifest.get(HELD_OUT_IMAGES, ())), []
     split, usable = index["split"].to_numpy(), contrast >= LEAST_CONTRAST
-    for held_out, others in zip(HELD_OUT, (("train", UNLABELLED), ("train", UNLABELLED, "val")), strict=True):
-        ours, theirs = (np.flatnonzero(usable & np.isin(split, names)) for names in ([held_out], others))
-        if not len(theirs):
-            continue
-        found, distance = nearest(means[ours], means[theirs])
-        for one, other in zip(ours[distance <= FARTHEST], theirs[found[distance <= FARTHEST]], strict=True):
-            pair = (index["scene_id"][one], held_out, index["scene_id"][other], split[other])
-            if pair[0] not in known or pair[3] != UNLABELLED:
-                rows.append(pair)
-    counted = pd.DataFrame(rows, columns=COLUMNS[:-1]).value_counts(COLUMNS[:-1]).rename("tiles").reset_index()
+    shown, rows = index["scene_id"].isin(known).to_numpy(), []
+    for held_out, others in zip(HELD_OUT, (("train",), ("train", "val")), strict=True):
+        for chosen, beside in ((shown, others), (~shown, (*others, UNLABELLED))):
+            ours = np.flatnonzero(usable & chosen & (split == held_out))
+            theirs = np.flatnonzero(usable & np.isin(split, beside))
+            if not (len(ours) and len(theirs)):
+                continue
+            found, distance = nearest(means[ours][:, None], means[theirs][:, None])
+            near = distance <= FARTHEST
+            rows += [
+                (index["scene_id"][one], held_out, index["scene_id"][other], split[other])
+                for one, other in zip(ours[near], theirs[found[near]], strict=True)
+            ]
+    counted = pd.DataFrame(rows, columns=COLUMNS).value_counts(COLUMNS).rename("tiles").reset_index()
     return counted.sort_values(["tiles", "held_out", "scene"], ascending=[False, True, True], ignore_index=True)
 
 
@@ -80,11 +91,12 @@ def in_words(repeated: pd.DataFrame, shown: int = 5) -> str:
     if repeated.empty:
         return ""
     found = "; ".join(
-        f"'{row['scene']}' ({row['scene_split']}) shows {row['tiles']} tile(s) of '{row['held_out']}' ({row['split']})"
+        f"'{row['scene']}' ({row['scene_split']}) has the like of {row['tiles']} tile(s) of '{row['held_out']}' "
+        f"({row['split']})"
         for _, row in repeated.head(shown).iterrows()
     )
     more = f"; and {len(repeated) - shown} other pair(s) of scenes" if len(repeated) > shown else ""
     return (
-        f"Scenes of different splits show the same, as an image that was saved anew does: {found}{more}. Scores on "
-        "held-out scenes are too good then. Remove one scene of each pair, or put both into one split."
+        f"Scenes of different splits show the same, perhaps because an image was saved twice: {found}{more}. Scores on "
+        "held-out scenes are then too high. Remove one scene of each pair, or put both into one split."
     )

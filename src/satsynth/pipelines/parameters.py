@@ -53,7 +53,8 @@ def problems_of(parameters: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     for name, model in MODELS.items():
         try:
-            model.model_validate(parameters.get(name) or {})
+            # What is not there has its defaults; what is there must be a group.
+            model.model_validate(parameters.get(name, {}))
         except ValidationError as error:
             found += problems_in(name, model, error)
     return found

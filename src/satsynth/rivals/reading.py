@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from satsynth.datasets.description import parse_color
 from satsynth.datasets.labels import pack_colors
-from satsynth.pairs.export import LEGEND
+from satsynth.datasets.painting import LEGEND
 from satsynth.pairs.pair import decode_image, decode_mask
 from satsynth.rasters.by_name import rasters_by_name
 from satsynth.rasters.pictures import decode_image as read_picture

@@ -21,7 +21,7 @@ from satsynth.work.errors import DataError, listing
 
 # Splits of labelled scenes, and that of images without masks, which only teach generators how images look.
 SPLITS, UNLABELLED = ("train", "val", "test"), "unlabelled"
-ALL_SPLITS = (*SPLITS, UNLABELLED)
+ALL_SPLITS, HELD_OUT = (*SPLITS, UNLABELLED), ("val", "test")
 
 
 def labelled(scenes: Iterable[Scene]) -> list[Scene]:

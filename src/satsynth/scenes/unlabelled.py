@@ -23,10 +23,9 @@ from satsynth.scenes.found import AssignedScene
 from satsynth.scenes.opened import opened_scene
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
-from satsynth.scenes.splits import UNLABELLED, on_the_same_ground
+from satsynth.scenes.splits import HELD_OUT, UNLABELLED, on_the_same_ground
 from satsynth.work.errors import DataError, SatSynthError, printable
 
-HELD_OUT = ("val", "test")
 log = logging.getLogger(__name__)
 
 

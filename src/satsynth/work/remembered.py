@@ -67,7 +67,11 @@ def is_done(root: Path, step: Step) -> bool:
 
 
 def remembered(
-    workspace: Workspace, step: Step, make: Callable[[WorkFolder], object], share: Share | None = None
+    workspace: Workspace,
+    step: Step,
+    make: Callable[[WorkFolder], object],
+    share: Share | None = None,
+    patience: float = PATIENCE,
 ) -> Remembered:
     """Return the finished work of a step, doing it if it was not done before or is damaged.
 
@@ -77,6 +81,7 @@ def remembered(
         make: Does the work in the step's folder, and finishes it. Its units are those of the folder's share.
         share: The part of the work's units that is done here, beside other processes that do other parts; whichever
             comes last finishes the work.
+        patience: Seconds to wait for another process that does the work, where there are no parts.
 
     Raises:
         PartDone: The part is done, and others are not.
@@ -92,8 +97,7 @@ def remembered(
                     if done.left:
                         raise
     # The others, if they have done their parts too, are about to leave the folder, or one of them is finishing it.
-    patience = PATIENCE if share is None else ASSEMBLY
-    with work_folder(workspace.work, step, workspace.anew, patience) as folder:
+    with work_folder(workspace.work, step, workspace.anew, patience if share is None else ASSEMBLY) as folder:
         found = folder.finished
         if not found:
             try:
@@ -108,9 +112,19 @@ def remembered(
 
 
 def remembered_table(
-    workspace: Workspace, step: Step, make: Callable[[], tuple[pd.DataFrame, Mapping[str, Any]]]
+    workspace: Workspace,
+    step: Step,
+    make: Callable[[], tuple[pd.DataFrame, Mapping[str, Any]]],
+    patience: float = PATIENCE,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return a table and figures beside it, computing them if they were not computed before."""
+    """Return a table and figures beside it, computing them if they were not computed before.
+
+    Args:
+        workspace: Where work is kept.
+        step: What identifies the work.
+        make: Computes them.
+        patience: Seconds to wait for another process that is computing them.
+    """
 
     def work(folder: WorkFolder) -> None:
         table, figures = make()
@@ -120,7 +134,7 @@ def remembered_table(
 
     # Tables made before their digests were kept are computed again.
     step = replace(step, settings={**step.settings, "table_version": TABLE_VERSION})
-    done = Finished(remembered(workspace, step, work).result)
+    done = Finished(remembered(workspace, step, work, patience=patience).result)
     return pd.read_parquet(done.file(TABLE)), dict(done.manifest["facts"])
 
 

@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from satsynth.analysis.measures.memorisation import Space, nearest, neighbours, symmetries, thumbnails
+from satsynth.analysis.measures.memorisation import Space, neighbours, symmetries, thumbnails
+from satsynth.pairs.repeats import nearest
 
 
 def noise_images(number, seed, side=32):
@@ -44,9 +45,10 @@ def test_one_view_is_the_image_itself_and_takes_an_eighth_of_the_memory():
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 64])
-def test_nearest_against_brute_force(chunk):
+def test_nearest_against_brute_force(chunk, monkeypatch):
     queries, references = thumbnails(noise_images(7, 1)), thumbnails(noise_images(9, 2))
-    index, distance = nearest(queries, references, chunk)
+    monkeypatch.setattr("satsynth.pairs.repeats.MOST", chunk * 8 * 9)
+    index, distance = nearest(queries, references)
     table = np.zeros((7, 9))
     for i, j in itertools.product(range(7), range(9)):
         table[i, j] = min(np.sqrt(((view - references[j, 0]) ** 2).mean()) for view in queries[i])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from satsynth.analysis.measures.feature_space import units_of
+from satsynth.pairs.repeats import nearest
 
 RESULT_VERSION = 9
 THUMBNAIL = 16
@@ -33,30 +34,6 @@ def thumbnails(images: np.ndarray, views: int = 8) -> np.ndarray:
 def symmetries(image: np.ndarray) -> list[np.ndarray]:
     """Return an image ``(H, H, 3)`` in the 8 symmetries of the square, since training flips and rotates."""
     return [np.rot90(side, k) for side in (image, image[:, ::-1]) for k in range(4)]
-
-
-def nearest(queries: np.ndarray, references: np.ndarray, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Return index and distance (root mean square; of thumbnails in [0, 1]) of the nearest reference to any view.
-
-    Args:
-        queries: ``(N, V, F)``, such as `thumbnails`.
-        references: ``(M, V, F)``; only the first view of each is used.
-        chunk: Queries at once.
-
-    Returns:
-        Index ``(N,)`` and distance ``(N,)``.
-    """
-    base = references[:, 0]
-    norms = (base**2).sum(1)
-    index, distance = [], []
-    for first in range(0, len(queries), chunk):
-        views = queries[first : first + chunk]
-        squares = (views**2).sum(2)[:, :, None] + norms - 2 * np.einsum("nvf,mf->nvm", views, base, optimize=True)
-        winner = squares.min(1).argmin(1)
-        index.append(winner)
-        # Computed again as a difference: the expanded square loses small distances, and a copy has exactly zero.
-        distance.append(np.sqrt(((views - base[winner][:, None]) ** 2).mean(2).min(1)))
-    return np.concatenate(index), np.concatenate(distance)
 
 
 @dataclass(frozen=True)

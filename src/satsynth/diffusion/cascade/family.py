@@ -47,9 +47,9 @@ class Cascade(Together):
                 f"{settings.enlarger.crop}.",
                 "Choose a `tiling.tile_size` that is a multiple of the factor and not below the crop.",
             )
-        check_size(settings.small.model.network, side // settings.factor, settings.small.cuts)
+        check_size(settings.small.model.network, side // settings.factor, settings.small.cuts, "cascade.small")
         for size in (settings.enlarger.crop, side):
-            check_size(settings.enlarger.model.network, size)
+            check_size(settings.enlarger.model.network, size, group="cascade.enlarger")
         return None
 
     def seconds_an_image(self, settings: CascadeSettings, classes: int, side: int, compute: ComputeSettings) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from satsynth.scenes.splits import ALL_SPLITS, UNLABELLED
 from satsynth.training.settings import ComputeSettings
 from satsynth.work.ancestry import digests
 from satsynth.work.files import DigestCache
-from satsynth.work.folder import Step, WorkFolder
+from satsynth.work.folder import ASSEMBLY, Step, WorkFolder
 from satsynth.work.remembered import frame_digest, remembered, remembered_table
 from satsynth.work.workspace import Workspace
 
@@ -74,10 +75,7 @@ def cut_tiles(
         ", ".join(f"{tiles.count(s)} {s}" for s in ALL_SPLITS if tiles.count(s)),
     )
     _announce_labels(tiles)
-    step = Step("repeated_scenes", repeats.RESULT_VERSION, digests(tiles=tiles), {})
-    same = repeats.in_words(remembered_table(workspace, step, lambda: (repeats.repeated_scenes(tiles), {}))[0])
-    if same:
-        log.warning(same)
+    _announce_repeats(tiles, workspace)
     scenes = scenes[~scenes["scene_id"].isin(tiles.unused_labels)]
     for split, kind in ON_A_GRID.items():
         small = scenes[(scenes["split"] == split) & (scenes[["height", "width"]].min(axis=1) < tiles.tile_size)]
@@ -96,6 +94,19 @@ def cut_tiles(
             " and which scenes are labelled" if tiling.some_labels else "",
         )
     return tiles
+
+
+def _announce_repeats(tiles: PairStore, workspace: Workspace) -> None:
+    """Warn of scenes of different splits that show the same."""
+
+    def find() -> tuple[pd.DataFrame, dict[str, Any]]:
+        log.info("Tiles: comparing those of val and test with all others, for images that were saved anew")
+        return repeats.repeated_scenes(tiles), {}
+
+    step = Step("repeated_scenes", repeats.RESULT_VERSION, digests(tiles=tiles), {})
+    # Of several processes that share the tiling, more than one may come here at once.
+    if same := repeats.in_words(remembered_table(workspace, step, find, ASSEMBLY)[0]):
+        log.warning(same)
 
 
 def _announce_labels(tiles: PairStore) -> None:
