@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,15 @@ from PIL import Image
 
 from made_data import make_data, write_store
 from satsynth.pairs.pair import Pair
-from satsynth.pairs.repeats import cell_means, in_words, repeated_scenes
+from satsynth.pairs.repeats import RESULT_VERSION, cell_means, in_words, repeated_scenes
 from satsynth.pairs.settings import TilingSettings
 from satsynth.pairs.store import HELD_OUT_IMAGES, PairStore
 from satsynth.pipelines.tiling.nodes import cut_tiles
 from satsynth.scenes.scene import scenes_to_frame
 from satsynth.training.settings import ComputeSettings
+from satsynth.work.folder import Step, WorkFolder, work_folder
+from satsynth.work.locks import PATIENCE
+from satsynth.work.remembered import TABLE_VERSION
 from satsynth.work.workspace import Workspace
 
 SIDE = 32
@@ -126,3 +131,31 @@ def test_tiling_says_it_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixtu
             f"'{copied.scene_id}' (train) has the like of" in caplog.text
             and f"'{original.scene_id}' (test)" in caplog.text
         )
+
+
+def test_processes_that_come_to_the_comparison_at_once_wait_for_one_another(tmp_path: Path) -> None:
+    """Those that share the tiling may finish it together."""
+    made = make_data(tmp_path / "raw")
+    scenes = scenes_to_frame(made.scenes())
+    workspace = Workspace(project=str(tmp_path), raw=str(tmp_path / "raw"))
+
+    def cut() -> PairStore:
+        tiling = TilingSettings(tile_size=SIDE, stride=SIDE)
+        return cut_tiles(scenes, made.description, tiling, ComputeSettings(device="cpu"), workspace)
+
+    step = Step("repeated_scenes", RESULT_VERSION, {"tiles": cut().digest}, {"table_version": TABLE_VERSION})
+    shutil.rmtree(WorkFolder(workspace.work, step).path)
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with work_folder(workspace.work, step):
+            held.set()
+            assert free.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(60)
+    threading.Timer(4 * PATIENCE, free.set).start()
+    assert cut().count()
+    assert free.is_set()
+    holder.join()
