@@ -19,7 +19,7 @@ from satsynth.rasters.opening import JPEG2000, require_plain
 from satsynth.rasters.reading import raster_info, read_image, read_valid, reduce_image, reduce_mask
 from satsynth.rasters.writing import write_raster
 from satsynth.scenes.problems import BadFile
-from satsynth.work.errors import DataError, SatSynthError, listing
+from satsynth.work.errors import DataError, listing
 from satsynth.work.files import file_digest, write_json
 from satsynth.work.folder import Step, WorkFolder
 from satsynth.work.ignore import IGNORE_INDEX
@@ -60,13 +60,8 @@ def _problem(image: Path) -> str:
     try:
         require_plain(image)
         raster_info(image)
-    except DataError as error:
-        return error.problem
-    except (SatSynthError, MemoryError):
-        raise
     except Exception as error:
-        # Whatever a library raises while it reads one image is about that image only.
-        return f"{image} {BadFile.foreign(error, str(image)).problem}"
+        return f"{image} {BadFile.caught(error, image.name, image.parent).problem}"
     return ""
 
 

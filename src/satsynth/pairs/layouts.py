@@ -98,7 +98,7 @@ def accepted(windows: WindowSettings, keep: KeepSettings, class_names: Sequence[
                 f"`sampling.windows.{parameter}` names {', '.join(unknown)}; the classes are {', '.join(class_names)}.",
                 "Correct the name.",
             )
-    weights = np.array([windows.class_weights.get(name, 1.0) for name in class_names])
+    weights = _weights(windows, class_names)
     if not weights.any():
         raise SatSynthError("`sampling.windows.class_weights` gives 0 to every class.", "Give a class more than 0.")
 
@@ -112,6 +112,11 @@ def accepted(windows: WindowSettings, keep: KeepSettings, class_names: Sequence[
     return accept
 
 
+def _weights(windows: WindowSettings, class_names: Sequence[str]) -> np.ndarray:
+    """Return the weight of each class, ``(K,)`` float64; 1 for one that is not named."""
+    return np.array([windows.class_weights.get(name, 1.0) for name in class_names])
+
+
 def require_takeable(windows: WindowSettings, tiles: PairStore) -> None:
     """Refuse weights of classes by which hardly a window would be taken, as far as training tiles show it.
 
@@ -119,7 +124,7 @@ def require_takeable(windows: WindowSettings, tiles: PairStore) -> None:
         SatSynthError: Fewer than one in two thousand would.
     """
     counts = tiles.pixel_counts()[(tiles.index()["split"] == "train").to_numpy()]
-    weights = np.array([windows.class_weights.get(name, 1.0) for name in tiles.class_names])
+    weights = _weights(windows, tiles.class_names)
     taken = float((counts @ weights / np.maximum(1, counts.sum(1)) / weights.max()).mean())
     if taken < 10 / MORE_TRIES:
         raise SatSynthError(

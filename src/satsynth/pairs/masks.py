@@ -143,15 +143,15 @@ def with_own_ignored(description: DatasetDescription, folder: Path) -> DatasetDe
         description: The data set. Polygons have that value already.
         folder: The masks. What ignored pixels have is in a legend in it or beside it; without one nothing is added.
     """
-    ignored = Painter(description).ignore
-    if description.masks.encoding == "attribute" or ignored in description.ignore:
+    painter = Painter(description)
+    if description.masks.encoding == "attribute" or painter.ignore in description.ignore:
         return description
     for file in (folder / LEGEND, folder.parent / LEGEND):
         # Others keep what they like under this name.
         with suppress(OSError, DamagedError):
             written = read_json(file)
-            if isinstance(written, dict) and written.get("ignore") == Painter(description).legend()["ignore"]:
-                return description.model_copy(update={"ignore": (*description.ignore, ignored)})
+            if isinstance(written, dict) and written.get("ignore") == painter.legend()["ignore"]:
+                return description.model_copy(update={"ignore": (*description.ignore, painter.ignore)})
     return description
 
 

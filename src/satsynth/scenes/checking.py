@@ -17,7 +17,6 @@ from satsynth.rasters.reading import RasterInfo, RawMask, alpha_holds_data, rast
 from satsynth.scenes.hidden import Hidden
 from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene, SceneReader
-from satsynth.work.errors import DataError, SatSynthError
 from satsynth.work.progress import Progress
 
 _PIXELS = 1 << 23
@@ -137,23 +136,15 @@ def _inspect(files: Files, window: Window | None, reader: SceneReader) -> _Findi
         info = raster_info(reader.raw / image)
         reader.image(image, window)
         found = _of_image(image, window, reader)
-    except DataError as error:
-        return _Findings(BadFile.of(error, image, reader.raw))
-    except (SatSynthError, MemoryError):
-        raise
     except Exception as error:
-        return _Findings(BadFile.foreign(error, image))
+        return _Findings(BadFile.caught(error, image, reader.raw))
     if not mask:
         return found
     try:
         for part in [window] if window else _bands(info):
             found.add(_of_mask(reader.raw_mask(mask, info, part, image), part[1], reader))
-    except DataError as error:
-        return _Findings(BadFile.of(error, mask, reader.raw))
-    except (SatSynthError, MemoryError):
-        raise
     except Exception as error:
-        return _Findings(BadFile.foreign(error, mask))
+        return _Findings(BadFile.caught(error, mask, reader.raw))
     return found
 
 

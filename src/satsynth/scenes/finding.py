@@ -21,7 +21,7 @@ from satsynth.scenes.problems import BadFile, refuse
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import SPLITS, check_apart, check_named, labelled
 from satsynth.scenes.unlabelled import unlabelled_scenes
-from satsynth.work.errors import DataError, SatSynthError, listing
+from satsynth.work.errors import DataError, listing
 
 RESULT_VERSION = 4
 
@@ -107,14 +107,9 @@ def search_scenes(
     for scene in found:
         try:
             scenes.append(_opened(scene, description, raw, digest, uses[scene.mask] > 1))
-        except DataError as error:
-            broken = scene.mask if error.problem.startswith(f"{raw / scene.mask} ") else scene.image
-            bad.append(BadFile.of(error, broken, raw, scene.scene_id))
-        except (SatSynthError, MemoryError):
-            raise
         except Exception as error:
-            # Whatever a library raises while it reads one scene is about that scene only.
-            bad.append(BadFile.foreign(error, scene.mask, scene.scene_id))
+            of_image = isinstance(error, DataError) and not error.problem.startswith(f"{raw / scene.mask} ")
+            bad.append(BadFile.caught(error, scene.image if of_image else scene.mask, raw, scene.scene_id))
     misplaced = _misplaced(scenes, description, raw)
     bad += misplaced
     scenes = [scene for scene in scenes if scene.scene_id not in {file.scene for file in misplaced}]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from satsynth.work.errors import DataError, printable
+from satsynth.work.errors import DataError, SatSynthError, printable
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,20 @@ class BadFile:
         """Return the bad file that an error is about; the error's message begins with the file's path."""
         problem = error.problem.removeprefix(f"{raw / file} ").removesuffix(".")
         return cls(file, problem, error.remedy, scene)
+
+    @classmethod
+    def caught(cls, error: Exception, file: str, raw: Path, scene: str = "") -> BadFile:
+        """Return the bad file at which reading failed. Whatever a library raises there is about that file only.
+
+        Raises:
+            SatSynthError: The error is one, and not about data.
+            MemoryError: The error is one.
+        """
+        if isinstance(error, DataError):
+            return cls.of(error, file, raw, scene)
+        if isinstance(error, SatSynthError | MemoryError):
+            raise error
+        return cls.foreign(error, file, scene)
 
     @classmethod
     def foreign(cls, error: Exception, file: str, scene: str = "") -> BadFile:

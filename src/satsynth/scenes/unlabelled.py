@@ -24,7 +24,7 @@ from satsynth.scenes.opened import opened_scene
 from satsynth.scenes.problems import BadFile
 from satsynth.scenes.scene import Scene
 from satsynth.scenes.splits import HELD_OUT, UNLABELLED, on_the_same_ground
-from satsynth.work.errors import DataError, SatSynthError, printable
+from satsynth.work.errors import DataError, printable
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +107,8 @@ def _opened(image: AssignedScene, scale: float, raw: Path, digest: Callable[[Pat
     try:
         require_plain(raw / image.image)
         return opened_scene(image, raster_info(raw / image.image), scale, raw, digest)
-    except DataError as error:
-        return BadFile.of(error, image.image, raw, image.scene_id)
-    except (SatSynthError, MemoryError):
-        raise
     except Exception as error:
-        # Whatever a library raises while it reads one image is about that image only.
-        return BadFile.foreign(error, image.image, image.scene_id)
+        return BadFile.caught(error, image.image, raw, image.scene_id)
 
 
 def _refused(scene: Scene, other: AssignedScene, how: str) -> BadFile:
